@@ -1,0 +1,65 @@
+import type { FieldError } from '../machinery/field-error.ts'
+import type { ResourceName } from '../machinery/group-version.ts'
+import type { KubeObject } from '../machinery/object.ts'
+import type { Schema } from '../machinery/schema.ts'
+
+/**
+ * A kind of the API: a row of data and a few pure functions. The generic server does everything else.
+ * Functions that change an object (`setDefaults`, `prepare...`) get a private copy and change it in place.
+ */
+export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
+  readonly listKind: string
+  readonly singular: string
+  readonly shortNames: readonly string[]
+  /** `all` makes it part of `kubectl get all`. */
+  readonly categories: readonly string[]
+  readonly schema: Schema
+  /** What `metadata.name` must be. */
+  readonly nameRule: NameRule
+  /** True: `status` is a subresource: writes to the object leave it, writes to /status change nothing else. */
+  readonly hasStatus: boolean
+  /** Set where `kubectl scale` works: JSON paths as custom resources write them. */
+  readonly scale?: { readonly specReplicas: string; readonly statusReplicas: string; readonly selector: string }
+  /** Further subresources and what they answer, for discovery; handlers live in the API server. */
+  readonly subresources: readonly Subresource[]
+  /** True: metadata.generation counts changes of what is not metadata or status. */
+  readonly countsGeneration: boolean
+  readonly columns: readonly Column<T>[]
+  /** Beyond metadata.name and metadata.namespace: path and value, such as spec.nodeName. */
+  readonly selectableFields: Readonly<Record<string, (object: T) => string>>
+  /** Upstream's defaults, applied to what comes in before validation and to what was stored by older versions. */
+  setDefaults(object: T): void
+  /** Empties what a client may not set at creation; nothing else. */
+  prepareForCreate(object: T): void
+  /** Carries over what a client may not change. `previous` is as stored. */
+  prepareForUpdate(object: T, previous: T): void
+  /** Faults of the object itself, metadata aside (the server checks that for all kinds alike). */
+  validate(object: T): FieldError[]
+  /** Faults of the change, such as of immutable fields. `validate` runs as well. */
+  validateUpdate(object: T, previous: T): FieldError[]
+  validateStatusUpdate(object: T, previous: T): FieldError[]
+  /** Seconds that deletion waits if the caller doesn't say; 0 deletes at once. Pods answer their terminationGracePeriodSeconds. */
+  gracePeriodSeconds(object: T): number
+}
+
+export type NameRule = 'dns-subdomain' | 'dns-label' | 'path-segment'
+
+export interface Subresource {
+  readonly name: string
+  readonly kind: string
+  readonly group: string
+  readonly version: string
+  readonly verbs: readonly string[]
+}
+
+/** A column of `kubectl get`: https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables */
+export interface Column<T extends KubeObject = KubeObject> {
+  readonly name: string
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
+  readonly format?: 'name'
+  /** 0: always shown; 1: with -o wide. */
+  readonly priority: 0 | 1
+  readonly description: string
+  /** `nowMs` serves ages, which are texts such as `5m`. */
+  readonly value: (object: T, nowMs: number) => string | number | boolean | null
+}

@@ -1,0 +1,44 @@
+/** Time as an argument, so that a whole control plane also runs on a virtual clock. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Milliseconds on a clock that never jumps: for measuring and for deadlines. */
+  monotonic(): number
+  /** Calls `run` once after `delayMs`; the answer cancels it. A pending timer does not keep the process alive by itself. */
+  after(delayMs: number, run: () => void): () => void
+  /** Resolves after `delayMs`; rejects with the signal's reason when it is aborted first. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>
+}
+
+/** RFC 3339 in UTC with whole seconds: metav1.Time. */
+export function timestamp(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
+/** RFC 3339 in UTC with microseconds: metav1.MicroTime. */
+export function microTimestamp(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 23)}000Z`
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs)
+    return () => clearTimeout(timer)
+  },
+  sleep(delayMs, signal) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      const onAbort = (): void => {
+        clearTimeout(timer)
+        reject(signal?.reason)
+      }
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      }, delayMs)
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  },
+}

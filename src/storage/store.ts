@@ -1,0 +1,118 @@
+/**
+ * The store's contract, shaped after etcd: one increasing revision for the whole store, compare-and-swap,
+ * list at a revision, watch from a revision, compaction. Linearizable: a read or watch started after a write was
+ * acknowledged sees it; acknowledged means durable. Every back end passes store-contract.ts.
+ */
+export interface Store {
+  /** The newest revision. The first write makes revision 1... an empty store is at 0. */
+  revision(): Promise<number>
+  /** The value of a key now, or at an older revision. Throws {@link CompactedError} for a revision that is gone. */
+  get(key: string, options?: { revision?: number }): Promise<Entry | undefined>
+  /** Keys that start with `prefix`, in order of their bytes. */
+  list(prefix: string, options?: ListOptions): Promise<ListResult>
+  /** All of `changes` at one new revision, or none if any `expect` does not hold. Keys are distinct. */
+  commit(changes: readonly Change[]): Promise<CommitResult>
+  /**
+   * Every change under `prefix` with a revision greater than `after`, in order, each once.
+   * Changes of one commit arrive in one batch. Ends when the signal aborts; throws {@link CompactedError} when that history is gone,
+   * {@link SlowWatcherError} when the reader has fallen too far behind.
+   */
+  watch(prefix: string, options: { after: number; signal: AbortSignal }): AsyncIterable<WatchBatch>
+  /** Forgets history up to and including `revision`: reads and watches from before it are refused. Newest values stay. */
+  compact(revision: number): Promise<void>
+  /** Resolves if a write would be taken now; rejects with the reason if not. */
+  healthy(): Promise<void>
+  metrics(): StoreMetrics
+  /** After the last acknowledged write is safe. Watches end. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface Entry {
+  readonly key: string
+  readonly value: Uint8Array
+  /** Revision of the commit that created this key. */
+  readonly createRevision: number
+  /** Revision of the commit that last changed it: what compare-and-swap compares. */
+  readonly modRevision: number
+}
+
+export interface Change {
+  readonly key: string
+  /** The new value; undefined deletes the key (a key that isn't there cannot be deleted: `expect` decides). */
+  readonly value: Uint8Array | undefined
+  /** modRevision that the key must have now; 0: it must not exist; undefined: whatever it is. */
+  readonly expect: number | undefined
+}
+
+export type CommitResult =
+  | { readonly ok: true; readonly revision: number }
+  /** `conflicts` holds, for each change whose expectation failed, what the store has instead (undefined: nothing). */
+  | { readonly ok: false; readonly revision: number; readonly conflicts: ReadonlyMap<string, Entry | undefined> }
+
+export interface ListOptions {
+  /** Read at this older revision; default the newest. */
+  readonly revision?: number
+  /** At most this many entries. */
+  readonly limit?: number
+  /** Begin after this key (exclusive): continuation, together with the first page's `revision`. */
+  readonly after?: string
+}
+
+export interface ListResult {
+  readonly entries: readonly Entry[]
+  /** The revision that was read. */
+  readonly revision: number
+  readonly more: boolean
+  /** How many entries follow the ones returned. */
+  readonly remaining: number
+}
+
+export interface StoreEvent {
+  readonly type: 'put' | 'delete'
+  readonly key: string
+  /** put: the new entry. delete: undefined. */
+  readonly entry: Entry | undefined
+  /** What the key held before, if anything. */
+  readonly previous: Entry | undefined
+  readonly revision: number
+}
+
+export interface WatchBatch {
+  /** Empty for a progress notice: nothing under the prefix up to `revision` is still to come. */
+  readonly events: readonly StoreEvent[]
+  readonly revision: number
+}
+
+export interface StoreMetrics {
+  readonly keys: number
+  readonly bytesInMemory: number
+  readonly bytesOnDisk: number
+  readonly revision: number
+  readonly compactedRevision: number
+  readonly commits: number
+  readonly fsyncs: number
+}
+
+export class CompactedError extends Error {
+  /** The oldest revision that can still be read. */
+  readonly oldest: number
+  constructor(requested: number, oldest: number) {
+    super(`required revision ${requested} has been compacted; the oldest is ${oldest}`)
+    this.name = 'CompactedError'
+    this.oldest = oldest
+  }
+}
+
+export class SlowWatcherError extends Error {
+  constructor(behind: number) {
+    super(`watcher dropped: it fell ${behind} events behind`)
+    this.name = 'SlowWatcherError'
+  }
+}
+
+export class StoreClosedError extends Error {
+  constructor() {
+    super('the store is closed')
+    this.name = 'StoreClosedError'
+  }
+}
