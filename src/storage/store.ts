@@ -4,21 +4,27 @@
  * acknowledged sees it; acknowledged means durable. Every back end passes store-contract.ts.
  */
 export interface Store {
-  /** The newest revision. The first write makes revision 1... an empty store is at 0. */
+  /** The newest revision: an empty store is at 0, and each commit that changes anything adds 1. */
   revision(): Promise<number>
-  /** The value of a key now, or at an older revision. Throws {@link CompactedError} for a revision that is gone. */
+  /** The value of a key now, or at an older revision. Throws {@link CompactedError} for a revision that is gone, {@link FutureRevisionError} for one still to come. */
   get(key: string, options?: { revision?: number }): Promise<Entry | undefined>
-  /** Keys that start with `prefix`, in order of their bytes. */
+  /** Keys that start with `prefix`, in order of their bytes. Throws as {@link get} does. */
   list(prefix: string, options?: ListOptions): Promise<ListResult>
-  /** All of `changes` at one new revision, or none if any `expect` does not hold. Keys are distinct. */
+  /**
+   * All of `changes` at one new revision, or none if any `expect` does not hold. Keys are distinct and not empty.
+   * Values belong to the store from here on: neither side changes their bytes. A commit that changes nothing (empty, or
+   * it deletes only what isn't there) succeeds at the revision the store is at.
+   */
   commit(changes: readonly Change[]): Promise<CommitResult>
   /**
    * Every change under `prefix` with a revision greater than `after`, in order, each once.
-   * Changes of one commit arrive in one batch. Ends when the signal aborts; throws {@link CompactedError} when that history is gone,
-   * {@link SlowWatcherError} when the reader has fallen too far behind.
+   * Changes of one commit arrive in one batch. A reader that has everything gets a progress notice (no events) when the store
+   * moves on elsewhere, and one at the start if the store is past `after`: so it always learns that it has caught up.
+   * The watch begins with this call, not with the first read. Ends when the signal aborts; throws {@link CompactedError} when that history is gone,
+   * {@link SlowWatcherError} when the reader has fallen too far behind, {@link StoreClosedError} when the store is closed.
    */
-  watch(prefix: string, options: { after: number; signal: AbortSignal }): AsyncIterable<WatchBatch>
-  /** Forgets history up to and including `revision`: reads and watches from before it are refused. Newest values stay. */
+  watch(prefix: string, options: WatchOptions): AsyncIterable<WatchBatch>
+  /** Forgets history up to `revision`: reads before it and watches `after` less than it are refused. Newest values stay. */
   compact(revision: number): Promise<void>
   /** Resolves if a write would be taken now; rejects with the reason if not. */
   healthy(): Promise<void>
@@ -38,7 +44,7 @@ export interface Entry {
 
 export interface Change {
   readonly key: string
-  /** The new value; undefined deletes the key (a key that isn't there cannot be deleted: `expect` decides). */
+  /** The new value; undefined deletes the key (where there is none, nothing happens: `expect` decides whether that is a conflict). */
   readonly value: Uint8Array | undefined
   /** modRevision that the key must have now; 0: it must not exist; undefined: whatever it is. */
   readonly expect: number | undefined
@@ -48,6 +54,13 @@ export type CommitResult =
   | { readonly ok: true; readonly revision: number }
   /** `conflicts` holds, for each change whose expectation failed, what the store has instead (undefined: nothing). */
   | { readonly ok: false; readonly revision: number; readonly conflicts: ReadonlyMap<string, Entry | undefined> }
+
+export interface WatchOptions {
+  readonly after: number
+  readonly signal: AbortSignal
+  /** False: no progress notices. */
+  readonly progress?: boolean
+}
 
 export interface ListOptions {
   /** Read at this older revision; default the newest. */
@@ -100,6 +113,16 @@ export class CompactedError extends Error {
     super(`required revision ${requested} has been compacted; the oldest is ${oldest}`)
     this.name = 'CompactedError'
     this.oldest = oldest
+  }
+}
+
+/** A revision that the store has not reached. */
+export class FutureRevisionError extends Error {
+  readonly newest: number
+  constructor(requested: number, newest: number) {
+    super(`required revision ${requested} is still to come; the newest is ${newest}`)
+    this.name = 'FutureRevisionError'
+    this.newest = newest
   }
 }
 
