@@ -35,7 +35,15 @@ setup_node() {
   say "fetching Node 24 from npm into .node/ (this machine's is older or missing)"
   "$NPM" install --no-save --no-audit --no-fund --loglevel=error --prefix "$root/.node" "$package@24" >&2 ||
     fail 'npm could not fetch Node 24; see the lines above.'
+  give_back "$root/.node"
   setup_node
+}
+
+# Under sudo, what is set up inside the clone still belongs to its owner.
+give_back() {
+  if [ -n "${SUDO_UID:-}" ] && [ -n "${SUDO_GID:-}" ]; then
+    for made in "$@"; do if [ -e "$made" ]; then chown -R "$SUDO_UID:$SUDO_GID" "$made"; fi; done
+  fi
 }
 
 # npm packages, and what is generated from them.
@@ -46,9 +54,20 @@ setup_packages() {
     say 'installing npm packages'
     (cd "$root" && "$NPM" ci --no-audit --no-fund --loglevel=error >&2) || fail "'npm ci' failed; see the lines above."
     touch "$root/node_modules/.package-lock.json"
+    give_back "$root/node_modules"
   fi
   if [ ! -e "$root/src/api/generated/schema.json" ] || [ "$root/tools/generate.ts" -nt "$root/src/api/generated/schema.json" ]; then
     say 'generating API types'
     "$NODE" "$root/tools/generate.ts" >&2 || fail 'generating the API types failed; see the lines above.'
+    give_back "$root/src/api/generated"
+  fi
+}
+
+# The bundle in dist/, built anew when a source file is newer.
+setup_build() {
+  if [ ! -e "$root/dist/ownkube.mjs" ] || [ -n "$(find "$root/src" "$root/tools/build.ts" -newer "$root/dist/ownkube.mjs" -name '*.ts' ! -name '*.test.ts' -print -quit)" ]; then
+    say 'building'
+    "$NODE" "$root/tools/build.ts" || fail 'the build failed; see the lines above.'
+    give_back "$root/dist"
   fi
 }

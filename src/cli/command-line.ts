@@ -1,0 +1,179 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { defaultName } from '../cluster/config.ts'
+import { kubernetesVersion } from '../cluster/version.ts'
+import { paint } from './colors.ts'
+import { exitCodes } from './exit-codes.ts'
+import { exitCodeOf, messageOf } from './failure.ts'
+
+/** Parses the command line, runs the command, and answers the exit code. Commands' own modules load when they run. */
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  const program = buildProgram()
+  try {
+    await program.parseAsync(argv)
+    return typeof process.exitCode === 'number' ? process.exitCode : exitCodes.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    process.stderr.write(`${paint('red', 'error:', process.stderr)} ${messageOf(error)}\n`)
+    return exitCodeOf(error)
+  }
+}
+
+function buildProgram(): Command {
+  const program = new Command('ownkube')
+    .description('A whole Kubernetes in TypeScript: boots a real one-node cluster on this machine.')
+    .version(`ownkube 0.1.0, Kubernetes API ${kubernetesVersion}`, '--version', 'print the version')
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .showHelpAfterError("Run 'ownkube --help' for what there is.")
+    .helpOption('-h, --help', 'show this help')
+    .addHelpText('after', footer)
+  addBootCommands(program)
+  addLookCommands(program)
+  addImageCommands(program)
+  return program
+}
+
+const footer = `
+Examples:
+  sudo ./ownkube demo            boot a cluster and see Services at work
+  sudo ./ownkube up              boot a cluster in the background
+  kubectl --context ownkube get nodes
+  sudo ./ownkube down            stop it; data stays
+  sudo ./ownkube down --delete   stop it and remove its data
+
+Exit codes:
+  0 done   1 failed   2 wrong usage   3 the cluster is not running
+  69 programs are missing   77 needs root`
+
+const named = (command: Command): Command =>
+  command
+    .addOption(new Option('--name <name>', 'which cluster; several can live side by side').default(defaultName).argParser(clusterName))
+    .addOption(new Option('--data-dir <path>', 'where its data lies (default: /var/lib/ownkube/NAME)'))
+
+function addBootCommands(program: Command): void {
+  const bootOptions = (command: Command): Command =>
+    named(command)
+      .addOption(new Option('--api-port <port>', 'port of the API server (default: 6443)').argParser(port))
+      .addOption(new Option('--pod-cidr <cidr>', 'addresses of pods (default: 10.244.0.0/16); fixed at the first boot').argParser(cidr))
+      .addOption(
+        new Option('--service-cidr <cidr>', 'addresses of Services (default: 10.96.0.0/16); fixed at the first boot').argParser(cidr),
+      )
+      .addOption(
+        new Option('--service-node-port-range <from-to>', 'ports for NodePort Services (default: 30000-32767)').argParser(portRange),
+      )
+      .addOption(new Option('--node-name <name>', "the node's name (default: this machine's); fixed at the first boot"))
+      .option('--no-install', 'never install anything; list what is missing and end with 69')
+  bootOptions(program.command('up'))
+    .summary('boot the cluster, or find it running')
+    .description(
+      'Boots a one-node cluster in the background and waits until its node is Ready. Run again, it finds the running cluster and starts whatever part of it has died. Adds the context "ownkube" (or "ownkube-NAME") to your kubeconfig.',
+    )
+    .option('--foreground', 'stay, show the log, and take the cluster down at Ctrl-C')
+    .action(async (options) => await (await import('./up-command.ts')).upCommand(options))
+  bootOptions(program.command('demo'))
+    .summary('boot a cluster and show Services at work')
+    .description(
+      'Boots a cluster, builds a little server image from local files, runs three pods of it behind a ClusterIP and a NodePort Service, sends requests from the node, from a pod and from outside, and shows which pod answered how often.',
+    )
+    .action(async (options) => await (await import('./demo-command.ts')).demoCommand(options))
+  named(program.command('down'))
+    .summary('stop the cluster and clean up after it')
+    .description(
+      'Stops all pods and processes of the cluster and removes every rule, link, mount, cgroup and namespace that it made. Its data stays: the next "up" brings the same objects back.',
+    )
+    .option('--delete', 'remove its data and its kubeconfig context too')
+    .action(async (options) => await (await import('./down-command.ts')).downCommand(options))
+}
+
+function addLookCommands(program: Command): void {
+  named(program.command('status'))
+    .summary('show components, node, versions and addresses')
+    .description(
+      'Shows whether the cluster runs: its processes and since when, its node, versions and addresses. Ends with 3 if it does not run.',
+    )
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
+    .action(async (options) => {
+      process.exitCode = await (await import('./status-command.ts')).statusCommand(options)
+    })
+  named(program.command('logs'))
+    .summary("print the log of the cluster's components")
+    .description('Prints the log of one component, or of all together.')
+    .addArgument(
+      program.createArgument(
+        '[component]',
+        'server, agent or containerd; or a part: apiserver, storage, controllers, scheduler, kubelet, proxy',
+      ),
+    )
+    .option('-f, --follow', 'go on as lines come')
+    .addOption(new Option('-n, --tail <lines>', 'only the last lines').argParser(count))
+    .action(async (component: string | undefined, options) => await (await import('./logs-command.ts')).logsCommand(component, options))
+  named(program.command('kubeconfig'))
+    .summary('print the administrator kubeconfig')
+    .description('Prints a kubeconfig with full rights on the cluster, for KUBECONFIG or other tools.')
+    .action(async (options) => await (await import('./kubeconfig-command.ts')).kubeconfigCommand(options))
+}
+
+function addImageCommands(program: Command): void {
+  const image = program
+    .command('image')
+    .summary('build, import and list images')
+    .description('Images of the cluster: built from a folder without Docker, imported from an archive, listed.')
+    .showHelpAfterError("Run 'ownkube image --help' for what there is.")
+  named(image.command('build'))
+    .summary('build an image from a folder')
+    .description(
+      'Builds an OCI image whose file system is the folder. A file image.json in it, if any, says how it runs (entrypoint, cmd, env, user, workingDir, exposedPorts) and is left out. Without --output the image is imported into the cluster.',
+    )
+    .argument('<folder>', 'the root file system of the image')
+    .requiredOption('-t, --tag <name>', 'name of the image, such as my-app:1')
+    .option('-o, --output <file>', 'write the archive here instead of importing it')
+    .action(async (folder: string, options) => await (await import('./image-command.ts')).buildCommand(folder, options))
+  named(image.command('import'))
+    .summary('import an image archive')
+    .description('Imports an OCI or "docker save" archive (.tar).')
+    .argument('<archive>', 'a tar file')
+    .action(async (archive: string, options) => await (await import('./image-command.ts')).importCommand(archive, options))
+  named(image.command('list'))
+    .summary('list images')
+    .description("Lists the images that the cluster's node has.")
+    .action(async (options) => await (await import('./image-command.ts')).listCommand(options))
+}
+
+function clusterName(text: string): string {
+  if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(text)) {
+    throw new InvalidArgumentError('A cluster name is at most 32 lower case letters, digits and dashes, such as "ci-1".')
+  }
+  return text
+}
+
+function port(text: string): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < 1 || value > 65535) throw new InvalidArgumentError('A port is a number from 1 to 65535.')
+  return value
+}
+
+function portRange(text: string): { from: number; to: number } {
+  const found = /^(\d+)-(\d+)$/.exec(text)
+  const from = Number(found?.[1])
+  const to = Number(found?.[2])
+  if (!found || from < 1 || to > 65535 || from > to) throw new InvalidArgumentError('A range is two ports, such as 30000-32767.')
+  return { from, to }
+}
+
+function cidr(text: string): string {
+  const found = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(text)
+  const numbers = found?.slice(1).map(Number) ?? []
+  const bits = numbers[4] ?? 33
+  const address = numbers.slice(0, 4).reduce((sum, part) => sum * 256 + part, 0)
+  if (!found || numbers.slice(0, 4).some((part) => part > 255) || bits < 12 || bits > 24) {
+    throw new InvalidArgumentError('An address range is IPv4 with 12 to 24 bits, such as 10.244.0.0/16.')
+  }
+  if (address % 2 ** (32 - bits) !== 0)
+    throw new InvalidArgumentError(`The range must begin at its first address: ${text} has host bits set.`)
+  return text
+}
+
+function count(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number of lines.')
+  return Number(text)
+}

@@ -1,0 +1,17 @@
+import { existsSync } from 'node:fs'
+import { downSteps, exclusively } from '../cluster/down.ts'
+import { paint } from './colors.ts'
+import { requireRoot } from './failure.ts'
+import { existingCluster, type NamedOptions, operatorDeps } from './operator.ts'
+import { showSteps } from './show-steps.ts'
+
+export async function downCommand(options: NamedOptions & { delete?: boolean }): Promise<void> {
+  requireRoot('down')
+  const config = await existingCluster(options)
+  const deps = operatorDeps()
+  const steps = downSteps(config, { deleteData: options.delete === true }, deps)
+  if (existsSync(config.runDir)) await exclusively(config, deps, () => showSteps(steps))
+  else await showSteps(steps)
+  const data = options.delete ? 'Its data is removed.' : `Its data stays in ${config.dataDir}.`
+  process.stdout.write(`${paint('green', `Cluster ${config.name} is down.`)} ${data}\n`)
+}

@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Clock } from '../host/clock.ts'
+import { timestamp } from '../host/clock.ts'
+import {
+  type ClusterConfig,
+  type ClusterOptions,
+  defaultDataDir,
+  defaultName,
+  nodePodCidrOf,
+  runDirOf,
+  slotCount,
+  slotDefaults,
+  tagOf,
+} from './config.ts'
+import { pathsOf } from './paths.ts'
+
+/** An option that cannot be used; the message says what to change. */
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'ConfigError'
+  }
+}
+
+export async function readConfigIfThere(dataDir: string): Promise<ClusterConfig | undefined> {
+  const path = join(dataDir, 'cluster.json')
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    return JSON.parse(text) as ClusterConfig
+  } catch (cause) {
+    throw new ConfigError(
+      `${path} is damaged (${(cause as Error).message}): put it right, or remove the cluster's data with 'ownkube down --delete'`,
+    )
+  }
+}
+
+export async function readConfig(dataDir: string): Promise<ClusterConfig> {
+  const config = await readConfigIfThere(dataDir)
+  if (!config) throw new ConfigError(`there is no cluster in ${dataDir}: 'ownkube up' makes one`)
+  return config
+}
+
+export async function writeConfig(config: ClusterConfig): Promise<void> {
+  const text = `${JSON.stringify(config, null, 2)}\n`
+  const paths = pathsOf(config)
+  for (const [directory, path] of [
+    [config.dataDir, paths.config],
+    [config.runDir, paths.runConfig],
+  ] as const) {
+    await mkdir(directory, { recursive: true, mode: 0o711 })
+    await writeFile(`${path}.new`, text, { mode: 0o644 })
+    await rename(`${path}.new`, path)
+  }
+}
+
+/** Clusters of this machine that have a run-time or default data folder, running or not. */
+export async function knownClusters(): Promise<ClusterConfig[]> {
+  const found = new Map<string, ClusterConfig>()
+  for (const root of ['/run/ownkube', '/var/lib/ownkube']) {
+    let names: string[]
+    try {
+      names = await readdir(root)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue
+      throw error
+    }
+    for (const name of names) {
+      const config = await readConfigIfThere(join(root, name))
+      if (config) found.set(config.name, config)
+    }
+  }
+  return [...found.values()]
+}
+
+/** Whether a TCP port can be listened on now, on all addresses. */
+export function portIsFree(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)))
+    server.listen(port, '::', () => server.close(() => resolve(true)))
+  })
+}
+
+/** The first set of ports and addresses that no other cluster of this machine uses; the default cluster has the first. */
+async function chooseSlot(name: string): Promise<ReturnType<typeof slotDefaults>> {
+  if (name === defaultName) return slotDefaults(0)
+  const others = (await knownClusters()).filter((other) => other.name !== name)
+  for (let slot = 1; slot < slotCount; slot++) {
+    const chosen = slotDefaults(slot)
+    const collides = others.some(
+      (other) =>
+        other.apiPort === chosen.apiPort ||
+        other.kubeletPort === chosen.kubeletPort ||
+        other.podCidr === chosen.podCidr ||
+        other.serviceCidr === chosen.serviceCidr,
+    )
+    if (collides) continue
+    const ports = [chosen.apiPort, chosen.kubeletPort, chosen.proxyHealthPort, chosen.proxyMetricsPort]
+    if ((await Promise.all(ports.map(portIsFree))).every(Boolean)) return chosen
+  }
+  throw new ConfigError(`no free ports and addresses are left for cluster ${name}: give --api-port, --pod-cidr and --service-cidr`)
+}
+
+/**
+ * The configuration to boot with: what is kept from the first boot, or a new one. What cannot change after the first
+ * boot (addresses, node name) is refused when asked for anew.
+ */
+export async function resolveConfig(
+  options: ClusterOptions,
+  deps: { clock: Clock; nodeName: string; nodeAddress: string },
+): Promise<ClusterConfig> {
+  const dataDir = options.dataDir ?? defaultDataDir(options.name)
+  const kept = await readConfigIfThere(dataDir)
+  if (kept) {
+    if (kept.name !== options.name)
+      throw new ConfigError(`${dataDir} holds cluster ${kept.name}, not ${options.name}: use --name ${kept.name} or another --data-dir`)
+    for (const key of ['podCidr', 'serviceCidr', 'nodeName'] as const) {
+      if (options[key] !== undefined && options[key] !== kept[key]) {
+        throw new ConfigError(
+          `cluster ${kept.name} has ${key} ${kept[key]}, which cannot change: remove it with 'ownkube down --delete' to start anew`,
+        )
+      }
+    }
+    return {
+      ...kept,
+      runDir: runDirOf(options.name),
+      nodeAddress: deps.nodeAddress,
+      apiPort: options.apiPort ?? kept.apiPort,
+      nodePortRange: options.nodePortRange ?? kept.nodePortRange,
+    }
+  }
+  const slot = await chooseSlot(options.name)
+  const podCidr = options.podCidr ?? slot.podCidr
+  return {
+    ...slot,
+    name: options.name,
+    dataDir,
+    runDir: runDirOf(options.name),
+    nodeName: options.nodeName ?? deps.nodeName,
+    nodeAddress: deps.nodeAddress,
+    apiPort: options.apiPort ?? slot.apiPort,
+    podCidr,
+    nodePodCidr: nodePodCidrOf(podCidr),
+    serviceCidr: options.serviceCidr ?? slot.serviceCidr,
+    nodePortRange: options.nodePortRange ?? { from: 30000, to: 32767 },
+    chainTag: tagOf(options.name, (text) => createHash('sha256').update(text).digest('hex')),
+    createdAt: timestamp(deps.clock.now()),
+  }
+}

@@ -1,0 +1,77 @@
+/** The complete configuration of one cluster on this machine: parsed once, kept as `<dataDir>/cluster.json`. */
+export interface ClusterConfig {
+  name: string
+  dataDir: string
+  runDir: string
+  nodeName: string
+  /** The node's own address: where the API server and NodePorts are reached from other hosts. */
+  nodeAddress: string
+  apiPort: number
+  kubeletPort: number
+  /** 0: not served. */
+  proxyHealthPort: number
+  proxyMetricsPort: number
+  /** Addresses of all pods, and this node's part of them. */
+  podCidr: string
+  nodePodCidr: string
+  serviceCidr: string
+  nodePortRange: { from: number; to: number }
+  /** '' for the default cluster, which uses the well-known chain names; others are kept apart by it. */
+  chainTag: string
+  createdAt: string
+}
+
+/** What a user may ask for; the rest is chosen. */
+export interface ClusterOptions {
+  name: string
+  dataDir?: string | undefined
+  apiPort?: number | undefined
+  podCidr?: string | undefined
+  serviceCidr?: string | undefined
+  nodePortRange?: { from: number; to: number } | undefined
+  nodeName?: string | undefined
+}
+
+export const defaultName = 'default'
+
+export function defaultDataDir(name: string): string {
+  return `/var/lib/ownkube/${name}`
+}
+
+export function runDirOf(name: string): string {
+  return `/run/ownkube/${name}`
+}
+
+/** What tells one cluster's ports and addresses from another's on the same machine: slot 0 has Kubernetes' usual ones. */
+export function slotDefaults(
+  slot: number,
+): Pick<ClusterConfig, 'apiPort' | 'kubeletPort' | 'proxyHealthPort' | 'proxyMetricsPort' | 'podCidr' | 'serviceCidr'> {
+  return {
+    apiPort: 6443 + slot,
+    kubeletPort: 10250 + 100 * slot,
+    proxyHealthPort: 10256 + 100 * slot,
+    proxyMetricsPort: 10249 + 100 * slot,
+    podCidr: `10.${244 - slot}.0.0/16`,
+    serviceCidr: `10.${96 + slot}.0.0/16`,
+  }
+}
+
+export const slotCount = 60
+
+/** The node's /24 out of the cluster's pod addresses; one node, the first part. */
+export function nodePodCidrOf(podCidr: string): string {
+  const [address = '', bits = '16'] = podCidr.split('/')
+  return Number(bits) >= 24 ? podCidr : `${address}/24`
+}
+
+/** The first address of the Service range is the API's own Service. */
+export function firstAddress(cidr: string): string {
+  const parts = (cidr.split('/')[0] ?? '').split('.').map(Number)
+  const last = (parts[3] ?? 0) + 1
+  return [...parts.slice(0, 3), last].join('.')
+}
+
+/** Three hex digits of the name keep chain and link names of clusters apart; '' for the default cluster. */
+export function tagOf(name: string, hash: (text: string) => string): string {
+  return name === defaultName ? '' : hash(name).slice(0, 3)
+}

@@ -1,0 +1,103 @@
+import { rm } from 'node:fs/promises'
+import { connectContainerd } from '../cri/containerd.ts'
+import { removeRuntimeLeftovers, stopContainerd } from '../cri/containerd-process.ts'
+import type { ContainerRuntime } from '../cri/runtime.ts'
+import { runningProcess, stopProcess, withLock } from '../host/processes.ts'
+import { removePodNetwork } from '../podnet/pod-network.ts'
+import { removeProxyRules } from '../proxy/cleanup.ts'
+import { cgroupRootOf, containerdOptions, containerdSocket, podNetworkOptions } from './agent.ts'
+import type { ClusterConfig } from './config.ts'
+import { ConfigError } from './config-file.ts'
+import { cleanUserKubeconfig } from './kubeconfig-files.ts'
+import { pathsOf } from './paths.ts'
+import type { OperatorDeps, Step } from './steps.ts'
+import { pidFileOf } from './up.ts'
+
+/** What a container gets to end by itself when the whole cluster goes down. */
+const containerGraceSeconds = 3
+const roleGraceMs = 10_000
+
+/** Stops everything and takes away all that the cluster made on this machine; its data stays unless `deleteData`. */
+export function downSteps(config: ClusterConfig, options: { deleteData: boolean }, deps: OperatorDeps): Step[] {
+  const paths = pathsOf(config)
+  const stopRole = async (role: 'server' | 'agent'): Promise<string | undefined> => {
+    const mark = await runningProcess(pidFileOf(config, role))
+    if (!mark) return 'was not running'
+    await stopProcess(mark, roleGraceMs, deps.clock)
+    return undefined
+  }
+  const steps: Step[] = [
+    { title: 'Agent', run: () => stopRole('agent') },
+    { title: 'Pods', run: (report) => stopPods(config, deps, report) },
+    { title: 'Server', run: () => stopRole('server') },
+    {
+      title: 'containerd',
+      async run() {
+        const options = containerdOptions(config)
+        await stopContainerd(options, deps)
+        await removeRuntimeLeftovers({ ...options, cgroupRoot: cgroupRootOf(config.name), volumeDir: paths.kubelet }, deps)
+        return undefined
+      },
+    },
+    {
+      title: 'Network',
+      async run() {
+        await removeProxyRules({ exec: deps.exec, chainTag: config.chainTag })
+        await removePodNetwork(podNetworkOptions(config), { exec: deps.exec, log: deps.log })
+        return undefined
+      },
+    },
+  ]
+  if (options.deleteData) {
+    steps.push({
+      title: 'Data',
+      async run() {
+        await rm(config.dataDir, { recursive: true, force: true })
+        await cleanUserKubeconfig(config.name, deps.exec)
+        return `removed ${config.dataDir}`
+      },
+    })
+  }
+  const [first, ...rest] = steps as [Step, ...Step[]]
+  return [first, ...rest, { title: 'Run-time files', run: async () => void (await rm(config.runDir, { recursive: true, force: true })) }]
+}
+
+/** One `down` or `up` at a time works on a cluster. */
+export async function exclusively<T>(config: ClusterConfig, deps: OperatorDeps, work: () => Promise<T>): Promise<T> {
+  return await withLock(
+    pathsOf(config).lock,
+    {
+      waitMs: 60_000,
+      clock: deps.clock,
+      busy: (pid) =>
+        new ConfigError(`another ownkube command (process ${pid}) is working on cluster ${config.name}: wait for it, or end it`),
+    },
+    work,
+  )
+}
+
+/** Containers get a short notice; then sandboxes go, so that each gives its address and links back. */
+async function stopPods(config: ClusterConfig, deps: OperatorDeps, report: (text: string) => void): Promise<string | undefined> {
+  const containerd = await runningProcess(containerdOptions(config).pidFile)
+  if (!containerd) return 'containerd was not running'
+  const runtime = connectContainerd({ socket: containerdSocket(config), clock: deps.clock, log: deps.log })
+  try {
+    const sandboxes = await runtime.listPodSandboxes()
+    if (sandboxes.length > 0) report(`stopping ${sandboxes.length}`)
+    await stopContainers(runtime)
+    await Promise.all(
+      sandboxes.map(async ({ id }) => {
+        await runtime.stopPodSandbox(id)
+        await runtime.removePodSandbox(id)
+      }),
+    )
+    return sandboxes.length > 0 ? `stopped ${sandboxes.length}` : undefined
+  } finally {
+    runtime.close()
+  }
+}
+
+async function stopContainers(runtime: ContainerRuntime): Promise<void> {
+  const containers = await runtime.listContainers()
+  await Promise.all(containers.filter(({ state }) => state === 'running').map(({ id }) => runtime.stopContainer(id, containerGraceSeconds)))
+}

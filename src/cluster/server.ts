@@ -1,0 +1,89 @@
+import { type ApiServer, createApiServer } from '../apiserver/apiserver.ts'
+import { directClient } from '../client/direct-client.ts'
+import { startControllers } from '../controllers/start.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../host/log.ts'
+import type { Random } from '../host/random.ts'
+import type { UserInfo } from '../machinery/api-request.ts'
+import { startScheduler } from '../scheduler/start.ts'
+import { openFileStore } from '../storage/file-store.ts'
+import type { Store } from '../storage/store.ts'
+import { readCertificates } from './certificates.ts'
+import type { ClusterConfig } from './config.ts'
+import { pathsOf } from './paths.ts'
+
+/** Components of the control plane, which live in the API server's own process. */
+function componentUser(name: string): UserInfo {
+  return { name: `system:${name}`, uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} }
+}
+
+export interface ControlPlaneDeps {
+  store: Store
+  clock: Clock
+  random: Random
+  log: Log
+  signal: AbortSignal
+}
+
+export interface ControlPlaneConfig {
+  serviceCidr: string
+  nodePortRange: { from: number; to: number }
+  /** Where the `kubernetes` Service leads; undefined leaves it without endpoints. */
+  advertise: { address: string; port: number } | undefined
+  clusterCa: string
+  kubeletClient: { ca: string; cert: string; key: string } | undefined
+}
+
+/** API server, controllers and scheduler over one store: what `ownkube server` and `startCluster()` both run. */
+export async function startControlPlane(config: ControlPlaneConfig, deps: ControlPlaneDeps): Promise<ApiServer> {
+  const { clock, random, log, signal, store } = deps
+  const apiServer = await createApiServer({
+    store,
+    clock,
+    random,
+    log: log.named('apiserver'),
+    serviceCidr: config.serviceCidr,
+    nodePortRange: config.nodePortRange,
+    ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
+    ...(config.advertise ? { advertiseAddress: config.advertise.address, advertisePort: config.advertise.port } : {}),
+  })
+  const clientOf = (component: string) => directClient(apiServer.handle, componentUser(component), `ownkube/${component}`)
+  const started = Promise.all([
+    startControllers({
+      client: clientOf('kube-controller-manager'),
+      clock,
+      random,
+      log: log.named('controllers'),
+      signal,
+      clusterCa: config.clusterCa,
+    }),
+    startScheduler({ client: clientOf('kube-scheduler'), clock, random, log: log.named('scheduler'), signal }),
+  ])
+  await started
+  return apiServer
+}
+
+/** The `server` role: runs until the signal, then closes the store last. */
+export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDeps, 'store'>): Promise<void> {
+  const paths = pathsOf(config)
+  const certificates = await readCertificates(paths.pki)
+  const store = await openFileStore(paths.store, { clock: deps.clock, log: deps.log.named('storage') })
+  try {
+    const apiServer = await startControlPlane(
+      {
+        serviceCidr: config.serviceCidr,
+        nodePortRange: config.nodePortRange,
+        advertise: { address: config.nodeAddress, port: config.apiPort },
+        clusterCa: certificates.ca,
+        kubeletClient: { ca: certificates.ca, ...certificates.apiserverKubeletClient },
+      },
+      { ...deps, store },
+    )
+    await apiServer.listen({ host: '::', port: config.apiPort, ca: certificates.ca, ...certificates.apiserver })
+    deps.log.info('serving', { port: config.apiPort })
+    await new Promise<void>((resolve) => deps.signal.addEventListener('abort', () => resolve(), { once: true }))
+    await apiServer.close()
+  } finally {
+    await store.close()
+  }
+}

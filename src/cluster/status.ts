@@ -1,0 +1,61 @@
+import { stat } from 'node:fs/promises'
+import type { Node } from '../api/generated/types.ts'
+import { nodes } from '../api/registry.ts'
+import { httpClient } from '../client/http-client.ts'
+import { runningProcess } from '../host/processes.ts'
+import { containerdPidFile } from './agent.ts'
+import { readCertificates } from './certificates.ts'
+import type { ClusterConfig } from './config.ts'
+import { pathsOf } from './paths.ts'
+import { pidFileOf } from './up.ts'
+
+export interface ComponentStatus {
+  component: 'server' | 'agent' | 'containerd'
+  pid: number | undefined
+  /** Milliseconds since the epoch. */
+  since: number | undefined
+}
+
+export interface ClusterStatus {
+  config: ClusterConfig
+  components: ComponentStatus[]
+  /** The answer of /readyz, or why there was none. */
+  api: string
+  nodes: readonly Node[]
+}
+
+/** All components run and the API answers. */
+export function isUp(status: ClusterStatus): boolean {
+  return status.api === 'ok' && status.components.every(({ pid }) => pid !== undefined)
+}
+
+export async function clusterStatus(config: ClusterConfig): Promise<ClusterStatus> {
+  const files = [
+    ['server', pidFileOf(config, 'server')],
+    ['agent', pidFileOf(config, 'agent')],
+    ['containerd', containerdPidFile(config)],
+  ] as const
+  const components = await Promise.all(
+    files.map(async ([component, file]) => {
+      const mark = await runningProcess(file)
+      return { component, pid: mark?.pid, since: mark ? (await stat(file)).mtimeMs : undefined }
+    }),
+  )
+  if (components[0]?.pid === undefined) return { config, components, api: 'not running', nodes: [] }
+  const certificates = await readCertificates(pathsOf(config).pki)
+  const client = httpClient({
+    server: `https://127.0.0.1:${config.apiPort}`,
+    ca: certificates.ca,
+    ...certificates.admin,
+    userAgent: 'ownkube/cli',
+  })
+  try {
+    const api = await client.raw('/readyz', { signal: AbortSignal.timeout(5_000) })
+    const { items } = await client.resource<Node>(nodes).list()
+    return { config, components, api, nodes: items }
+  } catch (error) {
+    return { config, components, api: (error as Error).message, nodes: [] }
+  } finally {
+    await client.close()
+  }
+}

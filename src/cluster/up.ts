@@ -1,0 +1,253 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rename, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Node } from '../api/generated/types.ts'
+import { nodes } from '../api/registry.ts'
+import type { Client } from '../client/client.ts'
+import { httpClient } from '../client/http-client.ts'
+import { isAlive, type ProcessMark, runningProcess, startDetached, stopProcess, withLock } from '../host/processes.ts'
+import { nodeAddress } from '../podnet/node-address.ts'
+import { type ClusterCertificates, ensureCertificates } from './certificates.ts'
+import { type ClusterConfig, type ClusterOptions, firstAddress, runDirOf } from './config.ts'
+import { ConfigError, portIsFree, resolveConfig, writeConfig } from './config-file.ts'
+import { writeAdminKubeconfig } from './kubeconfig-files.ts'
+import { pathsOf } from './paths.ts'
+import { ensureRequirements } from './requirements.ts'
+import type { OperatorDeps, Step } from './steps.ts'
+
+export interface UpOptions extends ClusterOptions {
+  /** May install missing Debian packages. */
+  install: boolean
+  /** Also needs what the demo's image is made of. */
+  extraRequirements?: Parameters<typeof ensureRequirements>[0]['extra']
+}
+
+/** Filled in by the steps, complete when all have run. */
+export interface UpResult {
+  config: ClusterConfig
+  client: Client
+  /** False when everything was running already. */
+  started: boolean
+}
+
+type Role = 'server' | 'agent'
+const roles: readonly Role[] = ['server', 'agent']
+const readyTimeoutMs = 120_000
+const logRotateBytes = 10 * 1024 * 1024
+
+/** Boots the cluster, or finds it running and starts what is missing of it. */
+export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]; result: () => UpResult; undo: () => Promise<void> } {
+  let config: ClusterConfig
+  let certificates: ClusterCertificates
+  let client: Client
+  const startedNow: ProcessMark[] = []
+  const running = new Map<Role, ProcessMark>()
+  const steps: Step[] = [
+    {
+      title: 'Programs',
+      async run(report) {
+        await ensureRequirements({
+          exec: deps.exec,
+          say: report,
+          install: options.install,
+          ...(options.extraRequirements ? { extra: options.extraRequirements } : {}),
+        })
+        return undefined
+      },
+    },
+    {
+      title: 'Configuration',
+      async run() {
+        await mkdir(runDirOf(options.name), { recursive: true, mode: 0o711 })
+        const address = await nodeAddress(deps.exec)
+        config = await resolveConfig(options, { clock: deps.clock, nodeName: hostname().toLowerCase(), nodeAddress: address })
+        return `node ${config.nodeName} at ${config.nodeAddress}`
+      },
+    },
+    {
+      title: 'Certificates',
+      async run() {
+        certificates = await ensureCertificates(
+          pathsOf(config).pki,
+          { nodeName: config.nodeName, nodeAddress: config.nodeAddress, serviceAddress: firstAddress(config.serviceCidr) },
+          deps.clock.now(),
+        )
+        await writeAdminKubeconfig(config, certificates)
+        return undefined
+      },
+    },
+    {
+      title: 'Processes',
+      async run() {
+        const texts = await withLock(
+          pathsOf(config).lock,
+          {
+            waitMs: 60_000,
+            clock: deps.clock,
+            busy: (pid) =>
+              new ConfigError(`another ownkube command (process ${pid}) is working on cluster ${config.name}: wait for it, or end it`),
+          },
+          async () => {
+            for (const role of roles) {
+              const found = await runningProcess(pidFileOf(config, role))
+              if (found) running.set(role, found)
+            }
+            const missing = roles.filter((role) => !running.has(role))
+            await refuseTakenPorts(config, missing, deps)
+            if (missing.length > 0) await writeConfig(config)
+            await Promise.all(
+              missing.map(async (role) => {
+                const mark = await startRole(config, role, deps)
+                running.set(role, mark)
+                startedNow.push(mark)
+              }),
+            )
+            return missing.length > 0 ? `started ${missing.join(' and ')}` : 'already running'
+          },
+        )
+        client = httpClient({
+          server: `https://127.0.0.1:${config.apiPort}`,
+          ca: certificates.ca,
+          cert: certificates.admin.cert,
+          key: certificates.admin.key,
+          userAgent: 'ownkube/cli',
+        })
+        return texts
+      },
+    },
+    {
+      title: 'API server',
+      async run() {
+        const waited = deps.clock.monotonic()
+        await waitForApi(client, config, running, deps)
+        return startedNow.length > 0 ? `ready after ${Math.round(deps.clock.monotonic() - waited)} ms` : undefined
+      },
+    },
+    {
+      title: 'Node',
+      async run() {
+        await waitForNode(client, config, running, deps)
+        return 'Ready'
+      },
+    },
+  ]
+  return {
+    steps,
+    result: () => ({ config, client, started: startedNow.length > 0 }),
+    async undo() {
+      for (const mark of startedNow) await stopProcess(mark, 5_000, deps.clock)
+    },
+  }
+}
+
+export function pidFileOf(config: ClusterConfig, role: Role): string {
+  const paths = pathsOf(config)
+  return role === 'server' ? paths.serverPid : paths.agentPid
+}
+
+export function logFileOf(config: ClusterConfig, role: Role | 'containerd'): string {
+  return join(pathsOf(config).logs, `${role}.log`)
+}
+
+async function startRole(config: ClusterConfig, role: Role, deps: OperatorDeps): Promise<ProcessMark> {
+  await mkdir(pathsOf(config).logs, { recursive: true, mode: 0o750 })
+  const logFile = logFileOf(config, role)
+  await rotate(logFile)
+  return await startDetached({
+    program: deps.self.program,
+    args: [...deps.self.args, role, config.dataDir],
+    env: {},
+    logFile,
+    pidFile: pidFileOf(config, role),
+  })
+}
+
+/** One older file is kept. */
+async function rotate(logFile: string): Promise<void> {
+  if (existsSync(logFile) && (await stat(logFile)).size > logRotateBytes) await rename(logFile, `${logFile}.1`)
+}
+
+/** Ports that a role about to start would listen on must be free: found out now, it is said plainly. */
+async function refuseTakenPorts(config: ClusterConfig, missing: readonly Role[], deps: OperatorDeps): Promise<void> {
+  const wanted: [Role, number, string][] = [
+    ['server', config.apiPort, 'the API server: choose another with --api-port'],
+    ['agent', config.kubeletPort, 'the kubelet'],
+    ['agent', config.proxyHealthPort, "the Service proxy's health checks"],
+    ['agent', config.proxyMetricsPort, "the Service proxy's metrics"],
+  ]
+  for (const [role, port, purpose] of wanted) {
+    if (!missing.includes(role) || (await portIsFree(port))) continue
+    const { stdout } = await deps.exec.run('ss', ['-Hltnp', `sport = :${port}`])
+    const holder = /users:\(\("([^"]+)",pid=(\d+)/.exec(stdout)
+    const by = holder ? ` by ${holder[1]} (process ${holder[2]})` : ''
+    throw new ConfigError(`port ${port} is in use${by}, and is needed for ${purpose}, or stop what uses it`)
+  }
+}
+
+async function refuseDead(config: ClusterConfig, running: ReadonlyMap<Role, ProcessMark>): Promise<void> {
+  for (const [role, mark] of running) {
+    if (isAlive(mark)) continue
+    const lines = (await readFile(logFileOf(config, role), 'utf8')).trimEnd().split('\n').slice(-8)
+    throw new Error(
+      `the ${role} has ended; the last lines of its log (ownkube logs ${role}):\n${lines.map((line) => `  ${line}`).join('\n')}`,
+    )
+  }
+}
+
+async function waitForApi(
+  client: Client,
+  config: ClusterConfig,
+  running: ReadonlyMap<Role, ProcessMark>,
+  deps: OperatorDeps,
+): Promise<void> {
+  const deadline = deps.clock.monotonic() + readyTimeoutMs
+  for (;;) {
+    const outcome = await client.raw('/readyz').catch((error: unknown) => error as Error)
+    if (outcome === 'ok') return
+    await refuseDead(config, running)
+    if (deps.clock.monotonic() > deadline) {
+      throw new Error(`the API server was not ready within ${readyTimeoutMs / 1000} s; see 'ownkube logs server'`, { cause: outcome })
+    }
+    await deps.clock.sleep(20)
+  }
+}
+
+export function isReady(node: Node): boolean {
+  return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+}
+
+/** Waits for the node's Ready condition as the running agent reports it. */
+async function waitForNode(
+  client: Client,
+  config: ClusterConfig,
+  running: ReadonlyMap<Role, ProcessMark>,
+  deps: OperatorDeps,
+): Promise<void> {
+  const fieldSelector = `metadata.name=${config.nodeName}`
+  const signal = AbortSignal.timeout(readyTimeoutMs)
+  const dead = new AbortController()
+  const watchdog = (async () => {
+    while (!dead.signal.aborted) {
+      await refuseDead(config, running)
+      await deps.clock.sleep(100)
+    }
+  })()
+  const ready = (async () => {
+    const list = await client.resource<Node>(nodes).list({ fieldSelector })
+    if (list.items.some(isReady)) return
+    const watch = client.resource<Node>(nodes).watch({
+      fieldSelector,
+      resourceVersion: list.metadata.resourceVersion ?? '',
+      signal: AbortSignal.any([signal, dead.signal]),
+    })
+    for await (const { object } of watch) if (isReady(object)) return
+    throw new Error(`node ${config.nodeName} was not Ready within ${readyTimeoutMs / 1000} s; see 'ownkube logs agent'`)
+  })()
+  try {
+    await Promise.race([ready, watchdog])
+  } finally {
+    dead.abort()
+    await Promise.allSettled([ready, watchdog])
+  }
+}

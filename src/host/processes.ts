@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import type { Clock } from './clock.ts'
+
+/**
+ * A process that outlives its starter, known by its pid and its start time: pids are used again, the pair is not.
+ * Start time is in clock ticks since boot (/proc/PID/stat, field 22).
+ */
+export interface ProcessMark {
+  pid: number
+  startTicks: string
+}
+
+/** Undefined where there is no such process, or only its zombie. */
+export function startTicksOf(pid: number): string | undefined {
+  let text: string
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return undefined // gone: the only thing that makes this file unreadable to root
+  }
+  // The command, in parentheses, may itself hold spaces and parentheses.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return fields[0] === 'Z' ? undefined : fields[19]
+}
+
+export function isAlive(mark: ProcessMark): boolean {
+  return startTicksOf(mark.pid) === mark.startTicks
+}
+
+/** Undefined for no file, or one that a crash left half-written. */
+export async function readMark(path: string): Promise<ProcessMark | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const found = /^(\d+) (\d+)\n$/.exec(text)
+  return found ? { pid: Number(found[1]), startTicks: found[2] as string } : undefined
+}
+
+/** The process that a pid file names, if it is still that one. */
+export async function runningProcess(path: string): Promise<ProcessMark | undefined> {
+  const mark = await readMark(path)
+  return mark && isAlive(mark) ? mark : undefined
+}
+
+export async function writeMark(path: string, mark: ProcessMark): Promise<void> {
+  await writeFile(path, `${mark.pid} ${mark.startTicks}\n`, { mode: 0o644 })
+}
+
+/** Starts a program in a session of its own, its output appended to a file, and leaves its mark. */
+export async function startDetached(options: {
+  program: string
+  args: readonly string[]
+  env: Record<string, string>
+  logFile: string
+  pidFile: string
+}): Promise<ProcessMark> {
+  const log = openSync(options.logFile, 'a', 0o640)
+  try {
+    const child = spawn(options.program, options.args, {
+      detached: true,
+      stdio: ['ignore', log, log],
+      cwd: '/',
+      env: { ...process.env, ...options.env },
+    })
+    await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject))
+    child.unref()
+    const pid = child.pid as number
+    const mark = { pid, startTicks: startTicksOf(pid) ?? '0' }
+    await writeMark(options.pidFile, mark)
+    return mark
+  } finally {
+    closeSync(log)
+  }
+}
+
+/** Asks a process to end, kills it after `graceMs`, and returns once it is gone. */
+export async function stopProcess(mark: ProcessMark, graceMs: number, clock: Clock): Promise<void> {
+  const deadline = clock.monotonic() + graceMs
+  let signal: NodeJS.Signals = 'SIGTERM'
+  for (;;) {
+    if (!isAlive(mark)) return
+    if (signal !== 'SIGCONT') sendSignal(mark.pid, signal)
+    signal = 'SIGCONT'
+    await clock.sleep(20)
+    if (clock.monotonic() > deadline && isAlive(mark)) {
+      sendSignal(mark.pid, 'SIGKILL')
+      await clock.sleep(20)
+    }
+  }
+}
+
+/** A process that ended in the meantime is what was wanted. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/**
+ * Holds a lock file while `work` runs: one at a time on a machine. A lock whose holder died is taken over.
+ * Throws the answer of `busy` when somebody else holds it for longer than `waitMs`.
+ */
+export async function withLock<T>(
+  path: string,
+  options: { waitMs: number; clock: Clock; busy: (pid: number) => Error },
+  work: () => Promise<T>,
+): Promise<T> {
+  const mine = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '0' }
+  const deadline = options.clock.monotonic() + options.waitMs
+  for (;;) {
+    try {
+      await writeFile(path, `${mine.pid} ${mine.startTicks}\n`, { flag: 'wx' })
+      break
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const holder = await readMark(path)
+    if (holder && isAlive(holder)) {
+      if (options.clock.monotonic() > deadline) throw options.busy(holder.pid)
+      await options.clock.sleep(50)
+    } else {
+      await options.clock.sleep(20) // a holder may be between making the file and writing it
+      const still = await readMark(path)
+      if (!still || !isAlive(still)) await rm(path, { force: true })
+    }
+  }
+  try {
+    return await work()
+  } finally {
+    await rm(path, { force: true })
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * `npm test`: everything. `npm test -- --unit` (npm run test:unit): what needs no root. Further words are passed to vitest as filters.
+ * The last line is always `N passed, N failed`.
+ */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { busyboxRequirement, ensureRequirements } from '../src/cluster/requirements.ts'
+import { systemExec } from '../src/host/exec.ts'
+
+interface Report {
+  numPassedTests: number
+  numFailedTests: number
+  numPendingTests: number
+  success: boolean
+  testResults: { status: string; assertionResults: unknown[] }[]
+}
+
+const unitOnly = process.argv.includes('--unit')
+const filters = process.argv.slice(2).filter((word) => word !== '--unit')
+const reports = mkdtempSync(join(tmpdir(), 'ownkube-test-'))
+
+function runProject(project: string): Promise<Report | undefined> {
+  const file = join(reports, `${project}.json`)
+  const args = [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--project',
+    project,
+    '--passWithNoTests',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+    ...filters,
+  ]
+  return new Promise((resolve) => {
+    spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] }).on('close', () => {
+      try {
+        resolve(JSON.parse(readFileSync(file, 'utf8')) as Report)
+      } catch {
+        resolve(undefined) // vitest itself broke: counted as a failure below
+      }
+    })
+  })
+}
+
+/** A file that could not be loaded holds no tests, and is one failure. */
+const failuresOf = (report: Report | undefined): number =>
+  report === undefined
+    ? 1
+    : report.numFailedTests +
+      report.testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0).length
+
+let passed = 0
+let failed = 0
+const projects = unitOnly ? ['unit'] : ['unit', 'e2e']
+if (!unitOnly) {
+  if (process.getuid?.() !== 0) {
+    console.error("The whole suite runs real containers and needs root: 'sudo npm test'. Without root there is 'npm run test:unit'.")
+    process.exit(77)
+  }
+  await ensureRequirements({ exec: systemExec, say: (text) => console.error(text), install: true, extra: [busyboxRequirement] })
+}
+for (const project of projects) {
+  const report = await runProject(project)
+  passed += report?.numPassedTests ?? 0
+  failed += failuresOf(report)
+}
+rmSync(reports, { recursive: true, force: true })
+console.log(`\n${passed} passed, ${failed} failed`)
+process.exit(failed === 0 && passed > 0 ? 0 : 1)
