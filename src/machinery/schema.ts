@@ -12,6 +12,8 @@ export interface Schema {
   readonly fields?: ReadonlyMap<string, Field>
   /** array: the schema of an item; map: of a value. */
   readonly items?: Schema
+  /** object: x-kubernetes-map-type atomic: server-side apply owns and replaces values of this type as a whole. */
+  readonly atomic?: boolean
 }
 
 export interface Field {
@@ -25,4 +27,6 @@ export interface Field {
   readonly listMapKeys?: readonly string[]
   /** x-kubernetes-map-type: atomic is replaced as a whole by server-side apply. */
   readonly mapType?: 'granular' | 'atomic'
+  /** What an absent value counts as where it is a key of a list (the protocol of a port). */
+  readonly keyDefault?: string
 }

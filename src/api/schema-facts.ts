@@ -1,0 +1,224 @@
+import type { Field } from '../machinery/schema.ts'
+
+/**
+ * What the published models lack, as facts by `Type.field`: how lists and maps merge, and which strings are quantities.
+ * Sources: the markers (+listType, +listMapKey, +patchStrategy, +patchMergeKey, +mapType) of k8s.io/api v1.36 and the
+ * OpenAPI documents made from them. Type names are bare: `HorizontalPodAutoscalerStatus` stands for all its versions.
+ */
+export type FieldFacts = Pick<Field, 'patchStrategy' | 'patchMergeKey' | 'listType' | 'listMapKeys' | 'mapType' | 'keyDefault'>
+
+/** Both kinds of merging go by the same one key. */
+const keyed = (key: string): FieldFacts => ({
+  patchStrategy: ['merge'],
+  patchMergeKey: key,
+  listType: 'map',
+  listMapKeys: [key],
+})
+/** Server-side apply merges by these keys; strategic merge replaces the list. */
+const appliedBy = (...keys: string[]): FieldFacts => ({ listType: 'map', listMapKeys: keys })
+/** As {@link keyed}, and a patch drops the fields of an item that it doesn't name in $retainKeys. */
+const keyedRetain = (key: string): FieldFacts => ({ ...keyed(key), patchStrategy: ['merge', 'retainKeys'] })
+/** The two ways of merging have different keys. */
+const keyedTwice = (patchKey: string, ...keys: string[]): FieldFacts => ({
+  ...appliedBy(...keys),
+  patchStrategy: ['merge'],
+  patchMergeKey: patchKey,
+})
+/** A strategic patch merges by a key, server-side apply replaces the list. */
+const patchedBy = (key: string): FieldFacts => ({ patchStrategy: ['merge'], patchMergeKey: key, listType: 'atomic' })
+const set: FieldFacts = { listType: 'set' }
+const mergedSet: FieldFacts = { patchStrategy: ['merge'], listType: 'set' }
+const atomicList: FieldFacts = { listType: 'atomic' }
+const atomicMap: FieldFacts = { mapType: 'atomic' }
+
+const facts: Readonly<Record<string, FieldFacts>> = {
+  // meta/v1
+  'ObjectMeta.finalizers': mergedSet,
+  'ObjectMeta.ownerReferences': keyed('uid'),
+  'LabelSelectorRequirement.key': { patchStrategy: ['merge'], patchMergeKey: 'key' },
+
+  // core/v1
+  'ComponentStatus.conditions': keyed('type'),
+  'Container.env': keyed('name'),
+  'Container.ports': keyedTwice('containerPort', 'containerPort', 'protocol'),
+  'Container.volumeDevices': keyed('devicePath'),
+  'Container.volumeMounts': keyed('mountPath'),
+  'ContainerPort.protocol': { keyDefault: 'TCP' },
+  'ContainerStatus.allocatedResourcesStatus': keyed('name'),
+  'ContainerStatus.volumeMounts': keyed('mountPath'),
+  'EphemeralContainer.env': keyed('name'),
+  'EphemeralContainer.ports': keyedTwice('containerPort', 'containerPort', 'protocol'),
+  'EphemeralContainer.volumeDevices': keyed('devicePath'),
+  'EphemeralContainer.volumeMounts': keyed('mountPath'),
+  'LoadBalancerIngress.ports': atomicList,
+  'NamespaceStatus.conditions': keyed('type'),
+  'NodeSpec.podCIDRs': mergedSet,
+  'NodeStatus.addresses': keyed('type'),
+  'NodeStatus.conditions': keyed('type'),
+  'PersistentVolumeClaimStatus.allocatedResourceStatuses': { mapType: 'granular' },
+  'PersistentVolumeClaimStatus.conditions': keyed('type'),
+  'PersistentVolumeSpec.claimRef': { mapType: 'granular' },
+  'PodSpec.containers': keyed('name'),
+  'PodSpec.ephemeralContainers': keyed('name'),
+  'PodSpec.hostAliases': keyed('ip'),
+  'PodSpec.imagePullSecrets': keyed('name'),
+  'PodSpec.initContainers': keyed('name'),
+  'PodSpec.nodeSelector': atomicMap,
+  'PodSpec.resourceClaims': keyedRetain('name'),
+  'PodSpec.schedulingGates': keyed('name'),
+  'PodSpec.topologySpreadConstraints': keyedTwice('topologyKey', 'topologyKey', 'whenUnsatisfiable'),
+  'PodSpec.volumes': keyedRetain('name'),
+  'PodStatus.conditions': keyed('type'),
+  'PodStatus.hostIPs': patchedBy('ip'),
+  'PodStatus.podIPs': keyed('ip'),
+  'PodStatus.resourceClaimStatuses': keyedRetain('name'),
+  'ReplicationControllerSpec.selector': atomicMap,
+  'ReplicationControllerStatus.conditions': keyed('type'),
+  'ResourceRequirements.claims': appliedBy('name'),
+  'ResourceStatus.resources': appliedBy('resourceID'),
+  'ServiceAccount.secrets': keyed('name'),
+  'ServicePort.protocol': { keyDefault: 'TCP' },
+  'ServiceSpec.clusterIPs': atomicList,
+  'ServiceSpec.ipFamilies': atomicList,
+  'ServiceSpec.ports': keyedTwice('port', 'port', 'protocol'),
+  'ServiceSpec.selector': atomicMap,
+  'ServiceStatus.conditions': keyed('type'),
+  'TopologySpreadConstraint.matchLabelKeys': atomicList,
+
+  // apps/v1
+  'DaemonSetStatus.conditions': keyed('type'),
+  'DeploymentSpec.strategy': { patchStrategy: ['retainKeys'] },
+  'DeploymentStatus.conditions': keyed('type'),
+  'ReplicaSetStatus.conditions': keyed('type'),
+  'StatefulSetStatus.conditions': keyed('type'),
+
+  // batch/v1
+  'CronJobStatus.active': atomicList,
+  'JobStatus.conditions': patchedBy('type'),
+  'PodFailurePolicy.rules': atomicList,
+  'PodFailurePolicyOnExitCodesRequirement.values': set,
+  'PodFailurePolicyRule.onPodConditions': atomicList,
+  'SuccessPolicy.rules': atomicList,
+  'UncountedTerminatedPods.failed': set,
+  'UncountedTerminatedPods.succeeded': set,
+
+  // discovery.k8s.io/v1
+  'Endpoint.addresses': set,
+  'EndpointHints.forNodes': atomicList,
+  'EndpointHints.forZones': atomicList,
+  'EndpointSlice.endpoints': atomicList,
+  'EndpointSlice.ports': atomicList,
+
+  // the other groups
+  'APIServiceStatus.conditions': keyed('type'),
+  'CSINodeSpec.drivers': keyed('name'),
+  'CertificateSigningRequestStatus.conditions': appliedBy('type'),
+  'CustomResourceDefinitionStatus.conditions': appliedBy('type'),
+  'FlowSchemaStatus.conditions': keyed('type'),
+  'HorizontalPodAutoscalerStatus.conditions': keyed('type'),
+  'JSONSchemaProps.x-kubernetes-validations': keyed('rule'),
+  'MutatingWebhook.matchConditions': keyed('name'),
+  'MutatingWebhookConfiguration.webhooks': keyed('name'),
+  'PodDisruptionBudgetStatus.conditions': keyed('type'),
+  'PriorityLevelConfigurationStatus.conditions': keyed('type'),
+  'ResourceClaimStatus.devices': appliedBy('driver', 'device', 'pool', 'shareID'),
+  'ResourceClaimStatus.reservedFor': keyed('uid'),
+  'ServiceCIDRStatus.conditions': keyed('type'),
+  'ValidatingAdmissionPolicySpec.matchConditions': keyed('name'),
+  'ValidatingAdmissionPolicySpec.variables': keyed('name'),
+  'ValidatingAdmissionPolicyStatus.conditions': appliedBy('type'),
+  'ValidatingWebhook.matchConditions': keyed('name'),
+  'ValidatingWebhookConfiguration.webhooks': keyed('name'),
+}
+
+/** Values of these types are owned and replaced as a whole by server-side apply. */
+const atomicTypes: ReadonlySet<string> = new Set([
+  'ConfigMapKeySelector',
+  'CrossVersionObjectReference',
+  'EndpointAddress',
+  'EndpointPort',
+  'FileKeySelector',
+  'LabelSelector',
+  'LocalObjectReference',
+  'MatchResources',
+  'NamedRuleWithOperations',
+  'NodeSelector',
+  'NodeSelectorTerm',
+  'ObjectFieldSelector',
+  'ObjectReference',
+  'OwnerReference',
+  'ParamKind',
+  'ParamRef',
+  'ResourceFieldSelector',
+  'RoleRef',
+  'ScopeSelector',
+  'SecretKeySelector',
+  'SecretReference',
+  'Subject',
+  'TopologySelectorTerm',
+  'TypedLocalObjectReference',
+])
+
+/** Fields whose string, or whose map's or list's strings, are quantities. */
+const quantities: ReadonlySet<string> = new Set([
+  'CSIStorageCapacity.capacity',
+  'CSIStorageCapacity.maximumVolumeSize',
+  'CapacityRequestPolicy.default',
+  'CapacityRequestPolicy.validValues',
+  'CapacityRequestPolicyRange.max',
+  'CapacityRequestPolicyRange.min',
+  'CapacityRequestPolicyRange.step',
+  'CapacityRequirements.requests',
+  'ContainerStatus.allocatedResources',
+  'Counter.value',
+  'DeviceCapacity.value',
+  'DeviceRequestAllocationResult.consumedCapacity',
+  'EmptyDirVolumeSource.sizeLimit',
+  'LimitRangeItem.default',
+  'LimitRangeItem.defaultRequest',
+  'LimitRangeItem.max',
+  'LimitRangeItem.maxLimitRequestRatio',
+  'LimitRangeItem.min',
+  'MetricTarget.averageValue',
+  'MetricTarget.value',
+  'MetricValueStatus.averageValue',
+  'MetricValueStatus.value',
+  'NodeStatus.allocatable',
+  'NodeStatus.capacity',
+  'Overhead.podFixed',
+  'PersistentVolumeClaimStatus.allocatedResources',
+  'PersistentVolumeClaimStatus.capacity',
+  'PersistentVolumeSpec.capacity',
+  'PodSpec.overhead',
+  'PodStatus.allocatedResources',
+  'ResourceFieldSelector.divisor',
+  'ResourceQuotaSpec.hard',
+  'ResourceQuotaStatus.hard',
+  'ResourceQuotaStatus.used',
+  'ResourceRequirements.limits',
+  'ResourceRequirements.requests',
+  'VolumeResourceRequirements.limits',
+  'VolumeResourceRequirements.requests',
+])
+
+/**
+ * A type's name without the group or version that sets it apart: `V2HorizontalPodAutoscaler` is HorizontalPodAutoscaler,
+ * `CoreV1EventList` is EventList.
+ */
+export function bareTypeName(typeName: string): string {
+  return typeName.replace(/^(?:[A-Z][a-z]+)?V\d+(?:(?:alpha|beta)\d+)?(?=[A-Z])/, '')
+}
+
+const none: FieldFacts = {}
+
+export function factsOf(typeName: string, field: string): FieldFacts {
+  return facts[`${bareTypeName(typeName)}.${field}`] ?? none
+}
+
+export function isQuantity(typeName: string, field: string): boolean {
+  return quantities.has(`${bareTypeName(typeName)}.${field}`)
+}
+
+export function isAtomicType(typeName: string): boolean {
+  return atomicTypes.has(bareTypeName(typeName))
+}
