@@ -1,0 +1,225 @@
+import http2 from 'node:http2'
+import net from 'node:net'
+import type { Clock } from '../host/clock.ts'
+import { EventQueue } from './event-queue.ts'
+import { RuntimeError } from './runtime.ts'
+
+/** gRPC's status codes by number (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
+const codeNames = [
+  ...['OK', 'Canceled', 'Unknown', 'InvalidArgument', 'DeadlineExceeded', 'NotFound', 'AlreadyExists', 'PermissionDenied'],
+  ...['ResourceExhausted', 'FailedPrecondition', 'Aborted', 'OutOfRange', 'Unimplemented', 'Internal', 'Unavailable', 'DataLoss'],
+  'Unauthenticated',
+]
+
+/** Above what containerd itself sends (16 MiB). */
+const maxMessageBytes = 32 * 2 ** 20
+
+export interface CallOptions {
+  /** The call fails with DeadlineExceeded after this long; undefined: never. */
+  timeoutMs?: number | undefined
+  signal?: AbortSignal
+  metadata?: Readonly<Record<string, string>>
+}
+
+/**
+ * gRPC over HTTP/2 on a unix socket, as a client: unary calls and server streams, which is all that CRI needs.
+ * Connects at the first call and again after the connection was lost; failures are {@link RuntimeError}s.
+ */
+export class GrpcChannel {
+  readonly #socket: string
+  readonly #clock: Clock
+  #session: http2.ClientHttp2Session | undefined
+  #closed = false
+
+  constructor(options: { socket: string; clock: Clock }) {
+    this.#socket = options.socket
+    this.#clock = options.clock
+  }
+
+  /** `path` is `/package.Service/Method`; bytes in and out are messages without their frame. */
+  unary(path: string, message: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      let answer: Uint8Array | undefined
+      this.#call(path, message, options, {
+        message: (bytes) => {
+          answer = bytes
+        },
+        end: (error) => {
+          if (error) reject(error)
+          else if (!answer) reject(new RuntimeError('Internal', `${path}: the answer has no message`))
+          else resolve(answer)
+        },
+      })
+    })
+  }
+
+  /** Messages as they come. Throws when the stream breaks; ends with the signal. */
+  async *stream(path: string, message: Uint8Array, options: CallOptions & { signal: AbortSignal }): AsyncGenerator<Uint8Array> {
+    const stop = new AbortController()
+    const queue = new EventQueue<Uint8Array>(AbortSignal.any([options.signal, stop.signal]), () => stop.abort())
+    let failure: RuntimeError | undefined
+    this.#call(
+      path,
+      message,
+      { ...options, signal: stop.signal },
+      {
+        message: (bytes) => queue.push(bytes),
+        end: (error) => {
+          failure = error
+          queue.end()
+        },
+      },
+    )
+    yield* queue
+    if (failure && !options.signal.aborted) throw failure
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#session?.destroy()
+    this.#session = undefined
+  }
+
+  #connect(): http2.ClientHttp2Session {
+    if (this.#closed) throw new RuntimeError('Canceled', 'the connection to the container runtime has been closed')
+    if (this.#session && !this.#session.closed && !this.#session.destroyed) return this.#session
+    const session = http2.connect('http://localhost', { createConnection: () => net.connect(this.#socket) })
+    session.on('error', () => session.destroy()) // every stream of the session reports it to its caller
+    session.on('goaway', () => session.close())
+    session.on('close', () => {
+      if (this.#session === session) this.#session = undefined
+    })
+    this.#session = session
+    return session
+  }
+
+  #call(
+    path: string,
+    message: Uint8Array,
+    options: CallOptions,
+    on: { message: (bytes: Uint8Array) => void; end: (error?: RuntimeError) => void },
+  ): void {
+    let stream: http2.ClientHttp2Stream
+    try {
+      stream = this.#connect().request(requestHeaders(path, options))
+    } catch (error) {
+      return on.end(error instanceof RuntimeError ? error : new RuntimeError('Unavailable', `${path}: ${textOf(error)}`, { cause: error }))
+    }
+    let ended = false
+    const finish = (error?: RuntimeError): void => {
+      if (ended) return
+      ended = true
+      cancelTimer?.()
+      options.signal?.removeEventListener('abort', onAbort)
+      if (!stream.closed) stream.close(http2.constants.NGHTTP2_CANCEL)
+      on.end(error)
+    }
+    const onAbort = (): void => finish(new RuntimeError('Canceled', `${path}: cancelled`))
+    const cancelTimer =
+      options.timeoutMs === undefined
+        ? undefined
+        : this.#clock.after(options.timeoutMs, () =>
+            finish(new RuntimeError('DeadlineExceeded', `${path}: no answer within ${options.timeoutMs} ms`)),
+          )
+    options.signal?.addEventListener('abort', onAbort, { once: true })
+    if (options.signal?.aborted) return onAbort()
+
+    const frames = new FrameReader()
+    let status: RuntimeError | 'ok' | undefined
+    stream.on('response', (headers) => {
+      status = statusOf(headers) ?? status
+      const code = headers[':status']
+      if (code !== 200) finish(new RuntimeError('Unavailable', `${path}: HTTP ${code} from ${this.#socket}`))
+    })
+    stream.on('trailers', (headers) => {
+      status = statusOf(headers as http2.IncomingHttpHeaders) ?? status
+    })
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        for (const frame of frames.push(chunk)) if (!ended) on.message(frame)
+      } catch (error) {
+        if (!(error instanceof RuntimeError)) throw error
+        finish(error)
+      }
+    })
+    let cause: Error | undefined
+    stream.on('error', (error) => {
+      cause = error
+    })
+    stream.on('close', () => {
+      if (status === 'ok') finish()
+      else finish(status ?? new RuntimeError('Unavailable', `${path}: ${cause?.message ?? `the connection to ${this.#socket} was lost`}`))
+    })
+    stream.end(frame(message))
+  }
+}
+
+function requestHeaders(path: string, { timeoutMs, metadata }: CallOptions): http2.OutgoingHttpHeaders {
+  return {
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...(timeoutMs === undefined ? {} : { 'grpc-timeout': timeoutMs < 1e8 ? `${Math.ceil(timeoutMs)}m` : `${Math.ceil(timeoutMs / 1000)}S` }),
+    ...metadata,
+  }
+}
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+function statusOf(headers: http2.IncomingHttpHeaders): RuntimeError | 'ok' | undefined {
+  const status = headers['grpc-status']
+  if (status === undefined) return undefined
+  if (status === '0') return 'ok'
+  return new RuntimeError(codeNames[Number(status)] ?? 'Unknown', percentDecoded(String(headers['grpc-message'] ?? `status ${status}`)))
+}
+
+/** grpc-message is UTF-8 with %XX for what headers can't hold; a stray % stands for itself. */
+function percentDecoded(text: string): string {
+  const data = Buffer.alloc(text.length * 3)
+  let length = 0
+  for (let i = 0; i < text.length; i++) {
+    const hex = text[i] === '%' ? /^[0-9a-fA-F]{2}/.exec(text.slice(i + 1, i + 3))?.[0] : undefined
+    if (hex !== undefined) {
+      data[length++] = Number.parseInt(hex, 16)
+      i += 2
+    } else length += data.write(text[i] as string, length)
+  }
+  return data.toString('utf8', 0, length)
+}
+
+/** One byte for compression (never used here), four for the length, then the message. */
+function frame(message: Uint8Array): Buffer {
+  const framed = Buffer.allocUnsafe(5 + message.length)
+  framed[0] = 0
+  framed.writeUInt32BE(message.length, 1)
+  framed.set(message, 5)
+  return framed
+}
+
+class FrameReader {
+  #chunks: Buffer[] = []
+  #length = 0
+
+  *push(chunk: Buffer): Generator<_Buffer> {
+    this.#chunks.push(chunk)
+    this.#length += chunk.length
+    while (this.#length >= 5) {
+      const head = this.#joined(5)
+      const size = head.readUInt32BE(1)
+      if (head[0] !== 0) throw new RuntimeError('Internal', 'a compressed message came that nobody asked for')
+      if (size > maxMessageBytes) throw new RuntimeError('ResourceExhausted', `a message of ${size} bytes is too large`)
+      if (this.#length < 5 + size) return
+      const all = this.#joined(5 + size)
+      this.#chunks = all.length > 5 + size ? [all.subarray(5 + size)] : []
+      this.#length -= 5 + size
+      yield all.subarray(5, 5 + size)
+    }
+  }
+
+  /** Joins chunks until the first holds `size` bytes. */
+  #joined(size: number): Buffer {
+    if ((this.#chunks[0] as Buffer).length < size) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] as Buffer
+  }
+}
