@@ -14,15 +14,16 @@ export class OrderedRecords<T extends { readonly key: string }> {
   /** Adds a record whose key is not yet there. */
   insert(record: T): void {
     this.#size++
-    const position = this.#chunkFor(record.key)
-    const chunk = this.#chunks[position]
-    if (!chunk) {
+    const last = this.#chunks.at(-1)
+    if (!last) {
       this.#chunks.push([record])
       return
     }
-    const at = lowerBound(chunk, record.key)
-    if (at === chunk.length) chunk.push(record)
-    else chunk.splice(at, 0, record)
+    const isNewLast = compareKeys(last.at(-1)!.key, record.key) < 0
+    const position = isNewLast ? this.#chunks.length - 1 : this.#chunkFor(record.key)
+    const chunk = this.#chunks[position]!
+    if (isNewLast) chunk.push(record)
+    else chunk.splice(lowerBound(chunk, record.key), 0, record)
     if (chunk.length > maxChunk) this.#split(position)
   }
 

@@ -133,6 +133,14 @@ export class SlowWatcherError extends Error {
   }
 }
 
+/** The store cannot write now (disk full, I/O error): the commit did not take place. `cause` has the system's reason. */
+export class UnavailableError extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'UnavailableError'
+  }
+}
+
 export class StoreClosedError extends Error {
   constructor() {
     super('the store is closed')

@@ -95,6 +95,21 @@ export class Versions {
     return { entries, revision, more: remaining > 0, remaining }
   }
 
+  /** Entries at a revision in order, those after `after`, up to about `maxBytes`; at least one if there is any. */
+  entriesAt(revision: number, after: string | undefined, maxBytes: number): Entry[] {
+    this.#mustBeReadable(revision)
+    const entries: Entry[] = []
+    let bytes = 0
+    this.#ordered.visitFrom(after ?? '', (record) => {
+      const entry = record.key === after ? undefined : versionAt(record, revision)
+      if (!entry) return true
+      entries.push(entry)
+      bytes += sizeOf(entry)
+      return bytes < maxBytes
+    })
+    return entries
+  }
+
   /** Puts a key that a snapshot held, before any commit is applied. */
   restore(entry: Entry): void {
     this.#add({ key: entry.key, revision: entry.modRevision, entry, older: undefined })

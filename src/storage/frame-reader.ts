@@ -1,0 +1,128 @@
+import fs from 'node:fs'
+import { crc32 } from 'node:zlib'
+import {
+  decodePayload,
+  type FileKind,
+  type Frame,
+  frameHeaderBytes,
+  magicBytes,
+  preambleBytes,
+  readHeader,
+  readPreamble,
+} from './frames.ts'
+
+/** A file says what was never written. Nothing has been changed; the message tells the way back. */
+export class DamagedStoreError extends Error {
+  readonly file: string
+  constructor(file: string, what: string) {
+    const folder = file.slice(0, file.lastIndexOf('/')) || file
+    super(
+      `${file} is damaged: ${what}. Nothing was changed. To go back to a backup: move ${folder} aside, put the backup's copy of that folder in its place and start again`,
+    )
+    this.name = 'DamagedStoreError'
+    this.file = file
+  }
+}
+
+export interface FileContents {
+  /** From the preamble; undefined: a log so new that not even that was written whole. */
+  readonly revision: number | undefined
+  /** Up to where the file is whole. */
+  readonly goodBytes: number
+  readonly bytes: number
+}
+
+/**
+ * Reads a file's frames in order. A write that a crash cut short can only be the last one of the newest log: there
+ * (`mayBeTorn`) it is left out, and `goodBytes` says where it begins. Whatever else does not hold is a {@link DamagedStoreError}.
+ */
+export function readFrames(path: string, kind: FileKind, mayBeTorn: boolean, each: (frame: Frame) => void): FileContents {
+  const fd = fs.openSync(path, 'r')
+  try {
+    const bytes = fs.fstatSync(fd).size
+    const head = readAt(fd, 0, Math.min(preambleBytes, bytes))
+    const revision = readPreamble(kind, head)
+    if (revision === undefined) {
+      // The preamble is written and synced before the first frame: without it there can be none.
+      if (mayBeTorn && bytes <= preambleBytes && (bytes < preambleBytes || hasZeroSector(head, 0))) {
+        return { revision: undefined, goodBytes: 0, bytes }
+      }
+      throw new DamagedStoreError(path, `it does not begin as a ${kind} of this version does`)
+    }
+    let at = preambleBytes
+    while (at < bytes) {
+      const next = readFrame(fd, at, bytes)
+      if (next.payload) {
+        decode(path, at, next.payload, each)
+        at += frameHeaderBytes + next.payload.length
+        continue
+      }
+      if (mayBeTorn && next.looksTorn && !frameAfter(fd, at, bytes)) break
+      throw new DamagedStoreError(path, `the record at byte ${at} of ${bytes} fails its checksum`)
+    }
+    return { revision, goodBytes: at, bytes }
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+function decode(path: string, at: number, payload: Buffer, each: (frame: Frame) => void): void {
+  try {
+    each(decodePayload(payload))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new DamagedStoreError(path, `the record at byte ${at} makes no sense (${error.message})`)
+  }
+}
+
+type FrameRead = { payload: Buffer } | { payload: undefined; looksTorn: boolean }
+
+/**
+ * A frame that a crash cut short is either shorter than it says or has sectors that never reached the disk and read as
+ * zeros. One that is all there and still fails its checksum is bit rot: it may have been acknowledged.
+ */
+function readFrame(fd: number, at: number, end: number): FrameRead {
+  const head = readAt(fd, at, Math.min(frameHeaderBytes, end - at))
+  if (head.length < frameHeaderBytes) return { payload: undefined, looksTorn: true }
+  const header = readHeader(head)
+  if (!header) return { payload: undefined, looksTorn: hasZeroSector(head, at) }
+  if (at + frameHeaderBytes + header.length > end) return { payload: undefined, looksTorn: true }
+  const payload = readAt(fd, at + frameHeaderBytes, header.length)
+  if (crc32(payload) === header.checksum) return { payload }
+  return { payload: undefined, looksTorn: hasZeroSector(payload, at + frameHeaderBytes) }
+}
+
+const sectorBytes = 512
+
+/** Whether what lies in some one sector of the disk is all zeros; `at` is where `bytes` stand in the file. */
+function hasZeroSector(bytes: Buffer, at: number): boolean {
+  for (let from = 0; from < bytes.length; ) {
+    const to = Math.min(bytes.length, from + sectorBytes - ((at + from) % sectorBytes))
+    if (bytes.subarray(from, to).every((byte) => byte === 0)) return true
+    from = to
+  }
+  return false
+}
+
+/** Whether a whole frame stands anywhere after `at`: each is written only once the one before it is safe. */
+function frameAfter(fd: number, at: number, end: number): boolean {
+  const rest = readAt(fd, at + 1, end - at - 1)
+  for (let found = rest.indexOf(magicBytes); found >= 0; found = rest.indexOf(magicBytes, found + 1)) {
+    const header = readHeader(rest.subarray(found, found + frameHeaderBytes))
+    if (!header) continue
+    const payload = rest.subarray(found + frameHeaderBytes, found + frameHeaderBytes + header.length)
+    if (payload.length === header.length && crc32(payload) === header.checksum) return true
+  }
+  return false
+}
+
+function readAt(fd: number, position: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  let done = 0
+  while (done < length) {
+    const count = fs.readSync(fd, bytes, done, length - done, position + done)
+    if (count === 0) return bytes.subarray(0, done)
+    done += count
+  }
+  return bytes
+}

@@ -1,0 +1,45 @@
+import path from 'node:path'
+import type { Disk } from './disk.ts'
+import { encodeFrame, preamble } from './frames.ts'
+import { fileName } from './recovery.ts'
+import type { Versions } from './versions.ts'
+
+/** Small frames, so that values that stay in use after a load hold on to little else. */
+const frameBytes = 64 << 10
+
+/**
+ * Writes the state at `revision`, which must stay readable meanwhile, while commits go on: each frame is its own step.
+ * The file takes its name only once it is whole and safe. Answers its size in bytes.
+ */
+export async function writeSnapshot(
+  disk: Disk,
+  directory: string,
+  versions: Versions,
+  revision: number,
+): Promise<{ path: string; bytes: number }> {
+  const finalPath = path.join(directory, fileName('snapshot', revision))
+  const temporary = `${finalPath}.tmp`
+  const file = await disk.create(temporary, { durable: false })
+  let bytes = 0
+  const put = async (part: Uint8Array): Promise<void> => {
+    await file.write(part, bytes)
+    bytes += part.byteLength
+  }
+  try {
+    await put(preamble('snapshot', revision))
+    let count = 0
+    let entries = versions.entriesAt(revision, undefined, frameBytes)
+    while (entries.length > 0) {
+      await put(encodeFrame({ type: 'entries', entries }))
+      count += entries.length
+      entries = versions.entriesAt(revision, entries.at(-1)!.key, frameBytes)
+    }
+    await put(encodeFrame({ type: 'end', count }))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await disk.rename(temporary, finalPath)
+  await disk.syncDirectory(directory)
+  return { path: finalPath, bytes }
+}
