@@ -1,15 +1,319 @@
+import { type ChildProcess, spawn } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll } from 'vitest'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
-import { openFileStore } from './file-store.ts'
+import { type FileStoreOptions, openFileStore } from './file-store.ts'
+import { DamagedStoreError } from './frame-reader.ts'
+import { type Store, UnavailableError } from './store.ts'
 import { storeContract } from './store-contract.ts'
+import { diskError, FaultyDisk } from './testing/faulty-disk.ts'
+import { seededRandom } from './testing/seeded-random.ts'
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'store-'))
 afterAll(() => fs.rmSync(root, { recursive: true }))
 
 const deps = { clock: systemClock, log: silentLog }
+const newFolder = (): string => fs.mkdtempSync(path.join(root, 'folder-'))
+const open = (folder: string, options?: FileStoreOptions): Promise<Store> => openFileStore(folder, deps, options)
+const put = (store: Store, key: string, value: string): ReturnType<Store['commit']> =>
+  store.commit([{ key, value: Buffer.from(value), expect: undefined }])
 
-storeContract('file', (options) => openFileStore(fs.mkdtempSync(path.join(root, 'contract-')), deps, options))
+/** Everything that can be seen of a store's newest state. */
+async function stateOf(store: Store): Promise<string> {
+  const { entries, revision } = await store.list('')
+  const lines = entries.map(
+    (entry) => `${entry.key} ${entry.createRevision} ${entry.modRevision} ${Buffer.from(entry.value).toString('latin1')}`,
+  )
+  return [`revision ${revision}`, ...lines].join('\n')
+}
+
+storeContract('file', (options) => open(newFolder(), options))
+
+/** Short logs, so that snapshots come often. */
+const manySnapshots = { snapshotAfterBytes: 2000 }
+
+describe('a folder opened again', () => {
+  test('holds the same state, revision and history', async () => {
+    const folder = newFolder()
+    const first = await open(folder)
+    for (const value of ['1', '2', '3']) await put(first, '/a', value)
+    await put(first, '/b', '1')
+    await first.commit([{ key: '/b', value: undefined, expect: 4 }])
+    const before = await stateOf(first)
+    await first.close()
+    const second = await open(folder)
+    expect(await stateOf(second)).toBe(before)
+    expect(Buffer.from((await second.get('/a', { revision: 2 }))!.value).toString()).toBe('2')
+    const seen: number[] = []
+    for await (const batch of second.watch('/', { after: 1, signal: new AbortController().signal })) {
+      seen.push(batch.revision)
+      if (batch.revision === 5) break
+    }
+    expect(seen).toEqual([2, 3, 4, 5])
+    await second.close()
+  })
+
+  test('remembers what was compacted', async () => {
+    const folder = newFolder()
+    const first = await open(folder)
+    for (const value of ['1', '2', '3']) await put(first, '/a', value)
+    await first.compact(2)
+    await first.close()
+    const second = await open(folder)
+    expect(second.metrics()).toMatchObject({ compactedRevision: 2, revision: 3 })
+    await second.close()
+  })
+
+  test('goes on through many snapshots with its revision, old files gone', async () => {
+    const folder = newFolder()
+    let before = ''
+    for (let round = 1; round <= 5; round++) {
+      const store = await open(folder, manySnapshots)
+      if (before) expect(await stateOf(store)).toBe(before)
+      for (let i = 0; i < 100; i++) await put(store, `/${i % 30}`, `${round} ${i} ${'x'.repeat(100)}`)
+      expect(await store.revision()).toBe(round * 100)
+      before = await stateOf(store)
+      await store.close()
+    }
+    expect(fs.readdirSync(folder).filter((name) => name.startsWith('snapshot-')).length).toBe(1)
+    expect(fs.readdirSync(folder).filter((name) => name.startsWith('log-')).length).toBeLessThanOrEqual(2)
+    expect(fs.readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test('is for its owner only', async () => {
+    const folder = path.join(newFolder(), 'new')
+    const store = await open(folder, manySnapshots)
+    for (let i = 0; i < 50; i++) await put(store, '/secret', 'x'.repeat(100))
+    await store.close()
+    expect(fs.statSync(folder).mode & 0o777).toBe(0o700)
+    for (const name of fs.readdirSync(folder).filter((name) => /^(log|snapshot)-/.test(name)))
+      expect(fs.statSync(path.join(folder, name)).mode & 0o077).toBe(0)
+  })
+
+  test('keeps no more history than its limits say', async () => {
+    const store = await open(newFolder(), { history: { revisions: 10, bytes: 1 << 20, ageMs: 60_000 } })
+    for (let i = 0; i < 50; i++) await put(store, '/a', String(i))
+    expect(store.metrics()).toMatchObject({ revision: 50, compactedRevision: 40 })
+    await store.close()
+  })
+})
+
+describe('a second process', () => {
+  test('is refused with the name of the first, and let in after it', async () => {
+    const folder = newFolder()
+    const first = await open(folder)
+    await expect(open(folder)).rejects.toThrow(`in use by process ${process.pid}`)
+    await first.close()
+    await (await open(folder)).close()
+  })
+})
+
+describe('a disk that fails', () => {
+  for (const code of ['ENOSPC', 'EIO'] as const) {
+    test(`${code}: the commit is rejected, nothing of it shows, and writes go on once the disk does`, async () => {
+      const folder = newFolder()
+      const disk = new FaultyDisk()
+      const store = await openFileStore(folder, { ...deps, disk })
+      await put(store, '/a', '1')
+      const before = await stateOf(store)
+      disk.failWith = diskError(code)
+      const lost = await Promise.allSettled([put(store, '/a', '2'), put(store, '/b', '2')])
+      expect(lost.map((result) => result.status === 'rejected' && result.reason)).toEqual([
+        expect.any(UnavailableError),
+        expect.any(UnavailableError),
+      ])
+      await expect(store.healthy()).rejects.toThrow(code)
+      expect(await stateOf(store)).toBe(before)
+      disk.failEverything = true
+      await expect(put(store, '/a', '3')).rejects.toThrow(UnavailableError)
+      expect(await stateOf(store)).toBe(before)
+      disk.failEverything = false
+      disk.failWith = undefined
+      await store.healthy()
+      expect(await put(store, '/a', '4')).toEqual({ ok: true, revision: 2 })
+      const after = await stateOf(store)
+      await store.close()
+      const again = await open(folder)
+      expect(await stateOf(again)).toBe(after)
+      await again.close()
+    })
+
+    test(`${code} in the middle of a write, then kill -9: the folder opens with what was acknowledged`, async () => {
+      const folder = newFolder()
+      const disk = new FaultyDisk()
+      const store = await openFileStore(folder, { ...deps, disk })
+      await put(store, '/a', '1')
+      const before = await stateOf(store)
+      disk.failWith = diskError(code)
+      await expect(put(store, '/a', 'x'.repeat(5000))).rejects.toThrow(UnavailableError)
+      const copy = newFolder()
+      for (const name of fs.readdirSync(folder)) fs.copyFileSync(path.join(folder, name), path.join(copy, name))
+      const again = await open(copy)
+      expect(await stateOf(again)).toBe(before)
+      await again.close()
+      await store.close()
+    })
+  }
+
+  test('a snapshot that cannot be written is tried again later, and nothing is lost meanwhile', async () => {
+    const folder = newFolder()
+    const disk = new FaultyDisk()
+    const store = await openFileStore(folder, { ...deps, disk }, manySnapshots)
+    for (let i = 0; i < 18; i++) await put(store, `/${i}`, 'x'.repeat(50))
+    const create = disk.create.bind(disk)
+    let refused = 0
+    disk.create = (file, options) => (options.durable || ++refused > 3 ? create(file, options) : Promise.reject(diskError('ENOSPC')))
+    for (let i = 0; i < 300; i++) await put(store, `/${i}`, 'x'.repeat(50))
+    const before = await stateOf(store)
+    await store.close()
+    expect(refused).toBeGreaterThan(3)
+    const again = await open(folder, manySnapshots)
+    expect(await stateOf(again)).toBe(before)
+    await again.close()
+  })
+})
+
+/** A folder with one log of ten commits, the states after each, and where in the log each ends. */
+async function tenCommits(): Promise<{ log: string; states: string[]; ends: number[] }> {
+  const folder = newFolder()
+  const store = await open(folder)
+  const log = path.join(folder, 'log-0000000000000000')
+  const states = [await stateOf(store)]
+  const ends = [fs.statSync(log).size]
+  for (let i = 1; i <= 10; i++) {
+    await put(store, `/${i % 4}`, `value ${i} ${'x'.repeat(i * 90)}`)
+    states.push(await stateOf(store))
+    ends.push(fs.statSync(log).size)
+  }
+  await store.close()
+  return { log, states, ends }
+}
+
+async function openWith(bytes: Uint8Array): Promise<string> {
+  const folder = newFolder()
+  fs.writeFileSync(path.join(folder, 'log-0000000000000000'), bytes)
+  const store = await open(folder)
+  const state = await stateOf(store)
+  // What was cut off stays cut off: a write and one more opening agree.
+  await put(store, '/more', '1')
+  const more = await stateOf(store)
+  await store.close()
+  const again = await open(folder)
+  expect(await stateOf(again)).toBe(more)
+  await again.close()
+  return state
+}
+
+describe('damage', () => {
+  test('a log cut short anywhere opens with the commits that are whole', async () => {
+    const { log, states, ends } = await tenCommits()
+    const whole = fs.readFileSync(log)
+    for (let length = 0; length <= whole.length; length += length < 60 ? 7 : 97) {
+      const commits = Math.max(0, ends.filter((end) => end <= length).length - 1)
+      expect(await openWith(whole.subarray(0, length)), `cut at ${length}`).toBe(states[commits])
+    }
+  })
+
+  test('a last write of which some sectors never reached the disk is left out', async () => {
+    const { log, states, ends } = await tenCommits()
+    const whole = fs.readFileSync(log)
+    for (let sector = Math.ceil(ends[9]! / 512) * 512; sector < whole.length; sector += 512) {
+      const torn = Buffer.from(whole)
+      torn.fill(0, sector, Math.min(sector + 512, torn.length))
+      expect(await openWith(torn)).toBe(states[9])
+    }
+    expect(await openWith(Buffer.concat([whole, Buffer.alloc(4096)]))).toBe(states[10])
+  })
+
+  test('a flipped bit anywhere is refused, with the file and the way back, and the file left as it is', async () => {
+    const { log } = await tenCommits()
+    const whole = fs.readFileSync(log)
+    const random = seededRandom(7)
+    for (let round = 0; round < 150; round++) {
+      const at = Math.floor(random() * whole.length)
+      const flipped = Buffer.from(whole)
+      flipped[at]! ^= 1 << Math.floor(random() * 8)
+      const folder = newFolder()
+      const file = path.join(folder, 'log-0000000000000000')
+      fs.writeFileSync(file, flipped)
+      const refused = open(folder)
+      await expect(refused, `bit flipped at ${at}`).rejects.toThrow(DamagedStoreError)
+      await expect(refused).rejects.toThrow(file)
+      await expect(refused).rejects.toThrow('put the backup')
+      expect(fs.readFileSync(file).equals(flipped)).toBe(true)
+    }
+  })
+
+  test('a snapshot with a flipped bit or cut short is refused, and so is a missing log', async () => {
+    const folder = newFolder()
+    const store = await open(folder, manySnapshots)
+    for (let i = 0; i < 100; i++) await put(store, `/${i}`, 'x'.repeat(100))
+    await store.close()
+    const snapshot = path.join(folder, fs.readdirSync(folder).find((name) => name.startsWith('snapshot-'))!)
+    const whole = fs.readFileSync(snapshot)
+    const random = seededRandom(8)
+    for (let round = 0; round < 30; round++) {
+      const flipped = Buffer.from(whole)
+      flipped[Math.floor(random() * whole.length)]! ^= 1 << Math.floor(random() * 8)
+      fs.writeFileSync(snapshot, flipped)
+      await expect(open(folder)).rejects.toThrow(snapshot)
+      fs.writeFileSync(snapshot, whole.subarray(0, Math.floor(random() * whole.length)))
+      await expect(open(folder)).rejects.toThrow(snapshot)
+    }
+    fs.writeFileSync(snapshot, whole)
+    for (const name of fs.readdirSync(folder)) if (name.startsWith('log-')) fs.rmSync(path.join(folder, name))
+    await expect(open(folder)).rejects.toThrow('is missing')
+  })
+})
+
+describe('a writer killed at a random moment', () => {
+  const rounds = Number(process.env.STORE_CRASH_ROUNDS ?? 30)
+  const seed = Number(process.env.STORE_CRASH_SEED ?? 1)
+
+  test(`loses nothing that it acknowledged and shows no half commit (${rounds} rounds, seed ${seed})`, {
+    timeout: 20_000 + rounds * 2_000,
+  }, async () => {
+    const folder = newFolder()
+    const random = seededRandom(seed)
+    const acknowledged = { numbers: new Map<string, number>(), revision: 0 }
+    for (let round = 1; round <= rounds; round++) {
+      await writeUntilKilled(folder, 1 + random() * 40, acknowledged)
+      const store = await open(folder, { snapshotAfterBytes: 64 << 10 })
+      const what = `round ${round}, seed ${seed}`
+      expect(await store.revision(), what).toBeGreaterThanOrEqual(acknowledged.revision)
+      for (const [writer, number] of acknowledged.numbers) {
+        const left = Number((await store.get(`/left/${writer}`))?.value.toString())
+        expect(left, `${what}: writer ${writer}`).toBeGreaterThanOrEqual(number)
+        expect(Number((await store.get(`/right/${writer}`))?.value.toString()), `${what}: half a commit of ${writer}`).toBe(left)
+      }
+      await store.close()
+    }
+    expect(acknowledged.revision).toBeGreaterThan(rounds)
+  })
+})
+
+async function writeUntilKilled(
+  folder: string,
+  delayMs: number,
+  acknowledged: { numbers: Map<string, number>; revision: number },
+): Promise<void> {
+  const script = fileURLToPath(new URL('./testing/crash-writer.ts', import.meta.url))
+  const child: ChildProcess = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+  let armed = false
+  for await (const line of createInterface({ input: child.stdout! })) {
+    if (!armed) setTimeout(() => child.kill('SIGKILL'), delayMs)
+    armed = true
+    const [writer, number, revision] = line.split(' ')
+    // A last line that the kill cut short counts for nothing.
+    if (!writer || !number || !revision) continue
+    acknowledged.numbers.set(writer, Number(number))
+    acknowledged.revision = Math.max(acknowledged.revision, Number(revision))
+  }
+  expect(await ended, 'the writer was killed, it did not fail').toBe(null)
+}
