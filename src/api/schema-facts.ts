@@ -1,4 +1,4 @@
-import type { Field } from '../machinery/schema.ts'
+import { bareTypeName, type Field } from '../machinery/schema.ts'
 
 /**
  * What the published models lack, as facts by `Type.field`: how lists and maps merge, and which strings are quantities.
@@ -200,14 +200,6 @@ const quantities: ReadonlySet<string> = new Set([
   'VolumeResourceRequirements.limits',
   'VolumeResourceRequirements.requests',
 ])
-
-/**
- * A type's name without the group or version that sets it apart: `V2HorizontalPodAutoscaler` is HorizontalPodAutoscaler,
- * `CoreV1EventList` is EventList.
- */
-export function bareTypeName(typeName: string): string {
-  return typeName.replace(/^(?:[A-Z][a-z]+)?V\d+(?:(?:alpha|beta)\d+)?(?=[A-Z])/, '')
-}
 
 const none: FieldFacts = {}
 

@@ -30,3 +30,11 @@ export interface Field {
   /** What an absent value counts as where it is a key of a list (the protocol of a port). */
   readonly keyDefault?: string
 }
+
+/**
+ * A type's name without the group or version that sets it apart: `V2HorizontalPodAutoscaler` is HorizontalPodAutoscaler,
+ * `CoreV1EventList` is EventList.
+ */
+export function bareTypeName(typeName: string): string {
+  return typeName.replace(/^(?:[A-Z][a-z]+)?V\d+(?:(?:alpha|beta)\d+)?(?=[A-Z])/, '')
+}
