@@ -44,7 +44,7 @@ function mergeObject(schema: Schema | undefined, target: Fields, patch: Fields):
       continue
     }
     const current = ownValue(result, key)
-    if (Array.isArray(change) && Array.isArray(current) && strategyOf(fieldOf(schema, key)).merges) continue
+    if (Array.isArray(change) && Array.isArray(current) && mergesList(fieldOf(schema, key))) continue
     setKey(result, key, mergeValue(fieldOf(schema, key), current, change))
   }
   return result
@@ -56,8 +56,8 @@ function mergeValue(field: ReturnType<typeof fieldOf>, current: unknown, change:
   return mergeObject(field.schema, current, change)
 }
 
-function strategyOf(field: ReturnType<typeof fieldOf>): { merges: boolean; mergeKey: string | undefined } {
-  return { merges: field.patchStrategy?.includes('merge') === true, mergeKey: field.patchMergeKey }
+function mergesList(field: ReturnType<typeof fieldOf>): boolean {
+  return field.patchStrategy?.includes('merge') === true
 }
 
 /** $retainKeys: what it doesn't list goes; what the patch sets must be listed. */
@@ -84,7 +84,7 @@ function mergeLists(schema: Schema | undefined, result: Fields, patch: Fields): 
     const cut = listDirective(patch, `${deletePrefix}${name}`, 'invalid patch format of primitive list')
     const order = listDirective(patch, `${orderPrefix}${name}`, 'invalid patch format of setElementOrder list')
     if (!Array.isArray(current)) continue
-    if (!strategyOf(field).merges && !cut) continue
+    if (!mergesList(field) && !cut) continue
     const change = ownValue(patch, name)
     if (change === null || (change !== undefined && !Array.isArray(change))) continue
     setKey(result, name, mergeList(name, field, cut ? current.filter((item) => !cut.includes(item)) : current, change ?? [], order))
@@ -112,7 +112,7 @@ function mergeList(
     return inElementOrder(merged, order ?? change, current, String)
   }
   if (!all.every(isObject)) throw badRequest(`list element types are not identical: ${name}`)
-  const { mergeKey } = field
+  const { patchMergeKey: mergeKey } = field
   if (mergeKey === undefined) throw badRequest(`cannot merge lists without merge key for ${name}`)
   return mergeItems(mergeKey, field.schema?.items, current as Fields[], change as Fields[], order as Fields[] | undefined)
 }
