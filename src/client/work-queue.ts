@@ -1,0 +1,140 @@
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../host/log.ts'
+import { isConflict } from '../machinery/status.ts'
+
+const firstRetryMs = 5
+const longestRetryMs = 1_000_000
+
+export interface WorkQueueDeps {
+  clock: Clock
+  log: Log
+  /** Ends the queue: what waits is dropped, what runs runs to its end. */
+  signal: AbortSignal
+  /** Names the queue in the log. */
+  name: string
+}
+
+/**
+ * Keys of objects that need a look. A key waits at most once; one that is added while it is worked on comes again
+ * afterwards, so that no two workers ever hold the same key and no change goes unseen.
+ */
+export class WorkQueue {
+  readonly #deps: WorkQueueDeps
+  readonly #ready: string[] = []
+  /** Keys in #ready, or running and to come again. */
+  readonly #dirty = new Set<string>()
+  readonly #running = new Set<string>()
+  readonly #delayed = new Map<string, { atMs: number; cancel: () => void }>()
+  readonly #failures = new Map<string, number>()
+  readonly #idleWorkers: ((key: string | undefined) => void)[] = []
+
+  constructor(deps: WorkQueueDeps) {
+    this.#deps = deps
+    deps.signal.addEventListener('abort', () => this.#stop(), { once: true })
+  }
+
+  /** Keys that wait for a worker now. */
+  get length(): number {
+    return this.#ready.length
+  }
+
+  add(key: string): void {
+    if (this.#deps.signal.aborted || this.#dirty.has(key)) return
+    this.#dirty.add(key)
+    if (!this.#running.has(key)) this.#offer(key)
+  }
+
+  /** Adds later; of several delays the soonest counts. */
+  addAfter(key: string, delayMs: number): void {
+    if (this.#deps.signal.aborted) return
+    if (delayMs <= 0) {
+      this.add(key)
+      return
+    }
+    const atMs = this.#deps.clock.monotonic() + delayMs
+    const waiting = this.#delayed.get(key)
+    if (waiting && waiting.atMs <= atMs) return
+    waiting?.cancel()
+    const cancel = this.#deps.clock.after(delayMs, () => {
+      this.#delayed.delete(key)
+      this.add(key)
+    })
+    this.#delayed.set(key, { atMs, cancel })
+  }
+
+  /** Adds after 5 ms, doubled with each time since the last `forget`, up to 1000 s. */
+  addRateLimited(key: string): void {
+    const failures = this.#failures.get(key) ?? 0
+    this.#failures.set(key, failures + 1)
+    this.addAfter(key, Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures, 30)))
+  }
+
+  /** The key went well: its next failure waits briefly again. */
+  forget(key: string): void {
+    this.#failures.delete(key)
+  }
+
+  failures(key: string): number {
+    return this.#failures.get(key) ?? 0
+  }
+
+  /** `count` workers call `handle` until the signal; a key whose handling throws is tried again, ever later. Resolves when all have ended. */
+  async runWorkers(count: number, handle: (key: string) => Promise<void>): Promise<void> {
+    await Promise.all(Array.from({ length: count }, () => this.#work(handle)))
+  }
+
+  async #work(handle: (key: string) => Promise<void>): Promise<void> {
+    for (let key = await this.#take(); key !== undefined; key = await this.#take()) {
+      try {
+        await handle(key)
+        this.forget(key)
+      } catch (error) {
+        if (this.#deps.signal.aborted) return
+        this.#report(key, error)
+        this.addRateLimited(key)
+      } finally {
+        this.#done(key)
+      }
+    }
+  }
+
+  #report(key: string, error: unknown): void {
+    const fields = { queue: this.#deps.name, key, error, failures: this.failures(key) + 1 }
+    if (isConflict(error)) this.#deps.log.debug('the object changed meanwhile; trying again', fields)
+    else this.#deps.log.warn('handling failed; trying again', fields)
+  }
+
+  #take(): Promise<string | undefined> | string | undefined {
+    if (this.#deps.signal.aborted) return undefined
+    const key = this.#ready.shift()
+    if (key !== undefined) return this.#begin(key)
+    return new Promise((resolve) => {
+      this.#idleWorkers.push(resolve)
+    })
+  }
+
+  #offer(key: string): void {
+    const worker = this.#idleWorkers.shift()
+    if (worker) worker(this.#begin(key))
+    else this.#ready.push(key)
+  }
+
+  #begin(key: string): string {
+    this.#dirty.delete(key)
+    this.#running.add(key)
+    return key
+  }
+
+  #done(key: string): void {
+    this.#running.delete(key)
+    if (this.#dirty.has(key) && !this.#deps.signal.aborted) this.#offer(key)
+  }
+
+  #stop(): void {
+    for (const { cancel } of this.#delayed.values()) cancel()
+    this.#delayed.clear()
+    this.#ready.length = 0
+    this.#dirty.clear()
+    for (const worker of this.#idleWorkers.splice(0)) worker(undefined)
+  }
+}
