@@ -38,9 +38,14 @@ export class GrpcChannel {
 
   /** `path` is `/package.Service/Method`; bytes in and out are messages without their frame. */
   unary(path: string, message: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    return this.upload(path, [message], options)
+  }
+
+  /** Sends messages one after another and answers the last message that came back. */
+  upload(path: string, messages: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       let answer: Uint8Array | undefined
-      this.#call(path, message, options, {
+      this.#call(path, messages, options, {
         message: (bytes) => {
           answer = bytes
         },
@@ -60,7 +65,7 @@ export class GrpcChannel {
     let failure: RuntimeError | undefined
     this.#call(
       path,
-      message,
+      [message],
       { ...options, signal: stop.signal },
       {
         message: (bytes) => queue.push(bytes),
@@ -95,7 +100,7 @@ export class GrpcChannel {
 
   #call(
     path: string,
-    message: Uint8Array,
+    messages: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     options: CallOptions,
     on: { message: (bytes: Uint8Array) => void; end: (error?: RuntimeError) => void },
   ): void {
@@ -103,7 +108,8 @@ export class GrpcChannel {
     try {
       stream = this.#connect().request(requestHeaders(path, options))
     } catch (error) {
-      return on.end(error instanceof RuntimeError ? error : new RuntimeError('Unavailable', `${path}: ${textOf(error)}`, { cause: error }))
+      on.end(error instanceof RuntimeError ? error : new RuntimeError('Unavailable', `${path}: ${textOf(error)}`, { cause: error }))
+      return
     }
     let ended = false
     const finish = (error?: RuntimeError): void => {
@@ -122,7 +128,10 @@ export class GrpcChannel {
             finish(new RuntimeError('DeadlineExceeded', `${path}: no answer within ${options.timeoutMs} ms`)),
           )
     options.signal?.addEventListener('abort', onAbort, { once: true })
-    if (options.signal?.aborted) return onAbort()
+    if (options.signal?.aborted) {
+      onAbort()
+      return
+    }
 
     const frames = new FrameReader()
     let status: RuntimeError | 'ok' | undefined
@@ -150,8 +159,26 @@ export class GrpcChannel {
       if (status === 'ok') finish()
       else finish(status ?? new RuntimeError('Unavailable', `${path}: ${cause?.message ?? `the connection to ${this.#socket} was lost`}`))
     })
-    stream.end(frame(message))
+    void send(stream, messages).catch((error: unknown) => {
+      finish(error instanceof RuntimeError ? error : new RuntimeError('Internal', `${path}: ${textOf(error)}`, { cause: error }))
+    })
   }
+}
+
+/** Writes each message once the one before it has left, so that an upload never lies in memory whole. */
+async function send(stream: http2.ClientHttp2Stream, messages: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const message of messages) {
+    if (stream.destroyed || stream.closed) return // how it ended is told by the stream's own events
+    if (stream.write(frame(message))) continue
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        stream.off('drain', go).off('close', go)
+        resolve()
+      }
+      stream.once('drain', go).once('close', go)
+    })
+  }
+  stream.end()
 }
 
 function requestHeaders(path: string, { timeoutMs, metadata }: CallOptions): http2.OutgoingHttpHeaders {
@@ -160,7 +187,9 @@ function requestHeaders(path: string, { timeoutMs, metadata }: CallOptions): htt
     ':path': path,
     'content-type': 'application/grpc',
     te: 'trailers',
-    ...(timeoutMs === undefined ? {} : { 'grpc-timeout': timeoutMs < 1e8 ? `${Math.ceil(timeoutMs)}m` : `${Math.ceil(timeoutMs / 1000)}S` }),
+    ...(timeoutMs === undefined
+      ? {}
+      : { 'grpc-timeout': timeoutMs < 1e8 ? `${Math.ceil(timeoutMs)}m` : `${Math.ceil(timeoutMs / 1000)}S` }),
     ...metadata,
   }
 }
@@ -201,7 +230,13 @@ class FrameReader {
   #chunks: Buffer[] = []
   #length = 0
 
-  *push(chunk: Buffer): Generator<_Buffer> {
+  /** Joins chunks until the first holds `size` bytes. */
+  #joined(size: number): Buffer {
+    if ((this.#chunks[0] as Buffer).length < size) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] as Buffer
+  }
+
+  *push(chunk: Buffer): Generator<Buffer> {
     this.#chunks.push(chunk)
     this.#length += chunk.length
     while (this.#length >= 5) {
@@ -215,11 +250,5 @@ class FrameReader {
       this.#length -= 5 + size
       yield all.subarray(5, 5 + size)
     }
-  }
-
-  /** Joins chunks until the first holds `size` bytes. */
-  #joined(size: number): Buffer {
-    if ((this.#chunks[0] as Buffer).length < size) this.#chunks = [Buffer.concat(this.#chunks)]
-    return this.#chunks[0] as Buffer
   }
 }

@@ -118,7 +118,10 @@ class Writer {
   varint(value: number): void {
     if (!Number.isSafeInteger(value)) throw new ProtobufError(`${value} is no safe integer`)
     this.#room(10)
-    if (value < 0) return this.#negative(value)
+    if (value < 0) {
+      this.#negative(value)
+      return
+    }
     let rest = value
     while (rest > 127) {
       this.#buffer[this.#length++] = (rest % 128) | 128
@@ -181,12 +184,15 @@ function writeField(writer: Writer, field: Field, value: unknown): void {
     case 'scalar':
       if (isDefault(value)) return
       writer.tag(field.number, wireTypeOf(field.type))
-      return writeScalar(writer, field.type, value)
+      writeScalar(writer, field.type, value)
+      return
     case 'scalars':
-      return writeScalars(writer, field, value as readonly unknown[])
+      writeScalars(writer, field, value as readonly unknown[])
+      return
     case 'message':
       writer.tag(field.number, lengthDelimited)
-      return writer.bytes(encode(field.fields, value as Encodable<Fields>))
+      writer.bytes(encode(field.fields, value as Encodable<Fields>))
+      return
     case 'messages':
       for (const item of value as readonly Encodable<Fields>[]) {
         writer.tag(field.number, lengthDelimited)
@@ -338,7 +344,10 @@ function readField(reader: Reader, field: Field, wireType: number, value: Record
     while (!packed.atEnd) (value[name] as unknown[]).push(readScalar(packed, field.type))
     return
   }
-  if (wireType !== expected) return reader.skip(wireType)
+  if (wireType !== expected) {
+    reader.skip(wireType)
+    return
+  }
   switch (field.shape) {
     case 'scalar':
       value[name] = readScalar(reader, field.type)

@@ -62,7 +62,10 @@ async function subscribeForever(deps: EventDeps, queue: EventQueue<RuntimeEvent>
 function handle(deps: EventDeps, queue: EventQueue<RuntimeEvent>, { topic, event }: Decoded<typeof EventEnvelope>): void {
   const translated = eventOf(topic, event?.value ?? new Uint8Array(0))
   if (!translated) return
-  if (translated.type !== 'container-exited') return queue.push(translated)
+  if (translated.type !== 'container-exited') {
+    queue.push(translated)
+    return
+  }
   void untilExitIsVisible(deps, translated.id).then(
     () => queue.push(translated),
     () => queue.push(translated), // can't be asked: the reader will ask again anyway

@@ -1,0 +1,129 @@
+import { readdir, readFile, realpath, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../host/clock.ts'
+import type { Exec } from '../host/exec.ts'
+import type { Log } from '../host/log.ts'
+import { sendSignal } from '../host/processes.ts'
+import { mountsBeneath } from './mounts.ts'
+
+export interface LeftoverOptions {
+  dataDir: string
+  runDir: string
+  /** Below each hierarchy's root, such as `/ownkube-default`: everything in it is ours. */
+  cgroupRoot: string
+  /** Further folders to unmount beneath: pods' volumes. */
+  volumeDir?: string
+}
+
+const cgroupMount = '/sys/fs/cgroup'
+
+/**
+ * Takes away what is left once containerd has been stopped or has died: shims and containers' processes, mounts, cgroups, sockets and
+ * run-time state. Only what belongs to this run-time folder or this cgroup is touched. Data (images, writable layers) stays.
+ */
+export async function removeRuntimeLeftovers(options: LeftoverOptions, deps: { clock: Clock; exec: Exec; log: Log }): Promise<void> {
+  const cgroups = await existing((await hierarchies()).map((root) => join(root, options.cgroupRoot)))
+  await killAll(options, cgroups, deps.clock)
+  const shimSockets = await shimSocketsOf(options.runDir)
+  const { runDir, dataDir, volumeDir } = options
+  await unmountBeneath([runDir, dataDir, ...(volumeDir === undefined ? [] : [volumeDir])], deps)
+  for (const cgroup of cgroups) await removeCgroup(cgroup, deps.clock)
+  for (const socket of shimSockets) await rm(socket, { force: true })
+  await rm(options.runDir, { recursive: true, force: true })
+}
+
+/** Every cgroup hierarchy's root: the one of v2, or v1's controllers with perhaps v2 beside them. */
+async function hierarchies(): Promise<string[]> {
+  const entries = await readdir(cgroupMount, { withFileTypes: true })
+  if (entries.some(({ name }) => name === 'cgroup.controllers')) return [cgroupMount]
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(cgroupMount, name))
+}
+
+/** Shims of this run-time folder first, so that nobody reports exits to nobody; then whatever is in our cgroups. */
+async function killAll({ runDir }: LeftoverOptions, cgroups: readonly string[], clock: Clock): Promise<void> {
+  for (let round = 0; round < 200; round++) {
+    const pids = [...(await shimsOf(runDir)), ...(await Promise.all(cgroups.map(processesIn))).flat()]
+    if (pids.length === 0) return
+    for (const pid of new Set(pids)) sendSignal(pid, 'SIGKILL')
+    await clock.sleep(10)
+  }
+  throw new Error(`processes in ${cgroups.join(', ')} can not be killed: a device or network file system may hold them`)
+}
+
+/** containerd's shims whose `-address` is a socket beneath this folder. */
+export function isShimOf(commandLine: readonly string[], runDir: string): boolean {
+  const address = commandLine[commandLine.indexOf('-address') + 1] ?? ''
+  return /(^|\/)containerd-shim/.test(commandLine[0] ?? '') && address.startsWith(`${runDir}/`)
+}
+
+async function shimsOf(runDir: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const text = await unlessGone(readFile(`/proc/${pid}/cmdline`, 'utf8'), '')
+      return isShimOf(text.split('\0'), runDir)
+    }),
+  )
+  return pids.filter((_, i) => found[i])
+}
+
+async function processesIn(cgroup: string): Promise<number[]> {
+  const text = await unlessGone(readFile(join(cgroup, 'cgroup.procs'), 'utf8'), '')
+  const own = text.split('\n').filter(Boolean).map(Number)
+  return [...own, ...(await Promise.all((await childGroups(cgroup)).map(processesIn))).flat()]
+}
+
+async function childGroups(cgroup: string): Promise<string[]> {
+  const entries = await unlessGone(readdir(cgroup, { withFileTypes: true }), [])
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(cgroup, name))
+}
+
+/** From the leaves up. The kernel calls a group busy for a moment after its last process has died. */
+async function removeCgroup(cgroup: string, clock: Clock): Promise<void> {
+  for (const child of await childGroups(cgroup)) await removeCgroup(child, clock)
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await unlessGone(rmdir(cgroup), undefined)
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || attempt >= 100) throw error
+      await clock.sleep(10)
+    }
+  }
+}
+
+/** containerd's shims listen in /run/containerd/s, whatever the state folder; each bundle names its own socket. */
+async function shimSocketsOf(runDir: string): Promise<string[]> {
+  const tasks = join(runDir, 'state', 'io.containerd.runtime.v2.task', 'k8s.io')
+  const ids = await unlessGone(readdir(tasks), [])
+  const addresses = await Promise.all(ids.map((id) => unlessGone(readFile(join(tasks, id, 'address'), 'utf8'), '')))
+  return addresses.map((address) => address.replace(/^unix:\/\//, '')).filter((path) => path.startsWith('/run/containerd/s/'))
+}
+
+async function unmountBeneath(directories: readonly string[], { exec, log }: { exec: Exec; log: Log }): Promise<void> {
+  const real = await Promise.all((await existing(directories)).map((directory) => realpath(directory)))
+  // Mounts may lie over one another: a few rounds until none is left.
+  for (let round = 0; round < 5; round++) {
+    const mounts = mountsBeneath(await readFile('/proc/self/mountinfo', 'utf8'), real)
+    if (mounts.length === 0) return
+    const { code, stderr } = await exec.run('umount', round === 0 ? mounts : ['--lazy', ...mounts])
+    if (code !== 0) log.debug('some mounts were busy', { output: stderr.trim() })
+  }
+  const left = mountsBeneath(await readFile('/proc/self/mountinfo', 'utf8'), real)
+  if (left.length > 0) throw new Error(`can not unmount ${left.join(', ')}`)
+}
+
+async function existing(paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(paths.map((path) => unlessGone(readdir(path), undefined)))
+  return paths.filter((_, i) => found[i] !== undefined)
+}
+
+/** What vanishes while it is being looked at is what was wanted. ENODEV: a cgroup's file after its removal; ESRCH: a process. */
+async function unlessGone<T>(work: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (['ENOENT', 'ENODEV', 'ESRCH', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')) return otherwise
+    throw error
+  }
+}
