@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Client } from '../client/client.ts'
+import { directClient } from '../client/direct-client.ts'
+import { kubeconfigOf } from '../client/kubeconfig.ts'
+import { type Clock, systemClock } from '../host/clock.ts'
+import { type Log, silentLog } from '../host/log.ts'
+import { type Random, systemRandom } from '../host/random.ts'
+import { MemoryStore } from '../storage/memory-store.ts'
+import { ensureCertificates } from './certificates.ts'
+import { firstAddress } from './config.ts'
+import { startControlPlane } from './server.ts'
+
+export interface StartClusterOptions {
+  /** Port of 127.0.0.1 to serve the API on over TLS; 0 chooses one. Without it the cluster is reached only through `client`. */
+  port?: number
+  clock?: Clock
+  random?: Random
+  log?: Log
+  serviceCidr?: string
+}
+
+export interface InProcessCluster {
+  /** As the administrator, by direct calls. */
+  client: Client
+  /** For kubectl and others; undefined when no port was asked for. */
+  kubeconfig: string | undefined
+  close(): Promise<void>
+}
+
+/**
+ * A control plane (API server, controllers, scheduler) inside this process, in memory: for tests that want a true API
+ * without containers. Pods are scheduled onto Node objects that you create; nothing runs them.
+ */
+export async function startCluster(options: StartClusterOptions = {}): Promise<InProcessCluster> {
+  const { clock = systemClock, random = systemRandom, log = silentLog, serviceCidr = '10.96.0.0/16' } = options
+  const stop = new AbortController()
+  const store = new MemoryStore()
+  const apiServer = await startControlPlane(
+    { serviceCidr, nodePortRange: { from: 30000, to: 32767 }, advertise: undefined, clusterCa: '', kubeletClient: undefined },
+    { store, clock, random, log, signal: stop.signal },
+  )
+  let kubeconfig: string | undefined
+  if (options.port !== undefined) kubeconfig = await serve(apiServer, { port: options.port, serviceCidr, nowMs: clock.now() })
+  const admin = { name: 'kubernetes-admin', uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} }
+  return {
+    client: directClient(apiServer.handle, admin, 'ownkube/startCluster'),
+    kubeconfig,
+    async close() {
+      stop.abort(new Error('the cluster was closed'))
+      await apiServer.close()
+      await store.close()
+    },
+  }
+}
+
+async function serve(
+  apiServer: Awaited<ReturnType<typeof startControlPlane>>,
+  { port, serviceCidr, nowMs }: { port: number; serviceCidr: string; nowMs: number },
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'ownkube-pki-'))
+  try {
+    const names = { nodeName: 'localhost', nodeAddress: '127.0.0.1', serviceAddress: firstAddress(serviceCidr) }
+    const { ca, apiserver, admin } = await ensureCertificates(folder, names, nowMs)
+    const listening = await apiServer.listen({ host: '127.0.0.1', port, ca, ...apiserver })
+    return await kubeconfigOf({ name: 'ownkube', server: `https://127.0.0.1:${listening.port}`, ca, ...admin })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
