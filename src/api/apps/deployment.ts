@@ -1,5 +1,26 @@
+import { ageColumn, column, nameColumn } from '../columns.ts'
+import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
 import type { Deployment } from '../generated/types.ts'
+import { validateDeployment, validateDeploymentUpdate } from './deployment-validation.ts'
+import { templateColumns } from './template-columns.ts'
+
+function setDeploymentDefaults(deployment: Deployment): void {
+  deployment.spec ??= { selector: {}, template: {} }
+  const { spec } = deployment
+  spec.template ??= {}
+  spec.replicas ??= 1
+  spec.strategy ??= {}
+  spec.strategy.type ||= 'RollingUpdate'
+  if (spec.strategy.type === 'RollingUpdate') {
+    spec.strategy.rollingUpdate ??= {}
+    spec.strategy.rollingUpdate.maxUnavailable ??= '25%'
+    spec.strategy.rollingUpdate.maxSurge ??= '25%'
+  }
+  spec.revisionHistoryLimit ??= 10
+  spec.progressDeadlineSeconds ??= 600
+  setPodTemplateDefaults(spec.template)
+}
 
 export const deployments = defineKind<Deployment>({
   group: 'apps',
@@ -12,4 +33,18 @@ export const deployments = defineKind<Deployment>({
   hasStatus: true,
   scale: { specReplicas: '.spec.replicas', statusReplicas: '.status.replicas', selector: '.spec.selector' },
   countsGeneration: true,
+  columns: [
+    nameColumn,
+    column('Ready', 'string', 'Ready pods of those wanted.', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec.replicas ?? 1}`),
+    column('Up-to-date', 'string', 'Pods made from the newest template.', ({ status }) => status?.updatedReplicas ?? 0),
+    column('Available', 'string', 'Pods that have been ready long enough.', ({ status }) => status?.availableReplicas ?? 0),
+    ageColumn,
+    ...templateColumns<Deployment>(),
+  ],
+  setDefaults: setDeploymentDefaults,
+  prepareForCreate: (deployment) => {
+    deployment.status = {}
+  },
+  validate: validateDeployment,
+  validateUpdate: validateDeploymentUpdate,
 })

@@ -1,5 +1,9 @@
+import { ageColumn, column, nameColumn } from '../columns.ts'
+import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
 import type { ReplicaSet } from '../generated/types.ts'
+import { validateReplicaSet, validateReplicaSetUpdate } from './replica-set-validation.ts'
+import { templateColumns } from './template-columns.ts'
 
 export const replicaSets = defineKind<ReplicaSet>({
   group: 'apps',
@@ -12,4 +16,24 @@ export const replicaSets = defineKind<ReplicaSet>({
   hasStatus: true,
   scale: { specReplicas: '.spec.replicas', statusReplicas: '.status.replicas', selector: '.spec.selector' },
   countsGeneration: true,
+  columns: [
+    nameColumn,
+    column('Desired', 'integer', 'Pods wanted.', ({ spec }) => spec.replicas ?? 1),
+    column('Current', 'integer', 'Pods that exist.', ({ status }) => status?.replicas ?? 0),
+    column('Ready', 'integer', 'Pods that are ready.', ({ status }) => status?.readyReplicas ?? 0),
+    ageColumn,
+    ...templateColumns<ReplicaSet>(),
+  ],
+  selectableFields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
+  setDefaults: (set) => {
+    set.spec ??= { selector: {} }
+    set.spec.replicas ??= 1
+    set.spec.template ??= {}
+    setPodTemplateDefaults(set.spec.template)
+  },
+  prepareForCreate: (set) => {
+    set.status = { replicas: 0 }
+  },
+  validate: validateReplicaSet,
+  validateUpdate: validateReplicaSetUpdate,
 })

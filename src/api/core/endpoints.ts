@@ -1,5 +1,8 @@
+import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { Endpoints } from '../generated/types.ts'
+import { endpointsText } from './endpoints-columns.ts'
+import { validateEndpoints } from './endpoints-validation.ts'
 
 export const endpoints = defineKind<Endpoints>({
   group: '',
@@ -7,5 +10,11 @@ export const endpoints = defineKind<Endpoints>({
   kind: 'Endpoints',
   plural: 'endpoints',
   namespaced: true,
+  listKind: 'EndpointsList',
   shortNames: ['ep'],
+  columns: [nameColumn, column('Endpoints', 'string', 'Addresses with their ports.', endpointsText), ageColumn],
+  setDefaults: ({ subsets = [] }) => {
+    for (const subset of subsets) for (const port of subset.ports ?? []) port.protocol ||= 'TCP'
+  },
+  validate: validateEndpoints,
 })

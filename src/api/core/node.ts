@@ -1,5 +1,7 @@
 import { defineKind } from '../define-kind.ts'
 import type { Node } from '../generated/types.ts'
+import { nodeColumns } from './node-columns.ts'
+import { validateNode, validateNodeUpdate } from './node-validation.ts'
 
 export const nodes = defineKind<Node>({
   group: '',
@@ -9,4 +11,12 @@ export const nodes = defineKind<Node>({
   namespaced: false,
   shortNames: ['no'],
   hasStatus: true,
+  columns: nodeColumns,
+  selectableFields: { 'spec.unschedulable': (node) => String(node.spec.unschedulable ?? false) },
+  setDefaults: (node) => {
+    node.spec ??= {}
+    if (node.status?.capacity) node.status.allocatable ??= { ...node.status.capacity }
+  },
+  validate: validateNode,
+  validateUpdate: validateNodeUpdate,
 })

@@ -1,5 +1,40 @@
 import { defineKind } from '../define-kind.ts'
 import type { Pod } from '../generated/types.ts'
+import type { Subresource } from '../kind.ts'
+import { podColumns } from './pod-columns.ts'
+import { setPodDefaults } from './pod-defaults.ts'
+import { qosClass } from './pod-qos.ts'
+import { validatePodStatusUpdate, validatePodUpdate } from './pod-update-validation.ts'
+import { validatePod } from './pod-validation.ts'
+
+const streams: readonly Subresource[] = ['exec', 'attach', 'portforward'].map((name) => ({
+  name,
+  kind: { exec: 'PodExecOptions', attach: 'PodAttachOptions', portforward: 'PodPortForwardOptions' }[name] as string,
+  group: '',
+  version: 'v1',
+  verbs: ['create', 'get'],
+}))
+
+function startStatus(pod: Pod): void {
+  pod.status = { phase: 'Pending', qosClass: qosClass(pod) }
+  if (!pod.spec.schedulingGates?.length) return
+  pod.status.conditions = [
+    {
+      type: 'PodScheduled',
+      status: 'False',
+      reason: 'SchedulingGated',
+      message: 'Scheduling is blocked due to non-empty scheduling gates',
+    },
+  ]
+}
+
+/** Pods that never ran, or have finished, need no time to end. */
+function gracePeriodSeconds({ spec, status }: Pod): number {
+  const isFinished = status?.phase === 'Succeeded' || status?.phase === 'Failed'
+  if (isFinished || !spec.nodeName) return 0
+  const seconds = spec.terminationGracePeriodSeconds ?? 30
+  return seconds < 0 ? 1 : seconds
+}
 
 export const pods = defineKind<Pod>({
   group: '',
@@ -13,14 +48,26 @@ export const pods = defineKind<Pod>({
   countsGeneration: true,
   subresources: [
     { name: 'log', kind: 'Pod', group: '', version: 'v1', verbs: ['get'] },
-    { name: 'exec', kind: 'PodExecOptions', group: '', version: 'v1', verbs: ['create', 'get'] },
-    { name: 'attach', kind: 'PodAttachOptions', group: '', version: 'v1', verbs: ['create', 'get'] },
-    { name: 'portforward', kind: 'PodPortForwardOptions', group: '', version: 'v1', verbs: ['create', 'get'] },
+    ...streams,
     { name: 'binding', kind: 'Binding', group: '', version: 'v1', verbs: ['create'] },
     { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
   ],
-  gracePeriodSeconds: (pod) => {
-    const finished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-    return finished || !pod.spec.nodeName ? 0 : (pod.spec.terminationGracePeriodSeconds ?? 30)
+  columns: podColumns,
+  selectableFields: {
+    'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
+    'spec.restartPolicy': ({ spec }) => spec.restartPolicy ?? '',
+    'spec.schedulerName': ({ spec }) => spec.schedulerName ?? '',
+    'spec.serviceAccountName': ({ spec }) => spec.serviceAccountName ?? '',
+    'spec.hostNetwork': ({ spec }) => String(spec.hostNetwork ?? false),
+    'status.phase': ({ status }) => status?.phase ?? '',
+    'status.podIP': ({ status }) => status?.podIPs?.[0]?.ip ?? status?.podIP ?? '',
+    'status.podIPs': ({ status }) => status?.podIPs?.[0]?.ip ?? status?.podIP ?? '',
+    'status.nominatedNodeName': ({ status }) => status?.nominatedNodeName ?? '',
   },
+  setDefaults: setPodDefaults,
+  prepareForCreate: startStatus,
+  validate: validatePod,
+  validateUpdate: validatePodUpdate,
+  validateStatusUpdate: validatePodStatusUpdate,
+  gracePeriodSeconds,
 })

@@ -1,3 +1,4 @@
+import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { ServiceAccount } from '../generated/types.ts'
 
@@ -8,4 +9,5 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   plural: 'serviceaccounts',
   namespaced: true,
   shortNames: ['sa'],
+  columns: [nameColumn, column('Secrets', 'string', 'How many secrets it lists.', ({ secrets }) => secrets?.length ?? 0), ageColumn],
 })

@@ -1,5 +1,9 @@
 import { defineKind } from '../define-kind.ts'
 import type { Service } from '../generated/types.ts'
+import { serviceColumns } from './service-columns.ts'
+import { setServiceDefaults } from './service-defaults.ts'
+import { alignClusterIps, carryOverService } from './service-update.ts'
+import { validateService, validateServiceUpdate } from './service-validation.ts'
 
 export const services = defineKind<Service>({
   group: '',
@@ -11,4 +15,17 @@ export const services = defineKind<Service>({
   categories: ['all'],
   nameRule: 'dns-label',
   hasStatus: true,
+  columns: serviceColumns,
+  selectableFields: {
+    'spec.clusterIP': ({ spec }) => spec.clusterIP ?? '',
+    'spec.type': ({ spec }) => spec.type ?? '',
+  },
+  setDefaults: setServiceDefaults,
+  prepareForCreate: (service) => {
+    service.status = { loadBalancer: {} }
+    alignClusterIps(service)
+  },
+  prepareForUpdate: carryOverService,
+  validate: validateService,
+  validateUpdate: validateServiceUpdate,
 })

@@ -1,0 +1,118 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { deepEqual } from '../machinery/equality.ts'
+import { type FieldError, forbiddenField, invalidValue, required } from '../machinery/field-error.ts'
+import * as names from '../machinery/names.ts'
+import type { LabelSelector, LabelSelectorRequirement } from './generated/types.ts'
+
+/** Validation is written as generators: each `yield`s what is wrong, in the order in which upstream reports it. */
+export type Faults = Iterable<FieldError>
+
+type NameCheck = (value: string) => string[]
+
+const fieldCheck =
+  (check: NameCheck) =>
+  (path: string, value: string): FieldError[] =>
+    check(value).map((message) => invalidValue(path, value, message))
+
+export const dnsLabelFaults = fieldCheck(names.dnsLabelFaults)
+export const qualifiedNameFaults = fieldCheck(names.qualifiedNameFaults)
+export const labelValueFaults = fieldCheck(names.labelValueFaults)
+export const labelValueMessages: NameCheck = names.labelValueFaults
+export const dataKeyFaults = fieldCheck(names.configMapKeyFaults)
+export const portNameFaults = fieldCheck(names.portNameFaults)
+
+/** With `prefix`, something will be appended to the name: it may end with a dash. */
+export function maskTrailingDash(name: string): string {
+  return name.length > 1 && name.endsWith('-') ? `${name.slice(0, -2)}a` : name
+}
+
+export function dnsSubdomainFaults(path: string, value: string, use: 'name' | 'prefix' = 'name'): FieldError[] {
+  const checked = use === 'prefix' ? maskTrailingDash(value) : value
+  return names.dnsSubdomainFaults(checked).map((message) => invalidValue(path, value, message))
+}
+
+export function portNumberFaults(path: string, port: number): FieldError[] {
+  return names.portNumberFaults(port).map((message) => invalidValue(path, port, message))
+}
+
+/** A port by number, or by the name that a container gives it. */
+export function portFaults(path: string, port: number | string | undefined): FieldError[] {
+  return typeof port === 'string' ? portNameFaults(path, port) : portNumberFaults(path, port ?? 0)
+}
+
+export function* labelsFaults(path: string, labels: Readonly<Record<string, string>> = {}): Faults {
+  for (const [key, value] of Object.entries(labels)) {
+    yield* qualifiedNameFaults(path, key)
+    yield* labelValueFaults(path, value)
+  }
+}
+
+function* selectorRequirementFaults(path: string, { key, operator, values = [] }: LabelSelectorRequirement): Faults {
+  if (operator === 'In' || operator === 'NotIn') {
+    if (values.length === 0) yield required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'")
+  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+    if (values.length > 0) yield forbiddenField(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+  } else yield invalidValue(`${path}.operator`, operator ?? '', 'not a valid selector operator')
+  yield* qualifiedNameFaults(`${path}.key`, key ?? '')
+  for (const [index, value] of values.entries()) yield* labelValueFaults(`${path}.values[${index}]`, value)
+}
+
+export function* labelSelectorFaults(path: string, selector: LabelSelector | undefined): Faults {
+  if (!selector) return
+  yield* labelsFaults(`${path}.matchLabels`, selector.matchLabels)
+  for (const [index, one] of (selector.matchExpressions ?? []).entries()) {
+    yield* selectorRequirementFaults(`${path}.matchExpressions[${index}]`, one)
+  }
+}
+
+export function* nonNegativeFaults(path: string, value: number | undefined): Faults {
+  if (value !== undefined && value < 0) yield invalidValue(path, value, 'must be greater than or equal to 0')
+}
+
+export function* immutableFaults(path: string, value: unknown, previous: unknown): Faults {
+  if (!deepEqual(value, previous)) yield invalidValue(path, value, 'field is immutable')
+}
+
+export function* ipFaults(path: string, ip: string): Faults {
+  if (!isIP(ip)) yield invalidValue(path, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')
+}
+
+export function* ipFamilyFaults(path: string, ip: string, family: 'IPv4' | 'IPv6'): Faults {
+  if (family === 'IPv4' ? !isIPv4(ip) : !isIPv6(ip)) yield invalidValue(path, ip, `must be a valid ${family} address`)
+}
+
+export function* cidrFaults(path: string, cidr: string): Faults {
+  const [ip = '', bits = '', ...rest] = cidr.split('/')
+  const isBits = /^(0|[1-9]\d{0,2})$/.test(bits) && Number(bits) <= (isIPv4(ip) ? 32 : 128)
+  if (isIP(ip) && isBits && rest.length === 0) return
+  yield invalidValue(path, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')
+}
+
+/** Addresses that mean something else on every machine cannot be an endpoint. */
+export function* ordinaryIpFaults(path: string, ip: string): Faults {
+  const lower = ip.toLowerCase()
+  if (ip === '0.0.0.0' || ip === '::') yield invalidValue(path, ip, `may not be unspecified (${ip})`)
+  if (ip.startsWith('127.') || ip === '::1') yield invalidValue(path, ip, 'may not be in the loopback range (127.0.0.0/8, ::1/128)')
+  if (ip.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(lower)) {
+    yield invalidValue(path, ip, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)')
+  }
+  if (ip.startsWith('224.0.0.') || /^ff[0-9a-f]2:/.test(lower)) {
+    yield invalidValue(path, ip, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)')
+  }
+}
+
+export function* noBackstepFaults(path: string, file: string): Faults {
+  if (file.split('/').includes('..')) yield invalidValue(path, file, "must not contain '..'")
+}
+
+/** A path below some directory. */
+export function* localPathFaults(path: string, file: string): Faults {
+  if (file.startsWith('/')) yield invalidValue(path, file, 'must be a relative path')
+  yield* noBackstepFaults(path, file)
+}
+
+/** A path of a file that the kubelet writes: names that start with two dots are its own. */
+export function* writtenPathFaults(path: string, file: string): Faults {
+  yield* localPathFaults(path, file)
+  if (file.startsWith('..') && !file.startsWith('../')) yield invalidValue(path, file, "must not start with '..'")
+}
