@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { type ClusterConfig, defaultDataDir } from '../cluster/config.ts'
+import { type ClusterConfig, defaultDataDir, defaultName } from '../cluster/config.ts'
 import { readConfigIfThere } from '../cluster/config-file.ts'
 import type { OperatorDeps } from '../cluster/steps.ts'
 import { systemClock } from '../host/clock.ts'
@@ -46,6 +46,14 @@ export async function existingCluster(options: NamedOptions): Promise<ClusterCon
     throw error
   }
   if (!config)
-    throw new CommandError(`there is no cluster ${options.name} in ${dataDir}: 'sudo ownkube up' makes one`, exitCodes.notRunning)
+    throw new CommandError(
+      `there is no cluster ${options.name} in ${dataDir}: 'sudo ./ownkube up${nameFlag(options.name)}' makes one`,
+      exitCodes.notRunning,
+    )
   return config
+}
+
+/** How a command names this cluster: nothing for the default one. */
+export function nameFlag(name: string): string {
+  return name === defaultName ? '' : ` --name ${name}`
 }

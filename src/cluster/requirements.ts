@@ -30,7 +30,8 @@ const requirements: readonly Requirement[] = [
 /** What the demo and the tests make their little images of. */
 export const busyboxRequirement: Requirement = { program: 'busybox', debian: 'busybox-static', purpose: 'fills the demo image' }
 
-const programDirs = [
+/** OWNKUBE_PROGRAM_PATH replaces the places where programs are looked for, as a test of their absence does. */
+const programDirs = process.env.OWNKUBE_PROGRAM_PATH?.split(delimiter) ?? [
   ...new Set([...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']),
 ]
 

@@ -238,7 +238,6 @@ describe('Services', () => {
     )?.[1]
     expect(chain, 'the chain that holds Services').toBeTruthy()
     await run('iptables', ['-w', '-t', 'nat', '-F', chain as string])
-    await run('iptables', ['-w', '-t', 'mangle', '-F'])
     expect(await askFromNode(`${address}:3001`)).toBe('failed')
     await eventually(async () => expect(await podNames('app=web')).toContain(await askFromNode(`${address}:3001`)), 60_000)
     process.kill(cluster.pid('agent'), 'SIGKILL')

@@ -41,7 +41,9 @@ export class OutsideHost {
         call.on('timeout', () => call.destroy(new Error('no answer within 5 s'))).on('error', reject)
       })`
     const net = `/run/netns/${this.namespace}`
-    const printed = await mustRun(this.exec, 'nsenter', [`--net=${net}`, process.execPath, '--input-type=module', '-e', script], { timeoutMs: 60_000 })
+    const printed = await mustRun(this.exec, 'nsenter', [`--net=${net}`, process.execPath, '--input-type=module', '-e', script], {
+      timeoutMs: 60_000,
+    })
     return printed.trim().split('\n')
   }
 
