@@ -17,7 +17,7 @@ const envNamePattern = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/
 const byteLength = (text: string): number => Buffer.byteLength(text)
 const maxLength = (length: number): string => `must be no more than ${length} bytes`
 const regexMessage = (text: string, pattern: string, ...examples: string[]): string =>
-  `${text} (${examples.length ? `e.g. ${examples.map((example) => `'${example}'`).join(', or ')}, ` : ''}regex used for validation is '${pattern}')`
+  `${text} (${examples.length ? `e.g. ${examples.map((example) => `'${example}'`).join(',  or ')}, ` : ''}regex used for validation is '${pattern}')`
 
 const labelMessage = regexMessage(
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
