@@ -1,0 +1,32 @@
+import type { Clock } from '../../host/clock.ts'
+import type { Log } from '../../host/log.ts'
+import { connectContainerd } from '../containerd.ts'
+import { RuntimeError } from '../runtime.ts'
+
+const visibleWithinMs = 10_000
+
+/**
+ * Runs `put` unless CRI knows the image already, then waits until it does: containerd tells its CRI part of new images by an event.
+ * With `always` it is put anyhow: a name may have got new content.
+ */
+export async function awaitImage(
+  deps: { socket: string; clock: Clock; log: Log },
+  name: string,
+  put: () => Promise<void>,
+  options: { always?: boolean } = {},
+): Promise<void> {
+  const runtime = connectContainerd(deps)
+  try {
+    if (!options.always && (await runtime.imageStatus(name))) return
+    await put()
+    const deadline = deps.clock.monotonic() + visibleWithinMs
+    while (!(await runtime.imageStatus(name))) {
+      if (deps.clock.monotonic() > deadline) {
+        throw new RuntimeError('DeadlineExceeded', `${name} was stored, but the container runtime has not noticed it`)
+      }
+      await deps.clock.sleep(5)
+    }
+  } finally {
+    runtime.close()
+  }
+}

@@ -1,0 +1,116 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Exec, mustRun } from '../host/exec.ts'
+import type { Log } from '../host/log.ts'
+import { renderCniConfig } from './cni-config.ts'
+import { prepareKernel } from './kernel-settings.ts'
+import { bridgeName, chainNames, networkName } from './names.ts'
+import { outwardInterface } from './node-address.ts'
+import { type Jump, jumps, type PodRuleOptions, renderPodRules, renderPortmapRemoval } from './pod-rules.ts'
+
+export interface PodNetworkOptions extends PodRuleOptions {
+  /** Read by containerd. */
+  cniConfDir: string
+  /** Which addresses are taken. */
+  dataDir: string
+}
+
+interface PodNetworkDeps {
+  exec: Exec
+  log: Log
+}
+
+const configFile = '10-ownkube.conflist'
+/** Where libcni remembers what it set up; the folder can't be chosen through containerd. */
+const cniResults = '/var/lib/cni/results'
+
+/**
+ * Makes the node ready to give pods addresses: kernel settings, rules, and at last the CNI configuration, upon which containerd reports its
+ * network ready. May be called again at any time: what is there stays, what is missing comes back.
+ */
+export async function ensurePodNetwork(options: PodNetworkOptions, { exec, log }: PodNetworkDeps): Promise<void> {
+  await prepareKernel(exec)
+  const missing: Jump[] = []
+  for (const jump of jumps(options)) if (!(await hasJump(exec, jump))) missing.push(jump)
+  await mustRun(exec, 'iptables-restore', ['-w', '5', '--noflush'], { input: renderPodRules(options, missing) })
+  await mkdir(join(options.dataDir, 'addresses'), { recursive: true, mode: 0o711 })
+  await mkdir(options.cniConfDir, { recursive: true, mode: 0o711 })
+  const { cluster, nodePodCidr, dataDir } = options
+  const path = join(options.cniConfDir, configFile)
+  await writeChanged(path, renderCniConfig({ cluster, nodePodCidr, dataDir, mtu: await outwardMtu(exec) }))
+  log.debug('the pod network is configured', { bridge: bridgeName(cluster), addresses: nodePodCidr })
+}
+
+/** Takes everything away that {@link ensurePodNetwork} and the CNI plugins made; pods must be gone. Nothing there is fine. */
+export async function removePodNetwork(options: PodNetworkOptions, { exec }: PodNetworkDeps): Promise<void> {
+  await rm(join(options.cniConfDir, configFile), { force: true })
+  await removeLinks(exec, bridgeName(options.cluster))
+  await removeRules(exec, options)
+  await rm(options.dataDir, { recursive: true, force: true })
+  const prefix = `${networkName(options.cluster)}-`
+  for (const name of await namesIn(cniResults)) {
+    // The name ends with a sandbox's id and the interface: `test` must not take what is `test-2`'s.
+    if (name.startsWith(prefix) && /^[0-9a-f]{64}-/.test(name.slice(prefix.length))) await rm(join(cniResults, name), { force: true })
+  }
+}
+
+async function hasJump(exec: Exec, { table, rule }: Jump): Promise<boolean> {
+  return (await exec.run('iptables', ['-w', '5', '-t', table, '-C', ...rule])).code === 0
+}
+
+async function removeRules(exec: Exec, options: PodNetworkOptions): Promise<void> {
+  for (const jump of jumps(options)) {
+    // More than one, where somebody else restored a dump of ours.
+    for (let i = 0; i < 10 && (await hasJump(exec, jump)); i++) {
+      await mustRun(exec, 'iptables', ['-w', '5', '-t', jump.table, '-D', ...jump.rule])
+    }
+  }
+  const { masquerade, forward } = chainNames(options.chainTag)
+  for (const [table, chain] of [
+    ['nat', masquerade],
+    ['filter', forward],
+  ] as const) {
+    const { code } = await exec.run('iptables', ['-w', '5', '-t', table, '-F', chain])
+    if (code === 0) await mustRun(exec, 'iptables', ['-w', '5', '-t', table, '-X', chain])
+  }
+  const portmap = renderPortmapRemoval(await mustRun(exec, 'iptables-save', ['-t', 'nat']))
+  if (portmap !== undefined) await mustRun(exec, 'iptables-restore', ['-w', '5', '--noflush'], { input: portmap })
+}
+
+/** The bridge, and the pairs still plugged into it. */
+async function removeLinks(exec: Exec, bridge: string): Promise<void> {
+  const ports = await exec.run('ip', ['-json', 'link', 'show', 'master', bridge])
+  if (ports.code !== 0) return // no such bridge
+  const names = (JSON.parse(ports.stdout.trim() || '[]') as { ifname?: string }[]).flatMap(({ ifname }) => ifname ?? [])
+  // A pair vanishes with its pod's namespace: whoever is faster.
+  for (const name of names) await exec.run('ip', ['link', 'delete', name])
+  await mustRun(exec, 'ip', ['link', 'delete', bridge])
+}
+
+/** Pods' packets should fit where they leave the machine. */
+async function outwardMtu(exec: Exec): Promise<number | undefined> {
+  const name = await outwardInterface(exec)
+  if (name === undefined) return undefined
+  const mtu = Number((await readFile(`/sys/class/net/${name}/mtu`, 'utf8')).trim())
+  return mtu >= 576 && mtu < 1500 ? mtu : undefined
+}
+
+/** Replaces the file at once and only if it differs: containerd reloads at every write. */
+async function writeChanged(path: string, text: string): Promise<void> {
+  try {
+    if ((await readFile(path, 'utf8')) === text) return
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  await writeFile(`${path}.new`, text, { mode: 0o644 })
+  await rename(`${path}.new`, path)
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
