@@ -122,7 +122,7 @@ function addImageCommands(program: Command): void {
   named(image.command('build'))
     .summary('build an image from a folder')
     .description(
-      'Builds an OCI image whose file system is the folder. A file image.json in it, if any, says how it runs (entrypoint, cmd, env, user, workingDir, exposedPorts) and is left out. Without --output the image is imported into the cluster.',
+      'Builds an OCI image from the files of a folder. Its image.json says how it runs (entrypoint, cmd, env, user, workingDir, exposedPorts), what it stands on ("base": "busybox" for this machine\'s static busybox) and where the files go ("to": "/app"). Without --output the image is imported into the cluster.',
     )
     .argument('<folder>', 'the root file system of the image')
     .requiredOption('-t, --tag <name>', 'name of the image, such as my-app:1')

@@ -1,12 +1,21 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { httpClient } from '../client/http-client.ts'
+import { connectContainerd } from '../cri/containerd.ts'
+import { type ContainerdOptions, containerdSocketIn, startContainerd } from '../cri/containerd-process.ts'
+import { ensurePauseImage, pauseImageName } from '../cri/image/pause-image.ts'
+import type { ContainerRuntime } from '../cri/runtime.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
-
-/** The cgroup, below each hierarchy's root, that holds all pods of a cluster. */
-export function cgroupRootOf(name: string): string {
-  return `/ownkube-${name}`
-}
+import { startKubelet } from '../kubelet/kubelet.ts'
+import { PodNetwork, type PodNetworkOptions } from '../podnet/pod-network.ts'
+import { startProxy } from '../proxy/proxy.ts'
+import { type ClusterCertificates, type KeyPair, readCertificates } from './certificates.ts'
+import type { ClusterConfig } from './config.ts'
+import { cniPluginDirs, pathsOf } from './paths.ts'
+import { kubernetesVersion } from './version.ts'
 
 export interface AgentDeps {
   clock: Clock
@@ -14,4 +23,119 @@ export interface AgentDeps {
   log: Log
   exec: Exec
   signal: AbortSignal
+}
+
+/** The cgroup, below each hierarchy's root, that holds all pods of a cluster. */
+export function cgroupRootOf(name: string): string {
+  return `/ownkube-${name}`
+}
+
+export function containerdOptions(config: ClusterConfig): ContainerdOptions {
+  const paths = pathsOf(config)
+  return {
+    dataDir: paths.containerdData,
+    runDir: paths.containerdRun,
+    sandboxImage: pauseImageName,
+    cniBinDirs: cniPluginDirs,
+    cniConfDir: paths.cniConf,
+    logFile: paths.containerdLog,
+  }
+}
+
+export function containerdSocket(config: ClusterConfig): string {
+  return containerdSocketIn(pathsOf(config).containerdRun)
+}
+
+export function containerdPidFile(config: ClusterConfig): string {
+  return join(pathsOf(config).containerdRun, 'containerd.pid')
+}
+
+export function podNetworkOptions(config: ClusterConfig): PodNetworkOptions {
+  const paths = pathsOf(config)
+  return {
+    clusterName: config.name,
+    chainTag: config.chainTag,
+    podCidr: config.podCidr,
+    nodePodCidr: config.nodePodCidr,
+    cniConfDir: paths.cniConf,
+    dataDir: paths.podnetData,
+  }
+}
+
+/** The `agent` role: containerd, pod network, kubelet and Service proxy of one node. Ends with the signal; pods and rules stay. */
+export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<void> {
+  const { clock, random, log, exec, signal } = deps
+  const paths = pathsOf(config)
+  const certificates = await readCertificates(paths.pki)
+  await Promise.all([paths.kubelet, paths.podLogs].map((directory) => mkdir(directory, { recursive: true, mode: 0o711 })))
+  await new PodNetwork(podNetworkOptions(config), { exec, log: log.named('podnet') }).apply()
+  const startRuntime = (): Promise<unknown> => startContainerd(containerdOptions(config), { clock, exec, log: log.named('containerd') })
+  await startRuntime()
+  const runtime = connectContainerd({ socket: containerdSocket(config), clock, log: log.named('cri') })
+  const clientFor = (component: string, pair: KeyPair) => clientOf(config, certificates, component, pair)
+  const kubeletClient = clientFor('kubelet', certificates.kubeletClient)
+  const proxyClient = clientFor('kube-proxy', certificates.proxyClient)
+  try {
+    const proxy = startProxy({
+      client: proxyClient,
+      clock,
+      random,
+      log: log.named('proxy'),
+      exec,
+      signal,
+      nodeName: config.nodeName,
+      nodeAddresses: [config.nodeAddress],
+      podCidr: config.podCidr,
+      chainTag: config.chainTag,
+      healthPort: config.proxyHealthPort,
+      metricsPort: config.proxyMetricsPort,
+    })
+    await ensurePauseImage({ socket: containerdSocket(config), clock, log: log.named('cri') })
+    const kubelet = startKubelet({
+      client: kubeletClient,
+      runtime,
+      clock,
+      random,
+      log: log.named('kubelet'),
+      exec,
+      signal,
+      nodeName: config.nodeName,
+      nodeAddress: config.nodeAddress,
+      podCidr: config.nodePodCidr,
+      rootDir: paths.kubelet,
+      logDir: paths.podLogs,
+      server: { host: '::', port: config.kubeletPort, ca: certificates.ca, ...certificates.kubeletServer },
+      cgroupRoot: cgroupRootOf(config.name),
+      clusterDns: [],
+      clusterDomain: 'cluster.local',
+      versions: { kubelet: kubernetesVersion },
+    })
+    const watching = keepRuntime(runtime, startRuntime, deps)
+    const started = await Promise.all([kubelet, proxy])
+    log.info('agent runs', { node: config.nodeName, address: config.nodeAddress })
+    await Promise.all([...started.map(({ stopped }) => stopped), watching])
+  } finally {
+    runtime.close()
+    await Promise.all([kubeletClient.close(), proxyClient.close()])
+  }
+}
+
+function clientOf(config: ClusterConfig, certificates: ClusterCertificates, component: string, { cert, key }: KeyPair) {
+  return httpClient({ server: `https://127.0.0.1:${config.apiPort}`, ca: certificates.ca, cert, key, userAgent: `ownkube/${component}` })
+}
+
+/** A containerd that has died is started anew: its event stream breaks at once, so nothing needs to poll for it. */
+async function keepRuntime(runtime: ContainerRuntime, start: () => Promise<unknown>, { clock, log, signal }: AgentDeps): Promise<void> {
+  for await (const event of runtime.events(signal)) {
+    if (event.type !== 'lost' || signal.aborted) continue
+    for (let delayMs = 100; !signal.aborted; delayMs = Math.min(delayMs * 2, 10_000)) {
+      try {
+        await start()
+        break
+      } catch (error) {
+        log.error('containerd cannot be started', { error })
+        await clock.sleep(delayMs, signal)
+      }
+    }
+  }
 }

@@ -85,13 +85,8 @@ export class TestCluster {
   /** A static busybox with a name of the test's own, imported into the cluster. */
   async importBusybox(tag: string): Promise<void> {
     const root = join(this.folder, `image-${tag.replaceAll(/[^a-z0-9]/g, '-')}`)
-    mkdirSync(join(root, 'bin'), { recursive: true })
-    const busybox = (await run('sh', ['-c', 'command -v busybox'])).stdout.trim()
-    await run('cp', [busybox, join(root, 'bin/busybox')])
-    const { stdout } = await run(busybox, ['--list'])
-    for (const applet of stdout.trim().split('\n')) if (applet !== 'busybox') await linkApplet(root, applet)
-    mkdirSync(join(root, 'tmp'), { recursive: true })
-    writeFileSync(join(root, 'image.json'), JSON.stringify({ env: ['PATH=/bin'], cmd: ['sh'] }))
+    mkdirSync(root, { recursive: true })
+    writeFileSync(join(root, 'image.json'), JSON.stringify({ base: 'busybox', cmd: ['sh'] }))
     const { code, stderr } = await this.ownkube('image build', root, '--tag', tag)
     if (code !== 0) throw new Error(`image build: ${stderr}`)
   }
@@ -106,10 +101,4 @@ export class TestCluster {
     rmSync(this.folder, { recursive: true, force: true })
     if (code !== 0 && code !== 3) throw new Error(`ownkube down --delete ended with ${code}: ${stderr}`)
   }
-}
-
-async function linkApplet(root: string, applet: string): Promise<void> {
-  const { symlinkSync } = await import('node:fs')
-  const path = join(root, 'bin', applet)
-  if (!existsSync(path)) symlinkSync('busybox', path)
 }
