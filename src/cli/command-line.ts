@@ -75,6 +75,8 @@ function addBootCommands(program: Command): void {
     .description(
       'Boots a cluster, builds a little server image from local files, runs three pods of it behind a ClusterIP and a NodePort Service, sends requests from the node, from a pod and from outside, and shows which pod answered how often.',
     )
+    .addOption(new Option('--requests <number>', 'how many requests from each place').default(30).argParser(count))
+    .addOption(new Option('-o, --output <format>', 'how to print the answers').choices(['text', 'json']).default('text'))
     .action(async (options) => await (await import('./demo-command.ts')).demoCommand(options))
   named(program.command('down'))
     .summary('stop the cluster and clean up after it')
