@@ -1,0 +1,43 @@
+import { promisify } from 'node:util'
+import { constants, gzip } from 'node:zlib'
+import type { ApiWatchEvent } from '../machinery/api-request.ts'
+import { encodedJsonOf, linePieces, SharedWatchEvent } from './cached-object.ts'
+
+const gzipped = promisify(gzip)
+/** Below this compression costs more than it saves: upstream's bound. */
+const gzipFromBytes = 128 * 1024
+
+const comma = Buffer.from(',')
+const listEnd = Buffer.from(']}')
+
+/** JSON of an answer, made of bytes that the cache holds already wherever it can be. */
+export function jsonBytes(object: object): Buffer {
+  const whole = encodedJsonOf(object)
+  if (whole) return whole
+  const { items } = object as { items?: unknown }
+  if (!Array.isArray(items) || items.length === 0 || !encodedJsonOf(items[0] as object)) return Buffer.from(JSON.stringify(object))
+  const { items: _, ...head } = object as Record<string, unknown>
+  const pieces: Buffer[] = [Buffer.from(`${JSON.stringify(head).slice(0, -1)},"items":[`)]
+  for (const [index, item] of (items as object[]).entries()) {
+    if (index > 0) pieces.push(comma)
+    pieces.push(encodedJsonOf(item) ?? Buffer.from(JSON.stringify(item)))
+  }
+  pieces.push(listEnd)
+  return Buffer.concat(pieces)
+}
+
+/** A batch of watch lines in one piece. */
+export function watchBytes(events: readonly ApiWatchEvent[]): Buffer {
+  const pieces: Buffer[] = []
+  for (const event of events) {
+    if (event instanceof SharedWatchEvent) pieces.push(...linePieces(event))
+    else pieces.push(Buffer.from(`${JSON.stringify({ type: event.type, object: event.object })}\n`))
+  }
+  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+}
+
+/** Large answers compressed, for those who take that. */
+export async function compressed(bytes: Buffer, acceptEncoding: string): Promise<{ bytes: Buffer; encoding: 'gzip' | undefined }> {
+  if (bytes.byteLength < gzipFromBytes || !/\bgzip\b/.test(acceptEncoding)) return { bytes, encoding: undefined }
+  return { bytes: await gzipped(bytes, { level: constants.Z_BEST_SPEED }), encoding: 'gzip' }
+}

@@ -1,0 +1,28 @@
+import type { ApiResponse } from '../machinery/api-request.ts'
+import type { StatusError } from '../machinery/status.ts'
+
+/** A request that a node's kubelet answers: log, exec, attach, portforward. */
+export interface KubeletRequest {
+  readonly type: 'kubelet'
+  readonly host: string
+  readonly port: number
+  /** With its query. */
+  readonly path: string
+  /** True: the connection becomes a stream both ways once the kubelet agrees. */
+  readonly upgrades: boolean
+}
+
+/** What the server makes of a request: an answer, or where to get it. */
+export type Answer = ApiResponse | KubeletRequest
+
+export function objectAnswer(code: number, object: object, warnings: readonly string[] = []): ApiResponse {
+  return { type: 'object', code, object, warnings }
+}
+
+export function errorAnswer({ status }: StatusError): ApiResponse {
+  return objectAnswer(status.code, status)
+}
+
+export function textAnswer(code: number, text: string, contentType = 'text/plain; charset=utf-8'): ApiResponse {
+  return { type: 'text', code, contentType, text }
+}

@@ -1,0 +1,98 @@
+import type { Pod } from '../api/generated/types.ts'
+import type { Kind } from '../api/kind.ts'
+import { kindFor, pods } from '../api/registry.ts'
+import type { Log } from '../host/log.ts'
+import type { ApiRequest } from '../machinery/api-request.ts'
+import { internalError, methodNotAllowed, pathNotFound, StatusError, serviceUnavailable, tooManyRequests } from '../machinery/status.ts'
+import { StoreClosedError } from '../storage/store.ts'
+import { type Answer, errorAnswer } from './answer.ts'
+import { authorize, type Facts } from './authorizer.ts'
+import type { Metrics } from './metrics.ts'
+import { isTrue } from './request-options.ts'
+import type { ResourceApi } from './resource-api.ts'
+import { type ResourceRoute, type Route, routeOf } from './route.ts'
+import type { WatchCache } from './watch-cache.ts'
+
+interface Deps {
+  readonly resources: ResourceApi
+  readonly paths: (path: string, request: ApiRequest) => Promise<Answer>
+  readonly cache: WatchCache
+  readonly metrics: Metrics
+  readonly log: Log
+}
+
+/** Requests at one time, watches and streams apart: upstream's 400 that read and 200 that write. */
+const maxInFlight = 600
+const retryAfterSeconds = 1
+
+/** The API as a function: routes, authorizes, answers; errors become Status objects. Never throws. */
+export class Api {
+  readonly #deps: Deps
+  readonly #facts: Facts
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+    this.#facts = {
+      nodeOfPod: (namespace, name) => (deps.cache.kind(pods).get(namespace, name)?.object as Pod | undefined)?.spec.nodeName,
+    }
+  }
+
+  async serve(request: ApiRequest): Promise<Answer> {
+    const { metrics } = this.#deps
+    const route = routeOf(request.method, request.path, isTrue(request.query.get('watch') ?? 'false'))
+    const startedMs = metrics.started()
+    const answer = await this.#answer(route, request)
+    metrics.finished(labelsOf(route), 'code' in answer ? answer.code : 200, startedMs)
+    return answer
+  }
+
+  async #answer(route: Route, request: ApiRequest): Promise<Answer> {
+    try {
+      if (this.#deps.metrics.inFlight > maxInFlight) {
+        throw tooManyRequests('too many requests, please try again later', retryAfterSeconds)
+      }
+      authorize(request.user, route, this.#facts)
+      return await (route.type === 'path' ? this.#deps.paths(route.path, request) : this.#resource(route, request))
+    } catch (error) {
+      return errorAnswer(this.#statusOf(error, request))
+    }
+  }
+
+  #resource(route: ResourceRoute, request: ApiRequest): Promise<Answer> {
+    const kind: Kind | undefined = kindFor(route.group, route.version, route.plural)
+    if (kind) return this.#deps.resources.handle(route, kind, request)
+    const isBindings = route.plural === 'bindings' && route.group === '' && route.version === 'v1' && route.name === undefined
+    if (!isBindings || route.namespace === undefined) throw pathNotFound()
+    if (route.verb !== 'create') throw methodNotAllowed()
+    return this.#deps.resources.bindByBody(route.namespace, request)
+  }
+
+  #statusOf(error: unknown, request: ApiRequest): StatusError {
+    if (error instanceof StatusError) return error
+    if (error instanceof StoreClosedError) return serviceUnavailable('the server is shutting down')
+    this.#deps.log.error('request failed unexpectedly', {
+      method: request.method,
+      path: request.path,
+      error,
+      stack: (error as Error).stack,
+    })
+    return internalError((error as Error).message)
+  }
+}
+
+function labelsOf(route: Route): { verb: string; group: string; version: string; resource: string; subresource: string } {
+  if (route.type === 'path') return { verb: route.verb.toUpperCase(), group: '', version: '', resource: '', subresource: '' }
+  const known = kindFor(route.group, route.version, route.plural)
+  // Only what exists: labels made of what clients invent would grow without bound.
+  if (!known) return { verb: 'OTHER', group: '', version: '', resource: '', subresource: '' }
+  const verb = route.verb === 'create' ? 'POST' : route.verb === 'update' ? 'PUT' : route.verb.toUpperCase()
+  const isSubresource =
+    known.subresources.some((one) => one.name === route.subresource) || ['status', 'scale'].includes(route.subresource ?? '')
+  return {
+    verb,
+    group: route.group,
+    version: route.version,
+    resource: route.plural,
+    subresource: isSubresource ? (route.subresource as string) : '',
+  }
+}

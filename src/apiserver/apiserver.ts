@@ -1,0 +1,95 @@
+import type { Kind } from '../api/kind.ts'
+import { kinds, namespaces, serviceAccounts, services } from '../api/registry.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../host/log.ts'
+import type { Random } from '../host/random.ts'
+import type { ApiHandler } from '../machinery/api-request.ts'
+import type { Store } from '../storage/store.ts'
+import type { AdmissionFacts } from './admission.ts'
+import { Api } from './api.ts'
+import { bootstrap } from './bootstrap.ts'
+import { Discovery } from './discovery.ts'
+import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
+import { parseNetwork } from './ipv4.ts'
+import { KubeletConnections, type KubeletCredentials } from './kubelet-connections.ts'
+import { Metrics } from './metrics.ts'
+import { Objects } from './objects.ts'
+import { pathAnswer } from './path-api.ts'
+import { Reads } from './reads.ts'
+import { ResourceApi } from './resource-api.ts'
+import { type PortRange, ServiceAddresses } from './service-addresses.ts'
+import { WatchCache } from './watch-cache.ts'
+import { Writes } from './writes.ts'
+
+export interface ApiServerOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** An IPv4 network, such as 10.96.0.0/16. */
+  readonly serviceCidr: string
+  readonly nodePortRange: PortRange
+  /** How the server shows itself to kubelets (PEM): without it there is no log, exec, attach or port-forward. */
+  readonly kubeletClient?: KubeletCredentials
+  /** The address and port (default 6443) at which pods reach this server: the endpoints of the `kubernetes` Service. */
+  readonly advertiseAddress?: string
+  readonly advertisePort?: number
+}
+
+export interface ApiServer {
+  /** The API without HTTP, for components in the same process. */
+  readonly handle: ApiHandler
+  /** Serves HTTPS (h2 and HTTP/1.1). Resolves once connections are taken; port 0 lets the system choose. */
+  listen(options: ListenOptions): Promise<{ port: number }>
+  /** Ends watches and connections; the store stays open: it is the caller's. */
+  close(): Promise<void>
+}
+
+/** Reads the store, makes what every cluster begins with, and is then ready to answer. */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { store, clock, random } = options
+  const log = options.log.named('apiserver')
+  const network = parseNetwork(options.serviceCidr)
+  const cache = await WatchCache.start(kinds, { store, clock, log })
+  const addresses = new ServiceAddresses(cache.kind(services), { network, nodePorts: options.nodePortRange, random })
+  const objects = new Objects(store, cache)
+  const writes = new Writes({ objects, cache, addresses, admission: factsOf(cache), clock, random })
+  const reads = new Reads({ store, cache, clock, random })
+  const metrics = new Metrics(clock)
+  const discovery = new Discovery(kinds as readonly Kind[])
+  const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
+  let listeningOn = ''
+  const paths = { discovery, metrics, store, cache, serverAddress: () => listeningOn }
+  const api = new Api({
+    resources: new ResourceApi({ reads, writes, cache, clock }),
+    paths: (path, request) => pathAnswer(path, request, paths),
+    cache,
+    metrics,
+    log,
+  })
+  await bootstrap({ writes, cache }, { network, advertise })
+  const kubelets = new KubeletConnections(options.kubeletClient)
+  const frontEnds: FrontEnd[] = []
+  return {
+    handle: (request) => kubelets.answered(api, request),
+    async listen(at) {
+      const frontEnd = await startFrontEnd(at, { api, kubelets, clock, log })
+      frontEnds.push(frontEnd)
+      listeningOn = `${advertise?.address ?? at.host}:${frontEnd.port}`
+      return { port: frontEnd.port }
+    },
+    async close() {
+      // Watches first: a connection with an open answer would hold up its end.
+      await cache.close()
+      await Promise.all(frontEnds.splice(0).map((frontEnd) => frontEnd.close()))
+      kubelets.close()
+    },
+  }
+}
+
+function factsOf(cache: WatchCache): AdmissionFacts {
+  return {
+    namespace: (name) => cache.kind(namespaces).get(undefined, name)?.object,
+    serviceAccountExists: (namespace, name) => cache.kind(serviceAccounts).get(namespace, name) !== undefined,
+  }
+}

@@ -1,0 +1,67 @@
+import type { Kind } from '../api/kind.ts'
+import type { ApiRequest } from '../machinery/api-request.ts'
+import { decodeObject, type FieldValidation } from '../machinery/decode.ts'
+import { isObject } from '../machinery/equality.ts'
+import { apiVersionOf, splitApiVersion } from '../machinery/group-version.ts'
+import type { KubeObject } from '../machinery/object.ts'
+import { defaultBodyLimits, type ParsedBody, parseBody } from '../machinery/parse-body.ts'
+import { badRequest } from '../machinery/status.ts'
+
+/** The body as a value, whether it came as bytes or, in process, as an object. */
+export async function parsedBody(request: ApiRequest, findDuplicates: boolean): Promise<ParsedBody | undefined> {
+  const { body } = request
+  if (body === undefined) return undefined
+  if (!(body instanceof Uint8Array)) return { value: body, duplicates: [] }
+  if (body.byteLength === 0) return undefined
+  return parseBody(body, request.contentType, { limits: defaultBodyLimits, findDuplicates })
+}
+
+/** A body whose fields its handler reads one by one: options, bindings, scales. */
+export async function plainBody(request: ApiRequest): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const parsed = await parsedBody(request, false)
+  if (parsed === undefined) return undefined
+  if (!isObject(parsed.value)) throw badRequest('the body of the request is no object')
+  return parsed.value
+}
+
+/** Reads an object of this kind; it is the caller's own. What the body doesn't say of its kind, the path says. */
+export async function readObject(
+  request: ApiRequest,
+  kind: Kind,
+  fieldValidation: FieldValidation,
+): Promise<{ object: KubeObject; warnings: readonly string[] }> {
+  const parsed = await parsedBody(request, fieldValidation !== 'Ignore')
+  if (parsed === undefined) throw badRequest('the request has no body')
+  return decodeAs(kind, parsed.value, { fieldValidation, duplicates: parsed.duplicates })
+}
+
+/** Makes an object of this kind of a value. `patch`: what made the value, for the words of errors. */
+export function decodeAs(
+  kind: Kind,
+  value: unknown,
+  options: { fieldValidation: FieldValidation; duplicates?: readonly string[]; patch?: unknown },
+): { object: KubeObject; warnings: readonly string[] } {
+  if (isObject(value)) checkKind(kind, value)
+  const { object, warnings } = decodeObject<KubeObject>(kind.schema, value, options)
+  object.apiVersion = apiVersionOf(kind)
+  object.kind = kind.kind
+  object.metadata ??= {} as KubeObject['metadata']
+  // Kept only by server-side apply, which tracks them itself.
+  delete object.metadata.managedFields
+  return { object, warnings }
+}
+
+function checkKind(kind: Kind, value: Readonly<Record<string, unknown>>): void {
+  const expected = apiVersionOf(kind)
+  const apiVersion = typeof value.apiVersion === 'string' && value.apiVersion ? value.apiVersion : expected
+  const name = typeof value.kind === 'string' && value.kind ? value.kind : kind.kind
+  if (name !== kind.kind) {
+    const { group, version } = splitApiVersion(apiVersion)
+    throw badRequest(
+      `${name} in version ${JSON.stringify(version)} cannot be handled as a ${kind.kind}: the request is for ${kind.kind} in group ${JSON.stringify(kind.group)}, the body holds ${name} in group ${JSON.stringify(group)}`,
+    )
+  }
+  if (apiVersion !== expected) {
+    throw badRequest(`the API version in the data (${apiVersion}) does not match the expected API version (${expected})`)
+  }
+}

@@ -1,0 +1,67 @@
+import type { Kind } from '../api/kind.ts'
+import { endpointSlices, endpoints, namespaces, services } from '../api/registry.ts'
+import type { KubeObject, NewObject } from '../machinery/object.ts'
+import { isAlreadyExists } from '../machinery/status.ts'
+import { ipv4Text, type Network } from './ipv4.ts'
+import type { WatchCache } from './watch-cache.ts'
+import type { Writes } from './writes.ts'
+
+const systemNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-system']
+
+interface Deps {
+  readonly writes: Writes
+  readonly cache: WatchCache
+}
+
+interface Address {
+  readonly network: Network
+  /** Where this server is reached; undefined: the `kubernetes` Service gets no endpoints. */
+  readonly advertise: { readonly address: string; readonly port: number } | undefined
+}
+
+/** What every cluster begins with. Objects that are there already stay as they are. */
+export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<void> {
+  const ensure = async (kind: Kind, namespace: string | undefined, object: NewObject<KubeObject>): Promise<void> => {
+    if (cache.kind(kind).get(namespace, object.metadata.name as string)) return
+    try {
+      await writes.create(kind, namespace, object as KubeObject, false)
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error
+    }
+  }
+  await Promise.all(systemNamespaces.map((name) => ensure(anyKind(namespaces), undefined, { metadata: { name } })))
+  await cache.fresh()
+  await ensure(anyKind(services), 'default', kubernetesService(at.network))
+  if (!at.advertise) return
+  await ensure(anyKind(endpoints), 'default', kubernetesEndpoints(at.advertise))
+  await ensure(anyKind(endpointSlices), 'default', kubernetesSlice(at.advertise))
+}
+
+const anyKind = (kind: unknown): Kind => kind as Kind
+
+const labels = { component: 'apiserver', provider: 'kubernetes' }
+
+function kubernetesService({ first }: Network): NewObject<KubeObject> {
+  const clusterIP = ipv4Text(first + 1)
+  const ports = [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }]
+  return {
+    metadata: { name: 'kubernetes', labels },
+    spec: { type: 'ClusterIP', clusterIP, clusterIPs: [clusterIP], ports },
+  } as NewObject<KubeObject>
+}
+
+function kubernetesEndpoints({ address, port }: { address: string; port: number }): NewObject<KubeObject> {
+  return {
+    metadata: { name: 'kubernetes', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    subsets: [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
+  } as NewObject<KubeObject>
+}
+
+function kubernetesSlice({ address, port }: { address: string; port: number }): NewObject<KubeObject> {
+  return {
+    metadata: { name: 'kubernetes', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+    addressType: address.includes(':') ? 'IPv6' : 'IPv4',
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    ports: [{ name: 'https', port, protocol: 'TCP' }],
+  } as NewObject<KubeObject>
+}

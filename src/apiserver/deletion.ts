@@ -1,0 +1,83 @@
+import type { Kind } from '../api/kind.ts'
+import { timestamp } from '../host/clock.ts'
+import type { KubeObject } from '../machinery/object.ts'
+import { conflict } from '../machinery/status.ts'
+import type { DeleteRequest } from './request-options.ts'
+
+/** What a request to delete does to the object as it stands. */
+export type DeletionStep =
+  /** It goes now. */
+  | { readonly do: 'remove' }
+  /** It stays, marked: someone (the kubelet, a finalizer's controller) has work to do first. */
+  | { readonly do: 'mark'; readonly object: KubeObject }
+  /** Its deletion is under way already. */
+  | { readonly do: 'nothing' }
+
+const orphanFinalizer = 'orphan'
+const foregroundFinalizer = 'foregroundDeletion'
+
+export function checkPreconditions(kind: Kind, object: KubeObject, request: DeleteRequest): void {
+  const { name, uid, resourceVersion } = object.metadata
+  if (request.uid !== undefined && request.uid !== uid) {
+    throw conflict(kind, name, `Precondition failed: UID in precondition: ${request.uid}, UID in object meta: ${uid}`)
+  }
+  if (request.resourceVersion !== undefined && request.resourceVersion !== resourceVersion) {
+    const versions = `ResourceVersion in precondition: ${request.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`
+    throw conflict(kind, name, `Precondition failed: ${versions}`)
+  }
+}
+
+/** Decides one step of deletion. `object` is the caller's own copy and is changed into what is to be stored. */
+export function nextDeletionStep(kind: Kind, object: KubeObject, request: DeleteRequest, nowMs: number): DeletionStep {
+  if (kind.plural === 'namespaces' && kind.group === '') return namespaceStep(object, nowMs)
+  const graceSeconds = graceOf(kind, object, request)
+  const finalizersChanged = setCascade(object, request)
+  const pending = (object.metadata.finalizers?.length ?? 0) > 0
+  if (graceSeconds === 0 && !pending) return { do: 'remove' }
+  const marked = mark(object, graceSeconds, nowMs)
+  return marked || finalizersChanged ? { do: 'mark', object } : { do: 'nothing' }
+}
+
+/** Emptied by its controller first; spec.finalizers says whether that is done. */
+function namespaceStep(object: KubeObject, nowMs: number): DeletionStep {
+  const namespace = object as KubeObject & { spec?: { finalizers?: readonly string[] }; status?: Record<string, unknown> }
+  const pending = (namespace.spec?.finalizers?.length ?? 0) + (namespace.metadata.finalizers?.length ?? 0) > 0
+  if (!pending) return { do: 'remove' }
+  if (namespace.metadata.deletionTimestamp !== undefined) return { do: 'nothing' }
+  namespace.metadata.deletionTimestamp = timestamp(nowMs)
+  namespace.status = { ...namespace.status, phase: 'Terminating' }
+  return { do: 'mark', object }
+}
+
+function graceOf(kind: Kind, object: KubeObject, request: DeleteRequest): number {
+  const own = kind.gracePeriodSeconds(object)
+  // Kinds without a grace of their own take none from the caller; nor do objects that nothing has to end first.
+  if (own === 0) return 0
+  const asked = request.gracePeriodSeconds ?? own
+  // A negative grace is a mistake of old clients that meant "at once, but properly".
+  return asked < 0 ? 1 : asked
+}
+
+/** True: the finalizers have changed. */
+function setCascade({ metadata }: KubeObject, { propagation }: DeleteRequest): boolean {
+  if (propagation === undefined) return false
+  const wanted = { Orphan: orphanFinalizer, Foreground: foregroundFinalizer, Background: undefined }[propagation]
+  const before = metadata.finalizers ?? []
+  const after = before.filter((one) => one === wanted || (one !== orphanFinalizer && one !== foregroundFinalizer))
+  if (wanted && !after.includes(wanted)) after.push(wanted)
+  if (after.length === before.length && after.every((one, index) => one === before[index])) return false
+  if (after.length > 0) metadata.finalizers = after
+  else delete metadata.finalizers
+  return true
+}
+
+/** Sets when it is to be gone; a later request may only bring that forward. True: something changed. */
+function mark({ metadata }: KubeObject, graceSeconds: number, nowMs: number): boolean {
+  const before = metadata.deletionGracePeriodSeconds
+  if (metadata.deletionTimestamp !== undefined && (before === undefined || graceSeconds >= before)) return false
+  const startedMs = before === undefined ? nowMs : Date.parse(metadata.deletionTimestamp as string) - before * 1000
+  metadata.deletionTimestamp = timestamp(startedMs + graceSeconds * 1000)
+  metadata.deletionGracePeriodSeconds = graceSeconds
+  if (metadata.generation !== undefined) metadata.generation += 1
+  return true
+}

@@ -1,0 +1,204 @@
+import type { Readable, Writable } from 'node:stream'
+import type { Log } from '../host/log.ts'
+import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../machinery/api-request.ts'
+import { defaultBodyLimits } from '../machinery/parse-body.ts'
+import { methodNotAllowed, requestEntityTooLarge, StatusError, unauthorized } from '../machinery/status.ts'
+import { type Answer, errorAnswer, type KubeletRequest } from './answer.ts'
+import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
+import type { Api } from './api.ts'
+import { negotiate } from './negotiation.ts'
+import { isTrue } from './request-options.ts'
+import { Watcher } from './watcher.ts'
+
+export type Headers = Readonly<Record<string, string | string[] | number | undefined>>
+
+/** One request and its answer over HTTP, whichever version of it. */
+export interface Exchange {
+  readonly method: string
+  /** Path with query. */
+  readonly url: string
+  readonly headers: Headers
+  /** Undefined: a certificate that is not ours. */
+  readonly user: UserInfo | undefined
+  readonly input: Readable
+  readonly output: Writable
+  respond(code: number, headers: Record<string, string | string[] | number>): void
+}
+
+/** What the exchange leaves to others. */
+export interface ExchangeDeps {
+  readonly api: Api
+  readonly log: Log
+  /** Passes the kubelet's answer through. */
+  readonly forward: (request: KubeletRequest, exchange: Exchange, signal: AbortSignal) => Promise<void>
+}
+
+const methods: Readonly<Record<string, ApiRequest['method']>> = {
+  GET: 'GET',
+  HEAD: 'GET',
+  POST: 'POST',
+  PUT: 'PUT',
+  PATCH: 'PATCH',
+  DELETE: 'DELETE',
+}
+const discoveryType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
+const common = { 'cache-control': 'no-cache, private' }
+
+export function headerOf(headers: Headers, name: string): string {
+  const value = headers[name]
+  return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
+}
+
+/** Serves one exchange to its end. Never rejects. */
+export async function serveExchange(exchange: Exchange, deps: ExchangeDeps): Promise<void> {
+  const gone = new AbortController()
+  exchange.output.once('close', () => gone.abort())
+  exchange.output.on('error', (error) => deps.log.debug('connection broke off', { error }))
+  try {
+    const answer = await answerTo(exchange, deps.api, gone.signal)
+    if (gone.signal.aborted) return
+    if (answer.type === 'kubelet') await deps.forward(answer, exchange, gone.signal)
+    else await send(exchange, answer)
+  } catch (error) {
+    if (!gone.signal.aborted) deps.log.error('cannot send an answer', { path: exchange.url, error })
+    exchange.output.destroy()
+  }
+}
+
+/** Makes the API's request of the exchange and has it answered. Never rejects but for a broken connection. */
+export async function answerTo(exchange: Exchange, api: Api, signal: AbortSignal): Promise<Answer> {
+  try {
+    return await api.serve(await requestOf(exchange, signal))
+  } catch (error) {
+    if (error instanceof StatusError) return errorAnswer(error)
+    throw error
+  }
+}
+
+async function requestOf(exchange: Exchange, signal: AbortSignal): Promise<ApiRequest> {
+  const { headers } = exchange
+  const method = methods[exchange.method]
+  if (!method) throw methodNotAllowed()
+  // No tokens have been given out: whoever shows one is not known here.
+  if (!exchange.user || headers.authorization !== undefined) throw unauthorized()
+  const question = exchange.url.indexOf('?')
+  return {
+    method,
+    path: question < 0 ? exchange.url : exchange.url.slice(0, question),
+    query: new URLSearchParams(question < 0 ? '' : exchange.url.slice(question + 1)),
+    contentType: headerOf(headers, 'content-type'),
+    accept: headerOf(headers, 'accept'),
+    userAgent: headerOf(headers, 'user-agent'),
+    body: method === 'GET' ? undefined : await bodyOf(exchange),
+    user: exchange.user,
+    signal,
+  }
+}
+
+async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined> {
+  const { maxBytes } = defaultBodyLimits
+  const tooLarge = (): StatusError => requestEntityTooLarge(`limit is ${maxBytes}`)
+  if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of input) {
+    size += (chunk as Buffer).byteLength
+    if (size > maxBytes) throw tooLarge()
+    chunks.push(chunk as Buffer)
+  }
+  return chunks.length === 0 ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
+}
+
+async function send(exchange: Exchange, answer: ApiResponse): Promise<void> {
+  switch (answer.type) {
+    case 'watch':
+      return sendWatch(exchange, answer.events)
+    case 'text':
+      return sendBytes(exchange, answer.code, Buffer.from(answer.text), { 'content-type': answer.contentType })
+    case 'object':
+      return sendObject(exchange, answer)
+  }
+}
+
+async function sendObject(exchange: Exchange, { code, object, warnings }: ApiResponse & { type: 'object' }): Promise<void> {
+  const headers: Record<string, string | string[] | number> = {}
+  if (warnings.length > 0) headers.warning = warnings.map((text) => `299 - ${JSON.stringify(text)}`)
+  const { retryAfterSeconds } = (object as { details?: { retryAfterSeconds?: number } }).details ?? {}
+  if (retryAfterSeconds) headers['retry-after'] = retryAfterSeconds
+  const { type, bytes } = await bytesOf(exchange, object)
+  await sendBytes(exchange, code, bytes, { ...headers, 'content-type': type })
+}
+
+async function bytesOf(exchange: Exchange, object: object): Promise<{ type: string; bytes: Buffer }> {
+  if ((object as { kind?: string }).kind === 'APIGroupDiscoveryList') return { type: discoveryType, bytes: jsonBytes(object) }
+  if (formatOf(exchange) === 'yaml') {
+    const { stringify } = await import('yaml')
+    return { type: 'application/yaml', bytes: Buffer.from(stringify(object, { version: '1.1', aliasDuplicateObjects: false })) }
+  }
+  const type = 'application/json'
+  return wantsPretty(exchange) ? { type, bytes: Buffer.from(`${JSON.stringify(object, null, 2)}\n`) } : { type, bytes: jsonBytes(object) }
+}
+
+/** An error answer goes out even where nothing that is accepted can be had. */
+function formatOf({ headers }: Exchange): 'json' | 'yaml' {
+  try {
+    return negotiate(headerOf(headers, 'accept')).format
+  } catch (error) {
+    if (error instanceof StatusError) return 'json'
+    throw error
+  }
+}
+
+/** For people: when asked to, or when a person's program asks. */
+function wantsPretty({ url, headers }: Exchange): boolean {
+  const question = url.indexOf('?')
+  const pretty = question < 0 ? null : new URLSearchParams(url.slice(question + 1)).get('pretty')
+  return pretty === null ? /^(curl|Wget|Mozilla)\//.test(headerOf(headers, 'user-agent')) : isTrue(pretty)
+}
+
+async function sendBytes(
+  exchange: Exchange,
+  code: number,
+  plain: Buffer,
+  headers: Record<string, string | string[] | number>,
+): Promise<void> {
+  const { bytes, encoding } = await compressed(plain, headerOf(exchange.headers, 'accept-encoding'))
+  const coded: Record<string, string> = encoding ? { 'content-encoding': encoding, vary: 'Accept-Encoding' } : {}
+  exchange.respond(code, { ...common, ...headers, ...coded, 'content-length': bytes.byteLength })
+  exchange.output.end(exchange.method === 'HEAD' ? undefined : bytes)
+}
+
+async function sendWatch(exchange: Exchange, events: AsyncIterable<ApiWatchEvent>): Promise<void> {
+  const { output } = exchange
+  exchange.respond(200, { ...common, 'content-type': 'application/json' })
+  for await (const batch of batches(events)) {
+    if (output.destroyed) break
+    if (!output.write(watchBytes(batch))) await drained(output)
+  }
+  if (!output.destroyed) output.end()
+}
+
+/** The watcher itself hands out what is there at once; anything in between hands it on one by one. */
+async function* batches(events: AsyncIterable<ApiWatchEvent>): AsyncIterable<readonly ApiWatchEvent[]> {
+  if (!(events instanceof Watcher)) {
+    for await (const event of events) yield [event]
+    return
+  }
+  try {
+    for (let batch = await events.next(); batch; batch = await events.next()) yield batch
+  } finally {
+    events.end()
+  }
+}
+
+export function drained(output: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      output.off('drain', done)
+      output.off('close', done)
+      resolve()
+    }
+    output.once('drain', done)
+    output.once('close', done)
+  })
+}

@@ -1,0 +1,84 @@
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { Agent, request as httpsRequest } from 'node:https'
+import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
+import { badRequest, serviceUnavailable } from '../machinery/status.ts'
+import { errorAnswer, type KubeletRequest, textAnswer } from './answer.ts'
+import type { Api } from './api.ts'
+import { drained, type Exchange, type Headers } from './exchange.ts'
+import { kubeletUnreachable } from './kubelet-request.ts'
+
+/** PEM. */
+export interface KubeletCredentials {
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+}
+
+/** Connections to the nodes' kubelets, kept alive between requests. */
+export class KubeletConnections {
+  readonly #credentials: KubeletCredentials | undefined
+  readonly #agent: Agent
+
+  constructor(credentials: KubeletCredentials | undefined) {
+    this.#credentials = credentials
+    this.#agent = new Agent({ keepAlive: true, maxFreeSockets: 4, ...credentials })
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  /** Opens a request; `headers` go along. Throws ServiceUnavailable where the server has no credentials for kubelets. */
+  open(request: KubeletRequest, method: string, headers: Headers, signal: AbortSignal): ClientRequest {
+    if (!this.#credentials) throw serviceUnavailable('this server has no credentials for kubelets')
+    const { host, port, path, upgrades } = request
+    // An upgraded connection is never given back.
+    const own = upgrades ? { agent: false as const, ...this.#credentials } : { agent: this.#agent }
+    return httpsRequest({ host, port, path, method, headers: headers as Record<string, string>, signal, ...own })
+  }
+
+  /** The kubelet's answer, passed on as it comes: each line of a followed log at once. */
+  async forward(request: KubeletRequest, exchange: Exchange, signal: AbortSignal): Promise<void> {
+    if (request.upgrades) return refuse(exchange, badRequest('Upgrade request required'))
+    let answer: IncomingMessage
+    try {
+      answer = await answered(this.open(request, 'GET', {}, signal))
+    } catch (error) {
+      return refuse(exchange, kubeletUnreachable(request, error as Error))
+    }
+    exchange.respond(answer.statusCode ?? 500, {
+      'content-type': answer.headers['content-type'] ?? 'text/plain',
+      'cache-control': 'no-cache, private',
+    })
+    for await (const chunk of answer) if (!exchange.output.write(chunk)) await drained(exchange.output)
+    exchange.output.end()
+  }
+
+  /** The API without HTTP: logs as one text; streams need a connection of their own. */
+  async answered(api: Api, request: ApiRequest): Promise<ApiResponse> {
+    const answer = await api.serve(request)
+    if (answer.type !== 'kubelet') return answer
+    if (answer.upgrades) return errorAnswer(badRequest('Upgrade request required'))
+    try {
+      const response = await answered(this.open(answer, 'GET', {}, request.signal))
+      const chunks: Buffer[] = []
+      for await (const chunk of response) chunks.push(chunk as Buffer)
+      return textAnswer(response.statusCode ?? 500, Buffer.concat(chunks).toString())
+    } catch (error) {
+      return errorAnswer(kubeletUnreachable(answer, error as Error))
+    }
+  }
+}
+
+function answered(request: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve)
+    request.once('error', reject)
+    request.end()
+  })
+}
+
+function refuse(exchange: Exchange, { status }: ReturnType<typeof badRequest>): void {
+  exchange.respond(status.code, { 'content-type': 'application/json' })
+  exchange.output.end(JSON.stringify(status))
+}

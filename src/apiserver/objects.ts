@@ -1,0 +1,67 @@
+import type { Kind } from '../api/kind.ts'
+import type { KubeObject } from '../machinery/object.ts'
+import { notFound } from '../machinery/status.ts'
+import type { Store } from '../storage/store.ts'
+import { CachedObject, encodeValue } from './cached-object.ts'
+import { storageKey } from './kind-cache.ts'
+import type { WatchCache } from './watch-cache.ts'
+
+/** One object's place: which kind, where, what name. */
+export interface Place {
+  readonly kind: Kind
+  readonly namespace: string | undefined
+  readonly name: string
+}
+
+/** Objects in the store: read through the cache, written by compare-and-swap. */
+export class Objects {
+  readonly #store: Store
+  readonly #cache: WatchCache
+
+  constructor(store: Store, cache: WatchCache) {
+    this.#store = store
+    this.#cache = cache
+  }
+
+  /** As new as the newest write. Undefined: there is none. */
+  async find({ kind, namespace, name }: Place): Promise<CachedObject | undefined> {
+    await this.#cache.fresh()
+    return this.#cache.kind(kind).get(namespace, name)
+  }
+
+  async read(place: Place): Promise<CachedObject> {
+    const found = await this.find(place)
+    if (!found) throw notFound(place.kind, place.name)
+    return found
+  }
+
+  /** Undefined: there is one of that name already. A dry run only looks. */
+  async insert(place: Place, object: KubeObject, dryRun: boolean): Promise<CachedObject | undefined> {
+    const key = storageKey(place.kind, place.namespace, place.name)
+    const value = encodeValue(object)
+    if (dryRun) return (await this.find(place)) ? undefined : stored(place, key, value, 0, object)
+    const result = await this.#store.commit([{ key, value, expect: 0 }])
+    if (!result.ok) return undefined
+    return stored(place, key, value, result.revision, object)
+  }
+
+  /** Undefined: it has changed since `current`. */
+  async replace(place: Place, current: CachedObject, value: Uint8Array, dryRun: boolean): Promise<CachedObject | undefined> {
+    if (dryRun) return stored(place, current.key, value, current.revision)
+    const result = await this.#store.commit([{ key: current.key, value, expect: current.revision }])
+    return result.ok ? stored(place, current.key, value, result.revision) : undefined
+  }
+
+  /** False: it has changed since `current`. */
+  async remove(current: CachedObject, dryRun: boolean): Promise<boolean> {
+    if (dryRun) return true
+    return (await this.#store.commit([{ key: current.key, value: undefined, expect: current.revision }])).ok
+  }
+}
+
+function stored(place: Place, key: string, value: Uint8Array, revision: number, object?: KubeObject): CachedObject {
+  const item = new CachedObject(key, { namespace: place.namespace ?? '', name: place.name }, value, revision)
+  // A dry run has no revision; nor has its answer.
+  if (revision === 0 && object) delete (object.metadata as Partial<KubeObject['metadata']>).resourceVersion
+  return item
+}

@@ -1,0 +1,97 @@
+import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
+import { methodNotAllowed, pathNotFound } from '../machinery/status.ts'
+import type { Store } from '../storage/store.ts'
+import { objectAnswer, textAnswer } from './answer.ts'
+import { type Discovery, version } from './discovery.ts'
+import type { Metrics } from './metrics.ts'
+import { negotiate } from './negotiation.ts'
+import { openApiAnswer } from './openapi.ts'
+import type { WatchCache } from './watch-cache.ts'
+
+interface Deps {
+  readonly discovery: Discovery
+  readonly metrics: Metrics
+  readonly store: Store
+  readonly cache: WatchCache
+  readonly serverAddress: () => string
+}
+
+/** Everything that is no resource: discovery, versions, health, OpenAPI, metrics. */
+export async function pathAnswer(path: string, request: ApiRequest, deps: Deps): Promise<ApiResponse> {
+  if (request.method !== 'GET') {
+    if (/^\/(api|apis|version|healthz|livez|readyz|openapi|metrics)(\/|$)/.test(path)) throw methodNotAllowed()
+    throw pathNotFound()
+  }
+  const [root, ...rest] = path.split('/').filter(Boolean)
+  switch (root) {
+    case undefined:
+      return objectAnswer(200, { paths: allPaths(deps.discovery) })
+    case 'api':
+    case 'apis':
+      return discovered(root, rest, request, deps)
+    case 'version':
+      return objectAnswer(200, version)
+    case 'healthz':
+    case 'livez':
+    case 'readyz':
+      return health(root, rest, request, deps)
+    case 'openapi':
+      return openApiAnswer(rest, request)
+    case 'metrics':
+      return textAnswer(200, deps.metrics.text(deps.cache, deps.store), 'text/plain; version=0.0.4; charset=utf-8')
+    default:
+      throw pathNotFound()
+  }
+}
+
+function allPaths(discovery: Discovery): string[] {
+  const paths = new Set(['/api', '/api/v1', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'])
+  for (const { group, version } of discovery.groupVersions()) if (group) paths.add(`/apis/${group}`).add(`/apis/${group}/${version}`)
+  return [...paths].sort()
+}
+
+function discovered(root: 'api' | 'apis', rest: readonly string[], request: ApiRequest, deps: Deps): ApiResponse {
+  const { discovery } = deps
+  const aggregated = rest.length === 0 && negotiate(request.accept).as === 'APIGroupDiscoveryList'
+  if (aggregated) return objectAnswer(200, discovery.aggregated(root === 'api'))
+  const [first = '', second] = rest
+  let found: object | undefined
+  if (root === 'api') {
+    if (rest.length === 0) found = discovery.coreVersions(deps.serverAddress())
+    else if (rest.length === 1) found = discovery.resources({ group: '', version: first })
+  } else if (rest.length === 0) found = discovery.groupList()
+  else if (rest.length === 1) found = discovery.group(first)
+  else if (rest.length === 2 && first) found = discovery.resources({ group: first, version: second as string })
+  if (!found) throw pathNotFound()
+  return objectAnswer(200, found)
+}
+
+interface Check {
+  readonly name: string
+  readonly run: () => Promise<void>
+}
+
+/** `ok`, or which check failed; `?verbose` lists all; `/readyz/storage` asks one; `?exclude=` leaves out. */
+async function health(root: string, rest: readonly string[], request: ApiRequest, deps: Deps): Promise<ApiResponse> {
+  const checks: Check[] = [
+    { name: 'ping', run: async () => {} },
+    { name: 'etcd', run: () => deps.store.healthy() },
+    ...(root === 'readyz' ? [{ name: 'informer-sync', run: () => deps.cache.fresh() }] : []),
+  ]
+  const excluded = new Set(request.query.getAll('exclude'))
+  const asked =
+    rest.length > 0 ? checks.filter((check) => check.name === rest.join('/')) : checks.filter((check) => !excluded.has(check.name))
+  if (asked.length === 0) throw pathNotFound()
+  const lines: string[] = []
+  let failed = false
+  for (const { name, run } of asked) {
+    const fault = await run().then(
+      () => undefined,
+      (error: unknown) => error ?? new Error('unknown'),
+    )
+    failed ||= fault !== undefined
+    lines.push(fault === undefined ? `[+]${name} ok` : `[-]${name} failed: reason withheld`)
+  }
+  if (failed) return textAnswer(500, `${lines.join('\n')}\n${root} check failed\n`)
+  return textAnswer(200, request.query.has('verbose') ? `${lines.join('\n')}\n${root} check passed\n` : 'ok')
+}

@@ -1,0 +1,238 @@
+import type { Kind } from '../api/kind.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Random } from '../host/random.ts'
+import type { ApiWatchEvent } from '../machinery/api-request.ts'
+import { forbiddenField } from '../machinery/field-error.ts'
+import { apiVersionOf } from '../machinery/group-version.ts'
+import type { KubeObject, ListMeta } from '../machinery/object.ts'
+import { badRequest, expired, invalid, notFound } from '../machinery/status.ts'
+import { CompactedError, type ListResult, type Store } from '../storage/store.ts'
+import { CachedObject } from './cached-object.ts'
+import { type KindCache, kindPrefix } from './kind-cache.ts'
+import type { Place } from './objects.ts'
+import { type ReadOptions, revisionOf, type WatchOptions } from './request-options.ts'
+import { selectionOf } from './selection.ts'
+import type { WatchCache } from './watch-cache.ts'
+import { type Selects, Watcher } from './watcher.ts'
+
+interface Deps {
+  readonly store: Store
+  readonly cache: WatchCache
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export interface ObjectPage {
+  readonly items: readonly CachedObject[]
+  readonly metadata: ListMeta
+}
+
+/** A watch that doesn't say how long it lasts: half an hour to an hour, so that not all reconnect at once. */
+const watchMs = { least: 30 * 60_000, spread: 30 * 60_000 }
+const tooOldPage =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.'
+const tooOldList = 'The resourceVersion for the provided list is too old.'
+
+export class Reads {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  async get({ kind, namespace, name }: Place, resourceVersion: string): Promise<CachedObject> {
+    await this.#atLeast(resourceVersion)
+    const found = this.#deps.cache.kind(kind).get(namespace, name)
+    if (!found) throw notFound(kind, name)
+    return found
+  }
+
+  async list(kind: Kind, namespace: string | undefined, options: ReadOptions): Promise<ObjectPage> {
+    checkMatch(options, undefined)
+    const selects = selectionOf(kind, options.labelSelector, options.fieldSelector)
+    const { resourceVersion, limit } = options
+    if (options.continue) {
+      const token = readToken(options.continue, kind, namespace)
+      return this.#page(kind, namespace, { revision: token.revision, after: token.after, limit, selects, gone: tooOldPage })
+    }
+    const pinned = resourceVersion !== '' && resourceVersion !== '0' && limit > 0 && options.resourceVersionMatch === ''
+    if (options.resourceVersionMatch === 'Exact' || pinned) {
+      const revision = revisionOf(resourceVersion)
+      await this.#deps.cache.reached(revision)
+      return this.#page(kind, namespace, { revision, after: undefined, limit, selects, gone: tooOldList })
+    }
+    await this.#atLeast(resourceVersion)
+    const { cache } = this.#deps
+    const all = cache.kind(kind).list(namespace)
+    const items = selects ? all.filter(selects) : all
+    // "Any revision" has never been cut into pages.
+    if (limit === 0 || items.length <= limit || resourceVersion === '0') return { items, metadata: versionOf(cache.revision) }
+    const page = items.slice(0, limit)
+    return { items: page, metadata: moreAfter(page, cache.revision, selects ? undefined : items.length - limit) }
+  }
+
+  async watch(kind: Kind, namespace: string | undefined, options: WatchOptions, signal: AbortSignal): Promise<Watcher> {
+    checkMatch(options, options.sendInitialEvents)
+    const selects = withinNamespace(kind, namespace, selectionOf(kind, options.labelSelector, options.fieldSelector))
+    const { cache, clock } = this.#deps
+    const kindCache = cache.kind(kind)
+    const start = await this.#start(kindCache, namespace, options, selects)
+    const timeoutMs = options.timeoutSeconds ? options.timeoutSeconds * 1000 : watchMs.least + this.#deps.random.float() * watchMs.spread
+    const cancelTimeout = clock.after(timeoutMs, () => watcher.timeOut())
+    const watcher = new Watcher({
+      ...start,
+      history: kindCache.history,
+      selects,
+      bookmarks: options.bookmarks,
+      markInitialEnd: options.sendInitialEvents === true,
+      revision: () => cache.revision,
+      bookmarkOf: (revision, initialEnd) => bookmark(kind, revision, initialEnd),
+      expired: (revision) => expired(`too old resource version: ${revision} (${kindCache.history.oldest})`),
+      onEnd: cancelTimeout,
+      signal,
+    })
+    return watcher
+  }
+
+  async #start(
+    kindCache: KindCache,
+    namespace: string | undefined,
+    options: WatchOptions,
+    selects: Selects | undefined,
+  ): Promise<{ initial: readonly CachedObject[]; position: number; after: number }> {
+    const { resourceVersion, sendInitialEvents } = options
+    const { history } = kindCache
+    const fromState = sendInitialEvents ?? (resourceVersion === '' || resourceVersion === '0')
+    if (!fromState && resourceVersion !== '' && resourceVersion !== '0') {
+      const after = revisionOf(resourceVersion)
+      return { initial: [], position: after < history.oldest ? -1 : history.positionAfter(after), after }
+    }
+    await this.#atLeast(resourceVersion)
+    const all = fromState ? kindCache.list(namespace) : []
+    return { initial: selects ? all.filter(selects) : all, position: history.next, after: this.#deps.cache.revision }
+  }
+
+  async #atLeast(resourceVersion: string): Promise<void> {
+    if (resourceVersion === '') await this.#deps.cache.fresh()
+    else if (resourceVersion !== '0') await this.#deps.cache.reached(revisionOf(resourceVersion))
+  }
+
+  /** Reads the store itself, at a revision. A selection is filled up page by page. */
+  async #page(
+    kind: Kind,
+    namespace: string | undefined,
+    from: { revision: number; after: string | undefined; limit: number; selects: Selects | undefined; gone: string },
+  ): Promise<ObjectPage> {
+    const { revision, limit, selects } = from
+    const prefix = namespace === undefined || !kind.namespaced ? kindPrefix(kind) : `${kindPrefix(kind)}${namespace}/`
+    const items: CachedObject[] = []
+    let { after } = from
+    for (;;) {
+      const found = await this.#storeList(prefix, { revision, after, limit }, from.gone)
+      for (const entry of found.entries) {
+        const item = new CachedObject(entry.key, placeOf(kind, entry.key), entry.value, entry.modRevision)
+        if (!selects || selects(item)) items.push(item)
+        after = entry.key
+        if (limit > 0 && items.length === limit) break
+      }
+      const last = found.entries.at(-1)?.key
+      const isMore = found.more || after !== last
+      if (!isMore || after === undefined) return { items, metadata: versionOf(revision) }
+      if (items.length >= limit) {
+        const metadata = { ...versionOf(revision), continue: writeToken(revision, after) }
+        return { items, metadata: selects ? metadata : { ...metadata, remainingItemCount: found.remaining } }
+      }
+    }
+  }
+
+  async #storeList(
+    prefix: string,
+    { revision, after, limit }: { revision: number; after: string | undefined; limit: number },
+    gone: string,
+  ): Promise<ListResult> {
+    try {
+      return await this.#deps.store.list(prefix, {
+        revision,
+        ...(limit > 0 ? { limit } : {}),
+        ...(after === undefined ? {} : { after }),
+      })
+    } catch (error) {
+      if (error instanceof CompactedError) throw expired(gone)
+      throw error
+    }
+  }
+}
+
+function placeOf(kind: Kind, key: string): { namespace: string; name: string } {
+  const [namespace = '', name = ''] = key.slice(kindPrefix(kind).length).split('/')
+  return kind.namespaced ? { namespace, name } : { namespace: '', name: namespace }
+}
+
+const versionOf = (revision: number): ListMeta => ({ resourceVersion: String(revision) })
+
+function moreAfter(page: readonly CachedObject[], revision: number, remaining: number | undefined): ListMeta {
+  const token = writeToken(revision, page.at(-1)?.key as string)
+  return { ...versionOf(revision), continue: token, ...(remaining === undefined ? {} : { remainingItemCount: remaining }) }
+}
+
+function withinNamespace(kind: Kind, namespace: string | undefined, selects: Selects | undefined): Selects | undefined {
+  if (!kind.namespaced || namespace === undefined) return selects
+  return selects ? (item) => item.namespace === namespace && selects(item) : (item) => item.namespace === namespace
+}
+
+/** What resourceVersionMatch may go together with. */
+function checkMatch(options: ReadOptions, sendInitialEvents: boolean | undefined): void {
+  const { resourceVersionMatch: match, resourceVersion } = options
+  const refuse = (field: string, detail: string): never => {
+    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [forbiddenField(field, detail)])
+  }
+  if (sendInitialEvents !== undefined) {
+    if (match !== 'NotOlderThan') refuse('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
+    return
+  }
+  if (!match) return
+  if (match !== 'Exact' && match !== 'NotOlderThan') {
+    throw badRequest(`resourceVersionMatch: Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`)
+  }
+  if (options.continue) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided')
+  if (!resourceVersion) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided')
+  if (match === 'Exact' && resourceVersion === '0') {
+    refuse('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+  }
+}
+
+/** Opaque to clients: the revision that the pages are of, and the last key told. */
+function writeToken(revision: number, after: string): string {
+  return Buffer.from(JSON.stringify({ rv: revision, after })).toString('base64url')
+}
+
+function readToken(token: string, kind: Kind, namespace: string | undefined): { revision: number; after: string } {
+  try {
+    const { rv, after } = JSON.parse(Buffer.from(token, 'base64url').toString()) as { rv?: unknown; after?: unknown }
+    const prefix = namespace === undefined ? kindPrefix(kind) : `${kindPrefix(kind)}${namespace}/`
+    if (typeof rv === 'number' && Number.isSafeInteger(rv) && typeof after === 'string' && after.startsWith(prefix)) {
+      return { revision: rv, after }
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw badRequest('continue key is not valid: it is not from a list of these objects')
+}
+
+function bookmark(kind: Kind, revision: number, initialEnd: boolean): KubeObject {
+  const annotations = initialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}
+  const metadata = { resourceVersion: String(revision), ...annotations } as KubeObject['metadata']
+  return { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata }
+}
+
+/** Shown to a caller in place of the watcher where lines must be changed on their way. */
+export async function* mapped(
+  watcher: Watcher,
+  change: (event: ApiWatchEvent, first: boolean) => ApiWatchEvent,
+): AsyncIterable<ApiWatchEvent> {
+  let first = true
+  for await (const event of watcher) {
+    yield change(event, first)
+    first = false
+  }
+}

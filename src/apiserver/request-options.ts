@@ -1,0 +1,137 @@
+import type { ApiRequest } from '../machinery/api-request.ts'
+import { type FieldError, invalidValue, notSupported } from '../machinery/field-error.ts'
+import { badRequest, invalid } from '../machinery/status.ts'
+
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
+
+export interface WriteOptions {
+  readonly dryRun: boolean
+  readonly fieldValidation: FieldValidation
+  readonly fieldManager: string
+  readonly force: boolean
+}
+
+export type Propagation = 'Orphan' | 'Background' | 'Foreground'
+
+export interface DeleteRequest {
+  readonly dryRun: boolean
+  readonly gracePeriodSeconds: number | undefined
+  readonly propagation: Propagation | undefined
+  readonly uid: string | undefined
+  readonly resourceVersion: string | undefined
+}
+
+export interface ReadOptions {
+  readonly resourceVersion: string
+  readonly resourceVersionMatch: string
+  readonly limit: number
+  readonly continue: string
+  readonly labelSelector: string
+  readonly fieldSelector: string
+}
+
+export interface WatchOptions extends ReadOptions {
+  readonly bookmarks: boolean
+  readonly sendInitialEvents: boolean | undefined
+  readonly timeoutSeconds: number | undefined
+}
+
+const metaGroup = 'meta.k8s.io'
+const fieldValidations: readonly string[] = ['Ignore', 'Strict', 'Warn']
+const propagations: readonly string[] = ['Foreground', 'Background', 'Orphan']
+
+export function isTrue(text: string | null): boolean {
+  return text === 'true' || text === '1' || text === ''
+}
+
+/** The manager that a client doesn't name is the program's own name, up to its version: `kubectl/v1.36 (...)`. */
+function managerOf(request: ApiRequest): string {
+  const named = request.query.get('fieldManager')
+  return named || (request.userAgent.split('/')[0] ?? '').slice(0, 128)
+}
+
+function dryRunOf(values: readonly unknown[], faults: FieldError[]): boolean {
+  for (const value of values) if (value !== 'All') faults.push(notSupported('dryRun', value, ['All']))
+  return values.length > 0
+}
+
+/** `kind` names the options in a refusal: CreateOptions, UpdateOptions, PatchOptions. */
+export function writeOptionsOf(request: ApiRequest, kind: string): WriteOptions {
+  const faults: FieldError[] = []
+  const dryRun = dryRunOf(request.query.getAll('dryRun'), faults)
+  const validation = request.query.get('fieldValidation') || 'Warn'
+  if (!fieldValidations.includes(validation)) faults.push(notSupported('fieldValidation', validation, fieldValidations))
+  const fieldManager = managerOf(request)
+  if (fieldManager.length > 128) faults.push(invalidValue('fieldManager', fieldManager, 'may not be more than 128 bytes'))
+  if (faults.length > 0) throw invalid({ group: metaGroup, kind }, '', faults)
+  return { dryRun, fieldValidation: validation as FieldValidation, fieldManager, force: isTrue(request.query.get('force') ?? 'false') }
+}
+
+function integerOf(value: unknown, name: string): number | undefined {
+  if (value === null || value === undefined || value === '') return undefined
+  const number = typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value
+  if (typeof number !== 'number' || !Number.isInteger(number)) {
+    throw badRequest(`${name}: Invalid value: ${JSON.stringify(value)}: must be an integer`)
+  }
+  return number
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value ? value : undefined)
+
+/** From the body where there is one, else from the query. */
+export function deleteRequestOf(request: ApiRequest, body: Readonly<Record<string, unknown>> | undefined): DeleteRequest {
+  const { query } = request
+  const faults: FieldError[] = []
+  const dryRun = [...query.getAll('dryRun'), ...(Array.isArray(body?.dryRun) ? body.dryRun : [])]
+  const preconditions = (body?.preconditions ?? {}) as Record<string, unknown>
+  let propagation = textOf(body?.propagationPolicy) ?? textOf(query.get('propagationPolicy'))
+  const orphans = body?.orphanDependents ?? query.get('orphanDependents')
+  if (orphans !== null && orphans !== undefined) {
+    if (propagation)
+      faults.push(invalidValue('propagationPolicy', propagation, 'orphanDependents and deletionPropagation cannot be both set'))
+    propagation = orphans === true || orphans === 'true' ? 'Orphan' : 'Background'
+  }
+  if (propagation && !propagations.includes(propagation)) faults.push(notSupported('propagationPolicy', propagation, propagations))
+  const isDry = dryRunOf(dryRun, faults)
+  if (faults.length > 0) throw invalid({ group: metaGroup, kind: 'DeleteOptions' }, '', faults)
+  return {
+    dryRun: isDry,
+    gracePeriodSeconds: integerOf(body?.gracePeriodSeconds ?? query.get('gracePeriodSeconds'), 'gracePeriodSeconds'),
+    propagation: propagation as Propagation | undefined,
+    uid: textOf(preconditions.uid),
+    resourceVersion: textOf(preconditions.resourceVersion),
+  }
+}
+
+export function readOptionsOf({ query }: ApiRequest): ReadOptions {
+  const limit = integerOf(query.get('limit'), 'limit') ?? 0
+  if (limit < 0) throw badRequest('limit: Invalid value: must be a positive number')
+  return {
+    resourceVersion: query.get('resourceVersion') ?? '',
+    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
+    limit,
+    continue: query.get('continue') ?? '',
+    labelSelector: query.get('labelSelector') ?? '',
+    fieldSelector: query.get('fieldSelector') ?? '',
+  }
+}
+
+export function watchOptionsOf(request: ApiRequest): WatchOptions {
+  const { query } = request
+  const sendInitial = query.get('sendInitialEvents')
+  return {
+    ...readOptionsOf(request),
+    bookmarks: isTrue(query.get('allowWatchBookmarks') ?? 'false'),
+    sendInitialEvents: sendInitial === null ? undefined : isTrue(sendInitial),
+    timeoutSeconds: integerOf(query.get('timeoutSeconds'), 'timeoutSeconds'),
+  }
+}
+
+/** A resourceVersion as a number. Clients may not make them up: anything but digits is refused. */
+export function revisionOf(resourceVersion: string): number {
+  if (!/^\d{1,15}$/.test(resourceVersion)) {
+    const fault = invalidValue('resourceVersion', resourceVersion, 'must be a number that this server has given out')
+    throw invalid({ group: metaGroup, kind: 'ListOptions' }, '', [fault])
+  }
+  return Number(resourceVersion)
+}

@@ -1,0 +1,275 @@
+import type { Node, Pod } from '../api/generated/types.ts'
+import type { Kind } from '../api/kind.ts'
+import { nodes, pods } from '../api/registry.ts'
+import { schemaOf } from '../api/schema.ts'
+import type { Clock } from '../host/clock.ts'
+import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
+import { deepCopy, isObject } from '../machinery/equality.ts'
+import type { KubeObject } from '../machinery/object.ts'
+import { badRequest, isNotFound, methodNotAllowed, pathNotFound } from '../machinery/status.ts'
+import { type Answer, objectAnswer } from './answer.ts'
+import { decodeAs, plainBody, readObject } from './body.ts'
+import type { CachedObject } from './cached-object.ts'
+import { kubeletRequestOf } from './kubelet-request.ts'
+import { negotiate } from './negotiation.ts'
+import type { Place } from './objects.ts'
+import { patched, readPatch } from './patching.ts'
+import { bind, bindingTargetOf, success } from './pod-subresources.ts'
+import { type Presentation, presentationOf } from './presentation.ts'
+import { mapped, type Reads } from './reads.ts'
+import { deleteRequestOf, readOptionsOf, watchOptionsOf, writeOptionsOf } from './request-options.ts'
+import type { ResourceRoute } from './route.ts'
+import { applyScale, scaleOf } from './scale.ts'
+import type { WatchCache } from './watch-cache.ts'
+import type { Writes } from './writes.ts'
+
+interface Deps {
+  readonly reads: Reads
+  readonly writes: Writes
+  readonly cache: WatchCache
+  readonly clock: Clock
+}
+
+/** One request for a resource, on its way: what all its handlers need. */
+interface Call {
+  readonly route: ResourceRoute
+  readonly kind: Kind
+  readonly request: ApiRequest
+  readonly show: Presentation
+}
+
+const anyPod = pods as unknown as Kind
+/** Kinds that answer a deletion with the object that is gone; the others with a Status. */
+const returnsDeleted = new Set(['pods', 'services', 'serviceaccounts'])
+const streamed = new Set(['log', 'exec', 'attach', 'portforward'])
+
+/** Every verb of every kind: written once. */
+export class ResourceApi {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  async handle(route: ResourceRoute, kind: Kind, request: ApiRequest): Promise<Answer> {
+    if (!kind.namespaced && route.namespace !== undefined) throw pathNotFound()
+    if (kind.namespaced && route.namespace === undefined && (route.name !== undefined || !'list watch'.includes(route.verb))) {
+      if (route.verb === 'create') throw badRequest('an empty namespace may not be set during creation')
+      throw pathNotFound()
+    }
+    const { as } = negotiate(request.accept)
+    const show = presentationOf(kind, as, request.query.get('includeObject'), () => this.#deps.clock.now())
+    const call = { route, kind, request, show }
+    return route.subresource === undefined ? this.#object(call) : this.#subresource(call, route.subresource)
+  }
+
+  #object(call: Call): Promise<Answer> {
+    const { route } = call
+    const isNamed = route.name !== undefined
+    switch (route.verb) {
+      case 'get':
+        return this.#get(call)
+      case 'list':
+        return this.#list(call)
+      case 'watch':
+        return this.#watch(call)
+      case 'create':
+        if (isNamed) throw methodNotAllowed()
+        return this.#create(call)
+      case 'update':
+        if (!isNamed) throw methodNotAllowed()
+        return this.#update(call, undefined)
+      case 'patch':
+        if (!isNamed) throw methodNotAllowed()
+        return this.#patch(call, undefined)
+      case 'delete':
+        return this.#delete(call)
+      case 'deletecollection':
+        return this.#deleteCollection(call)
+    }
+  }
+
+  #subresource(call: Call, subresource: string): Promise<Answer> {
+    const { kind } = call
+    if (subresource === 'status' && kind.hasStatus) return this.#status(call)
+    if (subresource === 'scale' && kind.scale) return this.#scale(call)
+    if (!kind.subresources.some((one) => one.name === subresource)) throw pathNotFound()
+    if (subresource === 'finalize') return this.#finalize(call)
+    if (subresource === 'binding') return this.#bind(call)
+    if (subresource === 'eviction') return this.#evict(call)
+    if (streamed.has(subresource)) return this.#kubelet(call, subresource)
+    throw pathNotFound()
+  }
+
+  async #get(call: Call): Promise<ApiResponse> {
+    const item = await this.#deps.reads.get(placeOf(call), call.request.query.get('resourceVersion') ?? '')
+    return objectAnswer(200, call.show.one(item.object))
+  }
+
+  async #list({ route, kind, request, show }: Call): Promise<ApiResponse> {
+    const { items, metadata } = await this.#deps.reads.list(kind, route.namespace, readOptionsOf(request))
+    return objectAnswer(200, show.list({ items: items.map((item) => item.object), metadata }))
+  }
+
+  async #watch({ route, kind, request, show }: Call): Promise<ApiResponse> {
+    const { as } = negotiate(request.accept)
+    const watcher = await this.#deps.reads.watch(kind, route.namespace, watchOptionsOf(request), request.signal)
+    // Unchanged lines go out as the watcher itself, whose bytes the HTTP side shares.
+    return { type: 'watch', events: as === undefined ? watcher : mapped(watcher, show.event) }
+  }
+
+  async #create({ route, kind, request, show }: Call): Promise<ApiResponse> {
+    const options = writeOptionsOf(request, 'CreateOptions')
+    const { object, warnings } = await readObject(request, kind, options.fieldValidation)
+    checkNamespace(kind, route.namespace, object)
+    const item = await this.#deps.writes.create(kind, route.namespace, object, options.dryRun)
+    return objectAnswer(201, show.one(item.object), warnings)
+  }
+
+  async #update(call: Call, subresource: 'status' | 'finalize' | undefined): Promise<ApiResponse> {
+    const { kind, request, show } = call
+    const options = writeOptionsOf(request, 'UpdateOptions')
+    const { object, warnings } = await readObject(request, kind, options.fieldValidation)
+    const place = placeOf(call)
+    checkName(place, object)
+    const item = await this.#deps.writes.update(place, { subresource, dryRun: options.dryRun }, () => deepCopy(object))
+    return objectAnswer(200, show.one(item.object), warnings)
+  }
+
+  async #patch(call: Call, subresource: 'status' | undefined): Promise<ApiResponse> {
+    const { kind, request, show } = call
+    const { fieldValidation, dryRun } = writeOptionsOf(request, 'PatchOptions')
+    const patch = await readPatch(request, fieldValidation !== 'Ignore')
+    const place = placeOf(call)
+    let warnings: readonly string[] = []
+    const item = await this.#deps.writes.update(place, { subresource, dryRun }, (current) => {
+      const value = patched(patch, kind.schema, current.object)
+      const decoded = decodeAs(kind, value, { fieldValidation, duplicates: patch.duplicates, patch: patch.value })
+      warnings = decoded.warnings
+      checkName(place, decoded.object)
+      return decoded.object
+    })
+    return objectAnswer(200, show.one(item.object), warnings)
+  }
+
+  #status(call: Call): Promise<ApiResponse> {
+    switch (call.route.verb) {
+      case 'get':
+        return this.#get(call)
+      case 'update':
+        return this.#update(call, 'status')
+      case 'patch':
+        return this.#patch(call, 'status')
+      default:
+        throw methodNotAllowed()
+    }
+  }
+
+  #finalize(call: Call): Promise<ApiResponse> {
+    if (call.route.verb !== 'update') throw methodNotAllowed()
+    return this.#update(call, 'finalize')
+  }
+
+  async #delete(call: Call): Promise<ApiResponse> {
+    const { kind, request, show } = call
+    const place = placeOf(call)
+    const options = deleteRequestOf(request, await plainBody(request))
+    const { item, removed } = await this.#deps.writes.delete(place, options)
+    if (!removed || returnsDeleted.has(kind.plural)) return objectAnswer(200, show.one(item.object))
+    const details = { name: place.name, ...(kind.group ? { group: kind.group } : {}), kind: kind.plural, uid: item.object.metadata.uid }
+    return objectAnswer(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details })
+  }
+
+  async #deleteCollection({ route, kind, request, show }: Call): Promise<ApiResponse> {
+    const options = deleteRequestOf(request, await plainBody(request))
+    const { items, metadata } = await this.#deps.reads.list(kind, route.namespace, readOptionsOf(request))
+    const deleted: CachedObject[] = []
+    for (const item of items) {
+      const place = { kind, namespace: kind.namespaced ? item.namespace : undefined, name: item.name }
+      try {
+        deleted.push((await this.#deps.writes.delete(place, options)).item)
+      } catch (error) {
+        if (!isNotFound(error)) throw error
+      }
+    }
+    return objectAnswer(200, show.list({ items: deleted.map((item) => item.object), metadata }))
+  }
+
+  async #scale(call: Call): Promise<ApiResponse> {
+    const { kind, request, route } = call
+    const place = placeOf(call)
+    if (route.verb === 'get') {
+      const item = await this.#deps.reads.get(place, request.query.get('resourceVersion') ?? '')
+      return objectAnswer(200, scaleOf(kind, item.object))
+    }
+    if (route.verb !== 'update' && route.verb !== 'patch') throw methodNotAllowed()
+    const { dryRun } = writeOptionsOf(request, route.verb === 'update' ? 'UpdateOptions' : 'PatchOptions')
+    const patch = route.verb === 'patch' ? await readPatch(request, false) : undefined
+    const body = patch ? undefined : await requiredBody(request)
+    const item = await this.#deps.writes.update(place, { subresource: undefined, dryRun }, (current) => {
+      const scale = patch ? (patched(patch, schemaOf('Scale'), scaleOf(kind, current.object)) as Body) : (body as Body)
+      return applyScale(kind, current.copy(), scale)
+    })
+    return objectAnswer(200, scaleOf(kind, item.object))
+  }
+
+  async #bind(call: Call): Promise<ApiResponse> {
+    if (call.route.verb !== 'create') throw methodNotAllowed()
+    return this.bindPod(placeOf(call), call.request)
+  }
+
+  /** POST to bindings, whose pod is named in the body: an older form of the same. */
+  async bindByBody(namespace: string, request: ApiRequest): Promise<ApiResponse> {
+    const body = await requiredBody(request)
+    const name = isObject(body.metadata) && typeof body.metadata.name === 'string' ? body.metadata.name : ''
+    if (!name) throw badRequest('metadata.name: Required value: names the pod to bind')
+    return this.bindPod({ kind: anyPod, namespace, name }, { ...request, body })
+  }
+
+  async bindPod(place: Place, request: ApiRequest): Promise<ApiResponse> {
+    const { dryRun } = writeOptionsOf(request, 'CreateOptions')
+    const target = bindingTargetOf(await requiredBody(request))
+    await this.#deps.writes.rewrite(place, dryRun, (pod) => bind(pod, target, this.#deps.clock.now()))
+    return objectAnswer(201, success(201))
+  }
+
+  async #evict(call: Call): Promise<ApiResponse> {
+    if (call.route.verb !== 'create') throw methodNotAllowed()
+    const body = await requiredBody(call.request)
+    const options = isObject(body.deleteOptions) ? body.deleteOptions : undefined
+    await this.#deps.writes.delete(placeOf(call), deleteRequestOf(call.request, options))
+    return objectAnswer(201, success(201))
+  }
+
+  async #kubelet(call: Call, subresource: string): Promise<Answer> {
+    const pod = await this.#deps.reads.get(placeOf(call), '')
+    const nodeOf = (name: string): Node | undefined => this.#deps.cache.kind(nodes).get(undefined, name)?.object as Node | undefined
+    return kubeletRequestOf(pod.object as Pod, subresource, call.request.query, nodeOf)
+  }
+}
+
+function placeOf({ route, kind }: Call): Place {
+  return { kind, namespace: route.namespace, name: route.name as string }
+}
+
+type Body = Readonly<Record<string, unknown>>
+
+async function requiredBody(request: ApiRequest): Promise<Body> {
+  const body = await plainBody(request)
+  if (!body) throw badRequest('the request has no body')
+  return body
+}
+
+function checkNamespace(kind: Kind, namespace: string | undefined, object: KubeObject): void {
+  const given = object.metadata.namespace
+  if (!kind.namespaced || !given || given === namespace) return
+  throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+}
+
+function checkName({ kind, namespace, name }: Place, object: KubeObject): void {
+  checkNamespace(kind, namespace, object)
+  const given = object.metadata.name
+  if (given === name) return
+  if (!given) throw badRequest('name must be provided')
+  throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`)
+}

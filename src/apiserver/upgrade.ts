@@ -1,0 +1,108 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Log } from '../host/log.ts'
+import type { UserInfo } from '../machinery/api-request.ts'
+import { badRequest, StatusError } from '../machinery/status.ts'
+import type { KubeletRequest } from './answer.ts'
+import type { Api } from './api.ts'
+import { answerTo } from './exchange.ts'
+import type { KubeletConnections } from './kubelet-connections.ts'
+import { kubeletUnreachable } from './kubelet-request.ts'
+
+interface Upgrade {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  /** What the client has already sent after its request. */
+  readonly head: Buffer
+  readonly user: UserInfo | undefined
+}
+
+interface Deps {
+  readonly api: Api
+  readonly kubelets: KubeletConnections
+  readonly log: Log
+}
+
+/** Headers that concern this connection or this server alone. */
+const notForwarded = new Set(['host', 'authorization', 'content-length'])
+
+/**
+ * A request that wants its connection for itself: exec, attach, port-forward over WebSocket or SPDY. Once the kubelet
+ * agrees, bytes pass both ways unread. Never rejects.
+ */
+export async function serveUpgrade(upgrade: Upgrade, { api, kubelets, log }: Deps): Promise<void> {
+  const { request, socket, user } = upgrade
+  const gone = new AbortController()
+  socket.once('close', () => gone.abort())
+  socket.on('error', (error) => log.debug('streaming connection broke off', { error }))
+  try {
+    const { method = '', url = '/', headers } = request
+    const exchange = { method, url, headers, user, input: request, output: socket, respond: () => {} }
+    const answer = await answerTo(exchange, api, gone.signal)
+    if (answer.type === 'kubelet' && answer.upgrades) return await splice(upgrade, answer, kubelets, gone.signal)
+    if (answer.type === 'object' && answer.code >= 400) return writeStatus(socket, answer.code, answer.object)
+    const { status } = badRequest('this resource takes no upgraded connections')
+    writeStatus(socket, status.code, status)
+  } catch (error) {
+    if (error instanceof StatusError) return writeStatus(socket, error.code, error.status)
+    log.error('cannot serve a streaming request', { path: request.url, error })
+    socket.destroy()
+  }
+}
+
+function splice(
+  { request, socket, head }: Upgrade,
+  target: KubeletRequest,
+  kubelets: KubeletConnections,
+  signal: AbortSignal,
+): Promise<void> {
+  const headers: Record<string, string | string[]> = {}
+  for (const [name, value] of Object.entries(request.headersDistinct)) {
+    if (value && !notForwarded.has(name)) headers[name] = value.length === 1 ? (value[0] as string) : value
+  }
+  const outgoing = kubelets.open(target, request.method ?? 'GET', headers, signal)
+  return new Promise((resolve) => {
+    outgoing.once('error', (error) => {
+      if (!signal.aborted) writeStatus(socket, 500, kubeletUnreachable(target, error).status)
+      resolve()
+    })
+    outgoing.once('upgrade', (response, kubeletSocket, kubeletHead) => {
+      socket.write(headText(response))
+      if (kubeletHead.byteLength > 0) socket.write(kubeletHead)
+      if (head.byteLength > 0) kubeletSocket.write(head)
+      kubeletSocket.on('error', () => socket.destroy())
+      kubeletSocket.once('close', () => socket.end())
+      socket.once('close', () => kubeletSocket.destroy())
+      socket.pipe(kubeletSocket)
+      kubeletSocket.pipe(socket)
+      resolve()
+    })
+    // The kubelet's refusal: no such container, not running.
+    outgoing.once('response', (response) => {
+      socket.write(headText(response))
+      response.pipe(socket)
+      resolve()
+    })
+    outgoing.end()
+  })
+}
+
+function headText(response: IncomingMessage): string {
+  const code = response.statusCode ?? 500
+  const lines = [`HTTP/1.1 ${code} ${response.statusMessage || STATUS_CODES[code]}`]
+  const { rawHeaders } = response
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    // A body of known or unknown length is passed on as it is, to its end.
+    if (/^(transfer-encoding|connection)$/i.test(rawHeaders[i] as string) && code !== 101) continue
+    lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)
+  }
+  if (code !== 101) lines.push('Connection: close')
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+function writeStatus(socket: Duplex, code: number, status: object): void {
+  if (socket.destroyed) return
+  const body = JSON.stringify(status)
+  const head = `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ''}\r\nContent-Type: application/json\r\n`
+  socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
+}

@@ -1,0 +1,189 @@
+import type { Service } from '../api/generated/types.ts'
+import type { Kind } from '../api/kind.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Random } from '../host/random.ts'
+import { deepEqual } from '../machinery/equality.ts'
+import { type FieldError, required } from '../machinery/field-error.ts'
+import { apiVersionOf } from '../machinery/group-version.ts'
+import type { KubeObject } from '../machinery/object.ts'
+import { alreadyExists, badRequest, conflict, invalid, objectModified } from '../machinery/status.ts'
+import { type AdmissionFacts, admit } from './admission.ts'
+import { type CachedObject, decodeValue, encodeValue } from './cached-object.ts'
+import { checkPreconditions, nextDeletionStep } from './deletion.ts'
+import { metadataFaults, metadataUpdateFaults } from './metadata-rules.ts'
+import type { Objects, Place } from './objects.ts'
+import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate } from './prepare.ts'
+import type { DeleteRequest } from './request-options.ts'
+import type { ServiceAddresses } from './service-addresses.ts'
+import type { WatchCache } from './watch-cache.ts'
+
+interface Deps {
+  readonly objects: Objects
+  readonly cache: WatchCache
+  readonly addresses: ServiceAddresses
+  readonly admission: AdmissionFacts
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export interface UpdateOptions {
+  readonly subresource: 'status' | 'finalize' | undefined
+  readonly dryRun: boolean
+}
+
+/** Times a change is tried against what others write at the same moment. */
+const attempts = 6
+const generatedNameAttempts = 8
+
+const isService = (kind: Kind): boolean => kind.plural === 'services' && kind.group === ''
+
+/** The one pipeline of every write: metadata, defaults, admission, preparation, validation, compare-and-swap. */
+export class Writes {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /** `object` is private to the call. */
+  async create(kind: Kind, namespace: string | undefined, object: KubeObject, dryRun: boolean): Promise<CachedObject> {
+    const { metadata } = object
+    if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+    const isGenerated = !metadata.name && Boolean(metadata.generateName)
+    if (!metadata.name && !isGenerated) {
+      throw invalid(kind, '', [required('metadata.name', 'name or generateName is required')])
+    }
+    object.apiVersion = apiVersionOf(kind)
+    object.kind = kind.kind
+    for (let attempt = 1; ; attempt++) {
+      if (isGenerated) metadata.name = generatedName(metadata.generateName as string, this.#deps.random)
+      const made = await this.#alone(kind, () => this.#insert(kind, namespace, object, dryRun))
+      if (made) return made
+      if (!isGenerated || attempt === generatedNameAttempts) throw alreadyExists(kind, metadata.name)
+    }
+  }
+
+  /** `change` makes the new object of the current one; called anew when someone else was faster. */
+  async update(place: Place, options: UpdateOptions, change: (current: CachedObject) => KubeObject): Promise<CachedObject> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const written = await this.#alone(place.kind, async () => {
+        const current = await this.#deps.objects.read(place)
+        return this.#replace(place, current, change(current), options)
+      })
+      if (written) return written
+    }
+    throw conflict(place.kind, place.name, objectModified)
+  }
+
+  /** Changes any part of an object by the server's own doing, such as binding a pod: nothing but the change is checked. */
+  async rewrite(place: Place, dryRun: boolean, change: (copy: KubeObject) => KubeObject): Promise<CachedObject> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const current = await this.#deps.objects.read(place)
+      const written = await this.#store(place, current, change(current.copy()), dryRun)
+      if (written) return written
+    }
+    throw conflict(place.kind, place.name, objectModified)
+  }
+
+  /** `removed` is false while something has yet to be done before the object goes. */
+  async delete(place: Place, request: DeleteRequest): Promise<{ item: CachedObject; removed: boolean }> {
+    const { objects, clock } = this.#deps
+    const { kind, namespace, name } = place
+    admit({ kind, operation: 'delete', subresource: undefined, namespace, name, object: undefined }, this.#deps.admission)
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const current = await objects.read(place)
+      checkPreconditions(kind, current.object, request)
+      const step = nextDeletionStep(kind, current.copy(), request, clock.now())
+      if (step.do === 'nothing') return { item: current, removed: false }
+      if (step.do === 'mark') {
+        const marked = await objects.replace(place, current, encodeValue(step.object), request.dryRun)
+        if (marked) return { item: marked, removed: false }
+      } else if (await objects.remove(current, request.dryRun)) return { item: current, removed: true }
+    }
+    throw conflict(kind, name, objectModified)
+  }
+
+  /** Services are written one at a time, and the next begins when the cache has what the last one wrote. */
+  #alone<T>(kind: Kind, run: () => Promise<T>): Promise<T> {
+    if (!isService(kind)) return run()
+    const { addresses, cache } = this.#deps
+    return addresses.exclusive(async () => {
+      const result = await run()
+      await cache.fresh()
+      return result
+    })
+  }
+
+  async #insert(kind: Kind, namespace: string | undefined, object: KubeObject, dryRun: boolean): Promise<CachedObject | undefined> {
+    const { clock, random, objects, admission } = this.#deps
+    const { name } = object.metadata
+    await this.#deps.cache.fresh()
+    beginMetadata(kind, object, { namespace, nowMs: clock.now(), random })
+    kind.setDefaults(object)
+    admit({ kind, operation: 'create', subresource: undefined, namespace, name, object }, admission)
+    kind.prepareForCreate(object)
+    const place = { kind, namespace, name }
+    refuse(kind, name, [...(await this.#assign(place, object)), ...metadataFaults(kind, object), ...kind.validate(object)])
+    return objects.insert(place, object, dryRun)
+  }
+
+  async #assign({ kind, namespace, name }: Place, object: KubeObject): Promise<FieldError[]> {
+    if (!isService(kind)) return []
+    await this.#deps.cache.fresh()
+    const key = `/registry/core/services/${namespace}/${name}`
+    const faults = this.#deps.addresses.assign(object as unknown as Service, key)
+    // As upstream: what cannot be allocated is the whole answer.
+    refuse(kind, name, faults)
+    return []
+  }
+
+  async #replace(place: Place, current: CachedObject, next: KubeObject, options: UpdateOptions): Promise<CachedObject | undefined> {
+    const { kind, namespace, name } = place
+    const previous = current.object
+    this.#checkIdentity(place, next, previous)
+    limitUpdate(kind, next, previous, options.subresource)
+    next.apiVersion = previous.apiVersion
+    next.kind = previous.kind
+    kind.setDefaults(next)
+    const { subresource } = options
+    if (subresource === undefined) {
+      admit({ kind, operation: 'update', subresource, namespace, name, object: next }, this.#deps.admission)
+      kind.prepareForUpdate(next, previous)
+      await this.#assign(place, next)
+    }
+    refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
+    return this.#store(place, current, next, options.dryRun)
+  }
+
+  #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: string | undefined): FieldError[] {
+    if (subresource === 'status') return kind.validateStatusUpdate(next, previous)
+    if (subresource !== undefined) return []
+    return [...metadataUpdateFaults(kind, next, previous), ...kind.validate(next), ...kind.validateUpdate(next, previous)]
+  }
+
+  #checkIdentity({ kind, name }: Place, next: KubeObject, previous: KubeObject): void {
+    const { uid, resourceVersion } = next.metadata
+    if (uid && uid !== previous.metadata.uid) {
+      throw conflict(kind, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${previous.metadata.uid}`)
+    }
+    if (resourceVersion && resourceVersion !== previous.metadata.resourceVersion) throw conflict(kind, name, objectModified)
+  }
+
+  async #store(place: Place, current: CachedObject, next: KubeObject, dryRun: boolean): Promise<CachedObject | undefined> {
+    const { objects } = this.#deps
+    // Through JSON once, so that what is undefined is gone before anything is compared.
+    const object = decodeValue(encodeValue(next), current.revision)
+    countGeneration(place.kind, object, current.object)
+    const value = encodeValue(object)
+    if (isFinished(object)) {
+      if (!(await objects.remove(current, dryRun))) return undefined
+      return current
+    }
+    if (deepEqual(object, current.object)) return current
+    return objects.replace(place, current, value, dryRun)
+  }
+}
+
+function refuse(kind: Kind, name: string, faults: readonly FieldError[]): void {
+  if (faults.length > 0) throw invalid(kind, name, faults)
+}
