@@ -1,0 +1,182 @@
+import type { Match, Rule, Target, TransportProtocol } from './rules.ts'
+
+/** The first packet of a connection, as it enters a host. */
+export interface Packet {
+  /** Made by a process of the host itself, or come in from a pod or from outside. */
+  readonly from: 'host' | 'network'
+  readonly protocol: TransportProtocol
+  readonly source: string
+  readonly destination: string
+  readonly port: number
+  /** Default NEW. */
+  readonly state?: 'NEW' | 'ESTABLISHED' | 'INVALID'
+}
+
+/** One way that a packet may go, with its exact share of all. */
+export interface Outcome {
+  readonly probability: number
+  readonly verdict: 'arrives' | 'rejected' | 'dropped'
+  /** `address:port` after translation. */
+  readonly to: string
+  readonly masqueraded: boolean
+  /** Recent lists that this way notes the source on. */
+  readonly notes: readonly string[]
+}
+
+/** What a trace reads of a host: rules by table and chain, and the host's own addresses. */
+export interface TracedHost {
+  rules(table: 'nat' | 'filter', chain: string): readonly Rule[]
+  isLocal(address: string): boolean
+  seenRecently(list: string, source: string, seconds: number): boolean
+}
+
+/** One possible state of the packet half-way. */
+interface World {
+  readonly probability: number
+  readonly packet: Packet
+  readonly mark: number
+  readonly translated: boolean
+  readonly masqueraded: boolean
+  readonly notes: readonly string[]
+}
+type Verdict = 'next' | 'accept' | 'drop' | 'reject'
+interface Step {
+  readonly world: World
+  readonly verdict: Verdict
+}
+
+/** Follows a packet through nat and filter in the kernel's order of hooks; chances are enumerated, not drawn. */
+export function trace(host: TracedHost, packet: Packet): Outcome[] {
+  const start: World = { probability: 1, packet, mark: 0, translated: false, masqueraded: false, notes: [] }
+  const outcomes: Outcome[] = []
+  const finish = (verdict: Outcome['verdict'], world: World): void => {
+    const { probability, masqueraded, notes, packet: end } = world
+    outcomes.push({ probability, verdict, to: `${end.destination}:${end.port}`, masqueraded, notes })
+  }
+  let worlds: World[] = [start]
+  const through = (table: 'nat' | 'filter', chain: string, subset: (world: World) => boolean = () => true): void => {
+    worlds = worlds.flatMap((world) => {
+      if (!subset(world)) return [world]
+      const kept: World[] = []
+      for (const step of walk(host, table, chain, world)) {
+        if (step.verdict === 'drop') finish('dropped', step.world)
+        else if (step.verdict === 'reject') finish('rejected', step.world)
+        else kept.push(step.world)
+      }
+      return kept
+    })
+  }
+  const isNew = (packet.state ?? 'NEW') === 'NEW'
+  const toHost = (world: World): boolean => host.isLocal(world.packet.destination)
+  if (packet.from === 'network') {
+    if (isNew) through('nat', 'PREROUTING')
+    through('filter', 'INPUT', toHost)
+    through('filter', 'FORWARD', (world) => !toHost(world))
+    if (isNew) through('nat', 'POSTROUTING', (world) => !toHost(world))
+  } else {
+    if (isNew) through('nat', 'OUTPUT')
+    through('filter', 'OUTPUT')
+    if (isNew) through('nat', 'POSTROUTING')
+    through('filter', 'INPUT', toHost) // over the loopback
+  }
+  for (const world of worlds) finish('arrives', world)
+  return outcomes
+}
+
+function walk(host: TracedHost, table: 'nat' | 'filter', chain: string, start: World): Step[] {
+  const done: Step[] = []
+  let active: World[] = [start]
+  for (const rule of host.rules(table, chain)) {
+    const remaining: World[] = []
+    for (const world of active) {
+      const chance = rule.matches.reduce((product, match) => product * matches(host, match, world), 1)
+      if (chance < 1) remaining.push({ ...world, probability: world.probability * (1 - chance) })
+      if (chance === 0) continue
+      const hit = noted({ ...world, probability: world.probability * chance }, rule)
+      for (const step of follow(host, table, rule.target, hit)) {
+        if (step.verdict === 'next') remaining.push(step.world)
+        else if (step.verdict === 'return') done.push({ world: step.world, verdict: 'next' })
+        else done.push({ world: step.world, verdict: step.verdict })
+      }
+    }
+    active = remaining
+  }
+  return [...done, ...active.map((world): Step => ({ world, verdict: 'next' }))]
+}
+
+function noted(world: World, rule: Rule): World {
+  const lists = rule.matches.flatMap((match) => (match.type === 'noteSource' ? [match.list] : []))
+  return lists.length === 0 ? world : { ...world, notes: [...world.notes, ...lists] }
+}
+
+function follow(
+  host: TracedHost,
+  table: 'nat' | 'filter',
+  target: Target,
+  world: World,
+): { world: World; verdict: Verdict | 'return' }[] {
+  switch (target.type) {
+    case 'jump':
+      return walk(host, table, target.chain, world)
+    case 'accept':
+    case 'drop':
+    case 'reject':
+    case 'return':
+      return [{ world, verdict: target.type }]
+    case 'mark': {
+      const mark = target.how === 'set' ? world.mark | target.value : world.mark ^ target.value
+      return [{ world: { ...world, mark }, verdict: 'next' }]
+    }
+    case 'dnat': {
+      const packet = { ...world.packet, destination: target.address, port: target.port }
+      return [{ world: { ...world, packet, translated: true }, verdict: 'accept' }]
+    }
+    case 'masquerade':
+      return [{ world: { ...world, masqueraded: true }, verdict: 'accept' }]
+  }
+}
+
+/** 0 or 1, or the chance in between. */
+function matches(host: TracedHost, match: Match, world: World): number {
+  const { packet } = world
+  const yes = (holds: boolean, not?: true): number => (holds !== (not ?? false) ? 1 : 0)
+  switch (match.type) {
+    case 'source':
+      return yes(contains(match.cidr, packet.source), match.not)
+    case 'destination':
+      return yes(contains(match.cidr, packet.destination), match.not)
+    case 'protocol':
+      return yes(packet.protocol === match.protocol && (match.port === undefined || match.port === packet.port))
+    case 'sourceIsLocal':
+      return yes(host.isLocal(packet.source))
+    case 'destinationIsLocal':
+      return yes(host.isLocal(packet.destination))
+    case 'state': {
+      const states = [packet.state ?? 'NEW', ...(world.translated ? ['DNAT'] : [])]
+      return yes(
+        match.states.some((state) => states.includes(state)),
+        match.not,
+      )
+    }
+    case 'mark':
+      return yes((world.mark & match.value) === match.value, match.not)
+    case 'oneIn':
+      return 1 / match.parts
+    case 'seenRecently':
+      return yes(host.seenRecently(match.list, packet.source, match.seconds))
+    case 'noteSource':
+    case 'comment':
+      return 1
+  }
+}
+
+function addressNumber(address: string): number {
+  return address.split('.').reduce((number, part) => number * 256 + Number(part), 0)
+}
+
+/** IPv4 only. */
+export function contains(cidr: string, address: string): boolean {
+  const [network, length] = cidr.split('/') as [string, string]
+  const size = 2 ** (32 - Number(length))
+  return Math.floor(addressNumber(network) / size) === Math.floor(addressNumber(address) / size)
+}

@@ -1,0 +1,126 @@
+import type { Hook, Match, Rule, RuleSet, TableName } from '../netfilter/rules.ts'
+import { emptyRuleSet } from '../netfilter/rules.ts'
+import type { PortRules, RuleContext } from './port-rules.ts'
+
+/** The bit by which KUBE-MARK-MASQ tells KUBE-POSTROUTING; kube-proxy's own default. */
+export const masqueradeMark = 0x4000
+
+export interface DesiredContext extends RuleContext {
+  /** Where node ports answer, beside localhost. Empty: on every address of the node. */
+  readonly nodePortAddresses: readonly string[]
+  /** Addresses in here that no Service port took are refused, rather than sent out into the world. */
+  readonly serviceCidr: string | undefined
+  /** What /proc/sys/net/ipv4/conf/all/route_localnet was before localhost node ports turned it on; undefined: no localhost node ports. */
+  readonly routeLocalnetWas: '0' | '1' | undefined
+}
+
+const comment = (text: string): Match => ({ type: 'comment', text })
+const onlyNew: Match = { type: 'state', states: ['NEW'] }
+const marked: Match = { type: 'mark', value: masqueradeMark }
+
+/** All rules, from the parts of all ports in the given order. */
+export function desiredRules(ports: Iterable<PortRules>, context: DesiredContext): RuleSet {
+  const { chains } = context
+  const nat = new Map<string, readonly Rule[]>()
+  const services: Rule[] = []
+  const nodePorts: Rule[] = []
+  const refusals: Rule[] = []
+  const externalRefusals: Rule[] = []
+  const firewall: Rule[] = []
+  for (const port of ports) {
+    services.push(...port.services)
+    nodePorts.push(...port.nodePorts)
+    refusals.push(...port.refusals)
+    externalRefusals.push(...port.externalRefusals)
+    firewall.push(...port.firewall)
+    for (const [name, rules] of port.chains) nat.set(name, rules)
+  }
+  nat.set(chains.services, [...services, ...nodePortEntrances(context)])
+  nat.set(chains.nodePorts, nodePorts)
+  nat.set(chains.markMasquerade, [{ matches: [], target: { type: 'mark', value: masqueradeMark, how: 'set' } }])
+  nat.set(chains.postrouting, [
+    { matches: [{ ...marked, not: true }], target: { type: 'return' } },
+    { matches: [], target: { type: 'mark', value: masqueradeMark, how: 'toggle' } }, // tunnels would meet it again
+    { matches: [comment('kubernetes service traffic requiring SNAT')], target: { type: 'masquerade' } },
+  ])
+  const filter = new Map<string, readonly Rule[]>([
+    [chains.services, [...refusals, ...strayRules(context)]],
+    [chains.externalServices, externalRefusals],
+    [chains.sourceRangeGuard, firewall],
+    [chains.forward, forwardRules()],
+  ])
+  if (context.routeLocalnetWas !== undefined) filter.set(chains.localnetGuard, [localnetGuard(context.routeLocalnetWas)])
+  return { tables: { ...emptyRuleSet.tables, nat, filter }, hooks: hooks(context) }
+}
+
+/** The last rules of KUBE-SERVICES: service addresses may be local too, and go first. */
+function nodePortEntrances({ chains, nodePortAddresses, routeLocalnetWas }: DesiredContext): Rule[] {
+  const note = comment('kubernetes service nodeports; NOTE: this must be the last rule in this chain')
+  const enter = (...matches: Match[]): Rule => ({
+    matches: [...matches, note, { type: 'destinationIsLocal' }],
+    target: { type: 'jump', chain: chains.nodePorts },
+  })
+  if (nodePortAddresses.length === 0) return [enter()]
+  const entrances = nodePortAddresses.map((address) => enter({ type: 'destination', cidr: `${address}/32` }))
+  if (routeLocalnetWas === undefined) return entrances
+  // From the host to itself only: the network must not come in by this door.
+  return [...entrances, enter({ type: 'source', cidr: '127.0.0.0/8' }, { type: 'destination', cidr: '127.0.0.0/8' })]
+}
+
+function strayRules({ serviceCidr }: DesiredContext): Rule[] {
+  if (serviceCidr === undefined) return []
+  return [{ matches: [{ type: 'destination', cidr: serviceCidr }, comment('no such service port')], target: { type: 'reject' } }]
+}
+
+function forwardRules(): Rule[] {
+  return [
+    // Packets that connection tracking cannot place would leave untranslated, and the other side would reset the connection.
+    { matches: [{ type: 'state', states: ['INVALID'] }], target: { type: 'drop' } },
+    { matches: [comment('kubernetes forwarding rules'), marked], target: { type: 'accept' } },
+    { matches: [comment('kubernetes forwarding conntrack rule'), { type: 'state', states: ['RELATED', 'ESTABLISHED'] }], target: { type: 'accept' } },
+  ]
+}
+
+/** The comment is how a later removal knows whether to turn route_localnet off again. */
+export function localnetGuard(was: '0' | '1'): Rule {
+  return {
+    matches: [
+      { type: 'source', cidr: '127.0.0.0/8', not: true },
+      { type: 'destination', cidr: '127.0.0.0/8' },
+      comment(`block incoming localnet connections; route_localnet was ${was}`),
+      { type: 'state', states: ['RELATED', 'ESTABLISHED', 'DNAT'], not: true },
+    ],
+    target: { type: 'drop' },
+  }
+}
+
+function hooks({ chains, routeLocalnetWas }: DesiredContext): Hook[] {
+  const hook = (table: TableName, chain: string, target: string, note: string, ...matches: Match[]): Hook => ({
+    table,
+    chain,
+    rule: { matches: [...matches, comment(note)], target: { type: 'jump', chain: target } },
+  })
+  const guard = (chain: string): Hook[] =>
+    routeLocalnetWas === undefined ? [] : [hook('filter', chain, chains.localnetGuard, 'kubernetes localnet guard')]
+  const firewall = (chain: string): Hook => hook('filter', chain, chains.sourceRangeGuard, 'kubernetes load balancer firewall', onlyNew)
+  const services = (chain: string): Hook => hook('filter', chain, chains.services, 'kubernetes service portals', onlyNew)
+  const external = (chain: string): Hook =>
+    hook('filter', chain, chains.externalServices, 'kubernetes externally-visible service portals', onlyNew)
+  return [
+    hook('nat', 'PREROUTING', chains.services, 'kubernetes service portals'),
+    hook('nat', 'OUTPUT', chains.services, 'kubernetes service portals'),
+    hook('nat', 'POSTROUTING', chains.postrouting, 'kubernetes postrouting rules'),
+    ...guard('INPUT'),
+    firewall('INPUT'),
+    services('INPUT'),
+    external('INPUT'),
+    firewall('FORWARD'),
+    hook('filter', 'FORWARD', chains.forward, 'kubernetes forwarding rules'),
+    services('FORWARD'),
+    external('FORWARD'),
+    ...guard('OUTPUT'),
+    firewall('OUTPUT'),
+    services('OUTPUT'),
+    external('OUTPUT'),
+  ]
+}

@@ -1,0 +1,49 @@
+import type { UdpFlows, UdpFrontend } from '../netfilter/conntrack.ts'
+import type { EndpointChoice } from './choose-endpoints.ts'
+import type { ProxiedPort } from './service-port.ts'
+
+/** A place where clients send UDP to, and who may answer (`address:port`); nobody for one that is no more. */
+export interface ServedFrontend extends UdpFrontend {
+  readonly servers: ReadonlySet<string>
+}
+
+export const frontendKey = (frontend: UdpFrontend): string => `${frontend.address}:${frontend.port}`
+
+/** The frontends of a Service port, if it is UDP. `nodeAddresses` are those on which node ports answer. */
+export function udpFrontends(port: ProxiedPort, choice: EndpointChoice, nodeAddresses: readonly string[]): ServedFrontend[] {
+  if (port.protocol !== 'udp') return []
+  const servers = new Set([...choice.cluster, ...choice.local].map((endpoint) => `${endpoint.address}:${endpoint.port}`))
+  const addresses = [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps]
+  const frontends = addresses.map((address) => ({ address, port: port.port, servers }))
+  const { nodePort } = port
+  if (nodePort !== undefined) frontends.push(...nodeAddresses.map((address) => ({ address, port: nodePort, servers })))
+  return frontends
+}
+
+/** Frontends whose flows may have gone stale: with servers taken away, gone themselves, or served for the first time. */
+export function frontendsToCheck(before: readonly ServedFrontend[], after: readonly ServedFrontend[]): ServedFrontend[] {
+  const now = new Map(after.map((frontend) => [frontendKey(frontend), frontend]))
+  const then = new Map(before.map((frontend) => [frontendKey(frontend), frontend]))
+  const gone = before.filter((frontend) => !now.has(frontendKey(frontend))).map((frontend) => ({ ...frontend, servers: new Set<string>() }))
+  const changed = after.filter((frontend) => {
+    const servers = then.get(frontendKey(frontend))?.servers
+    if (!servers || servers.size === 0) return frontend.servers.size > 0
+    return [...servers].some((server) => !frontend.servers.has(server))
+  })
+  return [...changed, ...gone]
+}
+
+/**
+ * Flows that would go on to an endpoint that serves no more, for UDP has no end and every packet renews the flow. A flow
+ * that was never translated (it began before there were endpoints) is stale as soon as there are some; without any, it
+ * may well be someone else's and does no harm.
+ */
+export function staleFlows(frontends: readonly ServedFrontend[], flows: readonly UdpFlows[]): UdpFlows[] {
+  const served = new Map(frontends.map((frontend) => [frontendKey(frontend), frontend.servers]))
+  return flows.filter((flow) => {
+    const servers = served.get(frontendKey(flow))
+    if (!servers || servers.has(`${flow.replyAddress}:${flow.replyPort}`)) return false
+    const translated = flow.replyAddress !== flow.address || flow.replyPort !== flow.port
+    return translated || servers.size > 0
+  })
+}
