@@ -1,0 +1,12 @@
+import type { Filter } from '../filter.ts'
+import { isTolerated } from '../tolerations.ts'
+
+/** A cordoned node takes only pods that tolerate that. */
+export const nodeUnschedulableFilter: Filter = {
+  name: 'NodeUnschedulable',
+  helpedBy: ['node'],
+  prepare(pod) {
+    const tolerates = isTolerated({ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }, pod.spec.tolerations)
+    return ({ node }) => (node.spec?.unschedulable && !tolerates ? ['node(s) were unschedulable'] : [])
+  },
+}

@@ -1,0 +1,57 @@
+import type { Container, Pod } from '../api/generated/types.ts'
+import { quantityMilliValue, quantityValue } from '../machinery/quantity.ts'
+
+/** Amounts by resource name: cpu in millicores, all others in whole units (bytes, pieces). */
+export type Amounts = ReadonlyMap<string, number>
+
+export function amountsOf(list: Readonly<Record<string, string>> | undefined): Map<string, number> {
+  const amounts = new Map<string, number>()
+  for (const [name, quantity] of Object.entries(list ?? {}))
+    amounts.set(name, name === 'cpu' ? quantityMilliValue(quantity) : quantityValue(quantity))
+  return amounts
+}
+
+function plus(a: Amounts, b: Amounts): Map<string, number> {
+  const sum = new Map(a)
+  for (const [name, amount] of b) sum.set(name, (sum.get(name) ?? 0) + amount)
+  return sum
+}
+
+function most(a: Amounts, b: Amounts): Map<string, number> {
+  const larger = new Map(a)
+  for (const [name, amount] of b) larger.set(name, Math.max(larger.get(name) ?? 0, amount))
+  return larger
+}
+
+const requestsOf = (container: Container): Map<string, number> => amountsOf(container.resources?.requests)
+const isSidecar = (container: Container): boolean => container.restartPolicy === 'Always'
+
+/**
+ * What a pod needs of its node: its containers and sidecars together, or the largest moment of its start (an init
+ * container runs beside the sidecars before it), whichever is more; pod-level requests stand for both; overhead on top.
+ * https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
+ */
+export function podRequests(pod: Pod, requests = requestsOf): Map<string, number> {
+  let sidecars = new Map<string, number>()
+  let start = new Map<string, number>()
+  for (const container of pod.spec.initContainers ?? []) {
+    if (isSidecar(container)) {
+      sidecars = plus(sidecars, requests(container))
+      start = most(start, sidecars)
+    } else start = most(start, plus(sidecars, requests(container)))
+  }
+  const running = pod.spec.containers.reduce((sum, container) => plus(sum, requests(container)), sidecars)
+  const total = most(running, start)
+  for (const [name, amount] of amountsOf(pod.spec.resources?.requests)) total.set(name, amount)
+  return plus(total, amountsOf(pod.spec.overhead))
+}
+
+/** As {@link podRequests}, with 100m and 200Mi for each container that names none: so that such pods spread as well. */
+export function assumedRequests(pod: Pod): Map<string, number> {
+  return podRequests(pod, (container) => {
+    const amounts = requestsOf(container)
+    if (!amounts.has('cpu')) amounts.set('cpu', 100)
+    if (!amounts.has('memory')) amounts.set('memory', 200 * 2 ** 20)
+    return amounts
+  })
+}
