@@ -24,6 +24,8 @@ export interface ResourceClient<T extends KubeObject> {
   /** Replaces; a resourceVersion in the object must still be the newest. */
   update(object: T): Promise<T>
   updateStatus(object: T): Promise<T>
+  /** PUT to a subresource that takes the whole object, such as a Namespace's finalize. */
+  updateSubresource(object: T, subresource: string): Promise<T>
   patch(name: string, patch: Patch, options?: { subresource?: string }): Promise<T>
   delete(name: string, options?: DeleteOptions): Promise<T | Status>
   deleteCollection(options?: ListQuery & DeleteOptions): Promise<void>

@@ -86,6 +86,7 @@ function resourceClient<T extends KubeObject>(transport: Transport, resource: Re
     },
     update: (object) => replace(object),
     updateStatus: (object) => replace(object, 'status'),
+    updateSubresource: replace,
     async patch(name, patch, options = {}) {
       const query = new URLSearchParams()
       if (patch.type === 'apply') {
