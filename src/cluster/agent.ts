@@ -10,7 +10,7 @@ import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import { startKubelet } from '../kubelet/kubelet.ts'
-import { PodNetwork, type PodNetworkOptions } from '../podnet/pod-network.ts'
+import { ensurePodNetwork, type PodNetworkOptions } from '../podnet/pod-network.ts'
 import { startProxy } from '../proxy/proxy.ts'
 import { type ClusterCertificates, type KeyPair, readCertificates } from './certificates.ts'
 import type { ClusterConfig } from './config.ts'
@@ -53,7 +53,7 @@ export function containerdPidFile(config: ClusterConfig): string {
 export function podNetworkOptions(config: ClusterConfig): PodNetworkOptions {
   const paths = pathsOf(config)
   return {
-    clusterName: config.name,
+    cluster: config.name,
     chainTag: config.chainTag,
     podCidr: config.podCidr,
     nodePodCidr: config.nodePodCidr,
@@ -68,7 +68,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
   const paths = pathsOf(config)
   const certificates = await readCertificates(paths.pki)
   await Promise.all([paths.kubelet, paths.podLogs].map((directory) => mkdir(directory, { recursive: true, mode: 0o711 })))
-  await new PodNetwork(podNetworkOptions(config), { exec, log: log.named('podnet') }).apply()
+  await ensurePodNetwork(podNetworkOptions(config), { exec, log: log.named('podnet') })
   const startRuntime = (): Promise<unknown> => startContainerd(containerdOptions(config), { clock, exec, log: log.named('containerd') })
   await startRuntime()
   const runtime = connectContainerd({ socket: containerdSocket(config), clock, log: log.named('cri') })

@@ -5,7 +5,7 @@ import type { ContainerRuntime } from '../cri/runtime.ts'
 import { runningProcess, stopProcess, withLock } from '../host/processes.ts'
 import { removePodNetwork } from '../podnet/pod-network.ts'
 import { removeProxyRules } from '../proxy/cleanup.ts'
-import { cgroupRootOf, containerdOptions, containerdSocket, podNetworkOptions } from './agent.ts'
+import { cgroupRootOf, containerdOptions, containerdPidFile, containerdSocket, podNetworkOptions } from './agent.ts'
 import type { ClusterConfig } from './config.ts'
 import { ConfigError } from './config-file.ts'
 import { cleanUserKubeconfig } from './kubeconfig-files.ts'
@@ -78,7 +78,7 @@ export async function exclusively<T>(config: ClusterConfig, deps: OperatorDeps, 
 
 /** Containers get a short notice; then sandboxes go, so that each gives its address and links back. */
 async function stopPods(config: ClusterConfig, deps: OperatorDeps, report: (text: string) => void): Promise<string | undefined> {
-  const containerd = await runningProcess(containerdOptions(config).pidFile)
+  const containerd = await runningProcess(containerdPidFile(config))
   if (!containerd) return 'containerd was not running'
   const runtime = connectContainerd({ socket: containerdSocket(config), clock: deps.clock, log: deps.log })
   try {
