@@ -219,7 +219,16 @@ export class FakeRuntime implements ContainerRuntime {
     const { logDirectory } = sandbox.config
     const logPath = config.logPath === '' || isAbsolute(config.logPath) ? config.logPath : join(logDirectory, config.logPath)
     const status: ContainerStatus = {
-      ...{ id, sandboxId, name, attempt, state: 'created', image: config.image, imageRef: image.id, createdAt: this.#clock.now() },
+      ...{
+        id,
+        sandboxId,
+        name,
+        attempt,
+        state: 'created',
+        image: image.tags[0] ?? config.image,
+        imageRef: image.id,
+        createdAt: this.#clock.now(),
+      },
       ...{ labels: { ...labels }, annotations: { ...annotations }, startedAt: 0, finishedAt: 0, exitCode: 0, reason: '', message: '' },
       logPath,
     }

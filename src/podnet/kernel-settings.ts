@@ -8,8 +8,8 @@ const bridgeRules = '/proc/sys/net/bridge/bridge-nf-call-iptables'
 /** Turns on what pods need: forwarding, and rules for traffic that stays on the bridge. Throws, saying what to do, where it can't. */
 export async function prepareKernel(exec: Exec): Promise<void> {
   await turnOn(forwarding)
-  if ((await valueOf(bridgeRules)) === undefined) await loadModule(exec, 'br_netfilter')
-  if ((await valueOf(bridgeRules)) === undefined) {
+  if ((await settingOf(bridgeRules)) === undefined) await loadModule(exec, 'br_netfilter')
+  if ((await settingOf(bridgeRules)) === undefined) {
     throw new Error(
       'the kernel module br_netfilter is missing: without it a pod can not reach another one on its node through a Service. ' +
         'Load it (modprobe br_netfilter), or use a kernel that has it.',
@@ -19,7 +19,7 @@ export async function prepareKernel(exec: Exec): Promise<void> {
 }
 
 async function turnOn(path: string): Promise<void> {
-  if ((await valueOf(path)) === '1') return
+  if ((await settingOf(path)) === '1') return
   try {
     await writeFile(path, '1')
   } catch (error) {
@@ -27,7 +27,7 @@ async function turnOn(path: string): Promise<void> {
   }
 }
 
-async function valueOf(path: string): Promise<string | undefined> {
+async function settingOf(path: string): Promise<string | undefined> {
   try {
     return (await readFile(path, 'utf8')).trim()
   } catch (error) {

@@ -73,7 +73,7 @@ async function removeRules(exec: Exec, options: PodNetworkOptions): Promise<void
     const { code } = await exec.run('iptables', ['-w', '5', '-t', table, '-F', chain])
     if (code === 0) await mustRun(exec, 'iptables', ['-w', '5', '-t', table, '-X', chain])
   }
-  const portmap = renderPortmapRemoval(await mustRun(exec, 'iptables-save', ['-t', 'nat']))
+  const portmap = renderPortmapRemoval(await mustRun(exec, 'iptables-save', ['-t', 'nat']), networkName(options.cluster))
   if (portmap !== undefined) await mustRun(exec, 'iptables-restore', ['-w', '5', '--noflush'], { input: portmap })
 }
 

@@ -56,21 +56,38 @@ export function renderPodRules(options: PodRuleOptions, missing: readonly Jump[]
 const quoted = (rule: readonly string[]): string => rule.map((part) => (/\s/.test(part) ? `"${part}"` : part)).join(' ')
 
 /** The portmap plugin's shared chains (its own names): who leaves last takes them away. */
-export const portmapChains = ['CNI-HOSTPORT-DNAT', 'CNI-HOSTPORT-MASQ', 'CNI-HOSTPORT-SETMARK']
+const portmapChains = ['CNI-HOSTPORT-DNAT', 'CNI-HOSTPORT-MASQ', 'CNI-HOSTPORT-SETMARK']
 
 /**
- * From `iptables-save -t nat`: what to feed to `iptables-restore --noflush` to remove the portmap plugin's chains,
- * or undefined while some pod on the machine still has a host port, or where there are none.
+ * From `iptables-save -t nat`: what to feed to `iptables-restore --noflush` to remove the host ports of our network's pods that died
+ * without a farewell, and the portmap plugin's own chains unless somebody else's pods use them. Undefined: nothing to do.
  */
-export function renderPortmapRemoval(saved: string): string | undefined {
+export function renderPortmapRemoval(saved: string, network: string): string | undefined {
   const lines = saved.split('\n')
   const present = portmapChains.filter((chain) => lines.some((line) => line.startsWith(`:${chain} `)))
-  if (present.length === 0 || lines.some((line) => line.startsWith('-A CNI-HOSTPORT-DNAT ') || /^:CNI-DN-/.test(line))) return undefined
-  const uses = lines.filter((line) => {
-    const target = / -j (\S+)/.exec(line)?.[1] ?? ''
-    return line.startsWith('-A ') && present.includes(target) && !present.includes(line.split(' ')[1] ?? '')
-  })
-  const flush = present.map((chain) => `-F ${chain}`)
-  const drop = present.map((chain) => `-X ${chain}`)
-  return ['*nat', ...uses.map((line) => line.replace(/^-A/, '-D')), ...flush, ...drop, 'COMMIT', ''].join('\n')
+  if (present.length === 0) return undefined
+  const hostPorts = lines.filter((line) => line.startsWith('-A CNI-HOSTPORT-DNAT '))
+  // The comment reads `dnat name: "network" id: "sandbox"`, its quotes escaped.
+  const ours = hostPorts.filter((line) => line.includes(`dnat name: \\"${network}\\" id: `))
+  const podChains = [...new Set(ours.map(targetOf))]
+  const last = ours.length === hostPorts.length
+  if (!last && ours.length === 0) return undefined
+  const uses = last ? lines.filter((line) => line.startsWith('-A ') && isJumpFromOutside(line, present)) : []
+  const dropped = [...podChains, ...(last ? present : [])]
+  return [
+    '*nat',
+    ...[...ours, ...uses].map((line) => line.replace(/^-A/, '-D')),
+    ...dropped.map((chain) => `-F ${chain}`),
+    ...dropped.map((chain) => `-X ${chain}`),
+    'COMMIT',
+    '',
+  ].join('\n')
+}
+
+const targetOf = (line: string): string => / -j (\S+)/.exec(line)?.[1] ?? ''
+
+/** Into a shared chain, from a chain that isn't the plugin's: its own go with their chains. */
+function isJumpFromOutside(line: string, shared: readonly string[]): boolean {
+  const from = line.split(' ')[1] ?? ''
+  return shared.includes(targetOf(line)) && !from.startsWith('CNI-')
 }
