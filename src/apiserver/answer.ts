@@ -12,8 +12,16 @@ export interface KubeletRequest {
   readonly upgrades: boolean
 }
 
+/** A body that is no text. */
+export interface BytesAnswer {
+  readonly type: 'bytes'
+  readonly code: number
+  readonly contentType: string
+  readonly bytes: Uint8Array
+}
+
 /** What the server makes of a request: an answer, or where to get it. */
-export type Answer = ApiResponse | KubeletRequest
+export type Answer = ApiResponse | BytesAnswer | KubeletRequest
 
 export function objectAnswer(code: number, object: object, warnings: readonly string[] = []): ApiResponse {
   return { type: 'object', code, object, warnings }

@@ -3,7 +3,7 @@ import type { Log } from '../host/log.ts'
 import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../machinery/api-request.ts'
 import { defaultBodyLimits } from '../machinery/parse-body.ts'
 import { methodNotAllowed, requestEntityTooLarge, StatusError, unauthorized } from '../machinery/status.ts'
-import { type Answer, errorAnswer, type KubeletRequest } from './answer.ts'
+import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest } from './answer.ts'
 import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
 import type { Api } from './api.ts'
 import { negotiate } from './negotiation.ts'
@@ -109,12 +109,14 @@ async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined>
   return chunks.length === 0 ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
 }
 
-async function send(exchange: Exchange, answer: ApiResponse): Promise<void> {
+async function send(exchange: Exchange, answer: ApiResponse | BytesAnswer): Promise<void> {
   switch (answer.type) {
     case 'watch':
       return sendWatch(exchange, answer.events)
     case 'text':
       return sendBytes(exchange, answer.code, Buffer.from(answer.text), { 'content-type': answer.contentType })
+    case 'bytes':
+      return sendBytes(exchange, answer.code, Buffer.from(answer.bytes), { 'content-type': answer.contentType })
     case 'object':
       return sendObject(exchange, answer)
   }

@@ -57,6 +57,7 @@ export class KubeletConnections {
   /** The API without HTTP: logs as one text; streams need a connection of their own. */
   async answered(api: Api, request: ApiRequest): Promise<ApiResponse> {
     const answer = await api.serve(request)
+    if (answer.type === 'bytes') return textAnswer(answer.code, Buffer.from(answer.bytes).toString('latin1'), answer.contentType)
     if (answer.type !== 'kubelet') return answer
     if (answer.upgrades) return errorAnswer(badRequest('Upgrade request required'))
     try {

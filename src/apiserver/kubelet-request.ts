@@ -62,7 +62,6 @@ function requestTo(
 ): KubeletRequest {
   const { nodeName } = pod.spec
   if (!nodeName) {
-    // A log of what has not been placed is empty rather than wrong, upstream says; here as there the rest is refused.
     throw badRequest(`pod ${pod.metadata.name} does not have a host assigned`)
   }
   const node = nodeOf(nodeName)

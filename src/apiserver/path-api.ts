@@ -1,7 +1,7 @@
 import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
 import { methodNotAllowed, pathNotFound } from '../machinery/status.ts'
 import type { Store } from '../storage/store.ts'
-import { objectAnswer, textAnswer } from './answer.ts'
+import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { type Discovery, version } from './discovery.ts'
 import type { Metrics } from './metrics.ts'
 import { negotiate } from './negotiation.ts'
@@ -17,7 +17,7 @@ interface Deps {
 }
 
 /** Everything that is no resource: discovery, versions, health, OpenAPI, metrics. */
-export async function pathAnswer(path: string, request: ApiRequest, deps: Deps): Promise<ApiResponse> {
+export async function pathAnswer(path: string, request: ApiRequest, deps: Deps): Promise<Answer> {
   if (request.method !== 'GET') {
     if (/^\/(api|apis|version|healthz|livez|readyz|openapi|metrics)(\/|$)/.test(path)) throw methodNotAllowed()
     throw pathNotFound()

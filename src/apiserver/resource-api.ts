@@ -7,7 +7,7 @@ import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
 import { deepCopy, isObject } from '../machinery/equality.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { badRequest, isNotFound, methodNotAllowed, pathNotFound } from '../machinery/status.ts'
-import { type Answer, objectAnswer } from './answer.ts'
+import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { decodeAs, plainBody, readObject } from './body.ts'
 import type { CachedObject } from './cached-object.ts'
 import { kubeletRequestOf } from './kubelet-request.ts'
@@ -243,6 +243,8 @@ export class ResourceApi {
 
   async #kubelet(call: Call, subresource: string): Promise<Answer> {
     const pod = await this.#deps.reads.get(placeOf(call), '')
+    // Nothing has been written where nothing has run.
+    if (subresource === 'log' && !(pod.object as Pod).spec.nodeName) return textAnswer(200, '')
     const nodeOf = (name: string): Node | undefined => this.#deps.cache.kind(nodes).get(undefined, name)?.object as Node | undefined
     return kubeletRequestOf(pod.object as Pod, subresource, call.request.query, nodeOf)
   }

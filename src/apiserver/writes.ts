@@ -1,5 +1,6 @@
 import type { Service } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
+import { validateMetadata } from '../api/metadata-validation.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Random } from '../host/random.ts'
 import { deepEqual } from '../machinery/equality.ts'
@@ -10,7 +11,6 @@ import { alreadyExists, badRequest, conflict, invalid, objectModified } from '..
 import { type AdmissionFacts, admit } from './admission.ts'
 import { type CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
-import { metadataFaults, metadataUpdateFaults } from './metadata-rules.ts'
 import type { Objects, Place } from './objects.ts'
 import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate } from './prepare.ts'
 import type { DeleteRequest } from './request-options.ts'
@@ -123,7 +123,7 @@ export class Writes {
     admit({ kind, operation: 'create', subresource: undefined, namespace, name, object }, admission)
     kind.prepareForCreate(object)
     const place = { kind, namespace, name }
-    refuse(kind, name, [...(await this.#assign(place, object)), ...metadataFaults(kind, object), ...kind.validate(object)])
+    refuse(kind, name, [...(await this.#assign(place, object)), ...validateMetadata(object.metadata, kind), ...kind.validate(object)])
     return objects.insert(place, object, dryRun)
   }
 
@@ -158,7 +158,11 @@ export class Writes {
   #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: string | undefined): FieldError[] {
     if (subresource === 'status') return kind.validateStatusUpdate(next, previous)
     if (subresource !== undefined) return []
-    return [...metadataUpdateFaults(kind, next, previous), ...kind.validate(next), ...kind.validateUpdate(next, previous)]
+    return [
+      ...validateMetadata(next.metadata, kind, { update: previous.metadata }),
+      ...kind.validate(next),
+      ...kind.validateUpdate(next, previous),
+    ]
   }
 
   #checkIdentity({ kind, name }: Place, next: KubeObject, previous: KubeObject): void {
