@@ -21,18 +21,15 @@ const leaf = {
 /** Types that are more than a record of fields. Every document has all of them: they are small. */
 function leafDefinitions(version: OpenApiVersion): Record<string, Definition> {
   const union = (...types: string[]): Definition => (version === 3 ? { oneOf: types.map((type) => ({ type })) } : { type: 'string' })
+  const time = { type: 'string', format: 'date-time' }
   return {
-    [leaf.quantity]: { description: 'An exact number with an optional suffix, such as 500m or 1Gi.', ...union('string', 'number') },
-    [leaf.time]: { description: 'A time with whole seconds, RFC 3339.', type: 'string', format: 'date-time' },
-    [leaf.microTime]: { description: 'A time with microseconds, RFC 3339.', type: 'string', format: 'date-time' },
-    [leaf.fields]: { description: 'A set of fields, as a trie of their names.', type: 'object' },
-    [leaf.raw]: { description: 'An object of any kind.', type: 'object' },
-    [leaf.intOrString]: {
-      description: 'A number, or a string such as a percentage or a name.',
-      format: 'int-or-string',
-      ...union('integer', 'string'),
-    },
-    [leaf.patch]: { description: 'A patch, in the form that the content type names.', type: 'object' },
+    [leaf.quantity]: union('string', 'number'),
+    [leaf.time]: time,
+    [leaf.microTime]: time,
+    [leaf.fields]: { type: 'object' },
+    [leaf.raw]: { type: 'object' },
+    [leaf.intOrString]: { format: 'int-or-string', ...union('integer', 'string') },
+    [leaf.patch]: { type: 'object' },
   }
 }
 

@@ -7,6 +7,12 @@ import { forgetDescriptions } from './schema.ts'
 
 export { openApiV2Protobuf } from './openapi-protobuf.ts'
 
+/** What clients ask for; it is no valid media type (`@`), so the answer goes by the other name, as upstream's does. */
+export const openApiV2ProtobufTypes = {
+  accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf',
+  answer: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
+}
+
 const info = { title: 'Kubernetes', version: 'v1.36.0' }
 
 export interface OpenApiDocument {
