@@ -61,7 +61,11 @@ export class FakeKernel implements Exec {
   connect(packet: Packet, at: number): Outcome {
     const outcomes = this.trace(packet)
     let sum = 0
-    const outcome = outcomes.find((each) => (sum += each.probability) > at) ?? (outcomes.at(-1) as Outcome)
+    const reached = outcomes.find((each) => {
+      sum += each.probability
+      return sum > at
+    })
+    const outcome = reached ?? (outcomes.at(-1) as Outcome)
     for (const list of outcome.notes) this.#recent.set(`${list} ${packet.source}`, this.#now())
     return outcome
   }

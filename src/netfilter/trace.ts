@@ -109,12 +109,7 @@ function noted(world: World, rule: Rule): World {
   return lists.length === 0 ? world : { ...world, notes: [...world.notes, ...lists] }
 }
 
-function follow(
-  host: TracedHost,
-  table: 'nat' | 'filter',
-  target: Target,
-  world: World,
-): { world: World; verdict: Verdict | 'return' }[] {
+function follow(host: TracedHost, table: 'nat' | 'filter', target: Target, world: World): { world: World; verdict: Verdict | 'return' }[] {
   switch (target.type) {
     case 'jump':
       return walk(host, table, target.chain, world)

@@ -39,7 +39,7 @@ export function desiredRules(ports: Iterable<PortRules>, context: DesiredContext
   nat.set(chains.nodePorts, nodePorts)
   nat.set(chains.markMasquerade, [{ matches: [], target: { type: 'mark', value: masqueradeMark, how: 'set' } }])
   nat.set(chains.postrouting, [
-    { matches: [{ ...marked, not: true }], target: { type: 'return' } },
+    { matches: [{ type: 'mark', value: masqueradeMark, not: true }], target: { type: 'return' } },
     { matches: [], target: { type: 'mark', value: masqueradeMark, how: 'toggle' } }, // tunnels would meet it again
     { matches: [comment('kubernetes service traffic requiring SNAT')], target: { type: 'masquerade' } },
   ])
@@ -77,7 +77,10 @@ function forwardRules(): Rule[] {
     // Packets that connection tracking cannot place would leave untranslated, and the other side would reset the connection.
     { matches: [{ type: 'state', states: ['INVALID'] }], target: { type: 'drop' } },
     { matches: [comment('kubernetes forwarding rules'), marked], target: { type: 'accept' } },
-    { matches: [comment('kubernetes forwarding conntrack rule'), { type: 'state', states: ['RELATED', 'ESTABLISHED'] }], target: { type: 'accept' } },
+    {
+      matches: [comment('kubernetes forwarding conntrack rule'), { type: 'state', states: ['RELATED', 'ESTABLISHED'] }],
+      target: { type: 'accept' },
+    },
   ]
 }
 

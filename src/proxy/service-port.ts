@@ -68,7 +68,9 @@ function proxiedPort(service: Service, port: ServicePort, slices: readonly Endpo
     nodePort: port.nodePort || undefined,
     externalIps: (spec.externalIPs ?? []).filter((address) => ipv4.test(address)),
     loadBalancerIps: ingress.flatMap(({ ip, ipMode }) => (ip && ipv4.test(ip) && ipMode !== 'Proxy' ? [ip] : [])),
-    sourceRanges: (spec.loadBalancerSourceRanges ?? []).map((range) => range.trim()).filter((range) => ipv4.test(range.split('/')[0] ?? '')),
+    sourceRanges: (spec.loadBalancerSourceRanges ?? [])
+      .map((range) => range.trim())
+      .filter((range) => ipv4.test(range.split('/')[0] ?? '')),
     internalPolicy: spec.internalTrafficPolicy === 'Local' ? 'Local' : 'Cluster',
     externalPolicy: spec.externalTrafficPolicy === 'Local' ? 'Local' : 'Cluster',
     affinitySeconds: spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800) : undefined,

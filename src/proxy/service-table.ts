@@ -16,6 +16,7 @@ interface ServiceEntry {
  */
 export class ServiceTable {
   readonly #entries = new Map<string, ServiceEntry>()
+  readonly #frontends = new Map<string, ServedFrontend>()
   readonly #node: ChoosingNode
   readonly #context: DesiredContext
   #sortedKeys: string[] | undefined = []
@@ -36,10 +37,11 @@ export class ServiceTable {
     if (!before || ports.length === 0) this.#sortedKeys = undefined
     if (ports.length > 0) this.#entries.set(key, { ports })
     else this.#entries.delete(key)
-    return frontendsToCheck(
-      (before?.ports ?? []).flatMap((port) => port.frontends),
-      ports.flatMap((port) => port.frontends),
-    )
+    const oldFrontends = (before?.ports ?? []).flatMap((port) => port.frontends)
+    const newFrontends = ports.flatMap((port) => port.frontends)
+    for (const old of oldFrontends) if (this.#frontends.get(frontendKey(old)) === old) this.#frontends.delete(frontendKey(old))
+    for (const frontend of newFrontends) this.#frontends.set(frontendKey(frontend), frontend)
+    return frontendsToCheck(oldFrontends, newFrontends)
   }
 
   /** In an order that depends on the names alone, not on who came first. */
@@ -52,15 +54,9 @@ export class ServiceTable {
     for (const key of keys) for (const port of (this.#entries.get(key) as ServiceEntry).ports) yield port.rules
   }
 
-  /** Everyone who serves a frontend now: a node port or address may have passed from one Service to another. */
+  /** Who serves a frontend now: a node port or address may have passed from one Service to another. */
   frontend(key: string): ServedFrontend | undefined {
-    for (const entry of this.#entries.values()) {
-      for (const port of entry.ports) {
-        const found = port.frontends.find((frontend) => frontendKey(frontend) === key)
-        if (found) return found
-      }
-    }
-    return undefined
+    return this.#frontends.get(key)
   }
 
   get size(): number {
