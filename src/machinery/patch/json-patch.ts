@@ -18,7 +18,8 @@ export function jsonPatch(target: object, patch: unknown): unknown {
     try {
       document = fastJsonPatch.applyOperation(document, deepCopy(operation), true, true).newDocument
     } catch (error) {
-      if (!(error instanceof fastJsonPatch.JsonPatchError)) throw error
+      // The library refuses paths through prototypes with a plain TypeError, all else with its own errors.
+      if (!(error instanceof fastJsonPatch.JsonPatchError || error instanceof TypeError)) throw error
       throw doesNotApply(describe(operation, error))
     }
   }
