@@ -1,20 +1,8 @@
 import { forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
+import { labelSelectorMatcher } from '../../machinery/label-selector.ts'
 import { podSpecFaults } from '../core/pod-validation.ts'
 import { type Faults, labelSelectorFaults, labelsFaults, qualifiedNameFaults } from '../field-checks.ts'
-import type { LabelSelector, LabelSelectorRequirement, PodTemplateSpec } from '../generated/types.ts'
-
-function meets(labels: Readonly<Record<string, string>>, { key, operator, values = [] }: LabelSelectorRequirement): boolean {
-  const value = Object.hasOwn(labels, key) ? labels[key] : undefined
-  if (operator === 'Exists') return value !== undefined
-  if (operator === 'DoesNotExist') return value === undefined
-  const isListed = value !== undefined && values.includes(value)
-  return operator === 'In' ? isListed : !isListed
-}
-
-function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
-  const matches = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
-  return matches && (selector.matchExpressions ?? []).every((requirement) => meets(labels, requirement))
-}
+import type { LabelSelector, PodTemplateSpec } from '../generated/types.ts'
 
 const isEmpty = ({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean =>
   Object.keys(matchLabels).length === 0 && matchExpressions.length === 0
@@ -35,14 +23,12 @@ export function* selectorAndTemplateFaults(
   template: PodTemplateSpec | undefined,
   kindName: string,
 ): Faults {
-  if (!selector) yield required('spec.selector')
-  else {
-    yield* labelSelectorFaults('spec.selector', selector)
-    if (isEmpty(selector)) yield invalidValue('spec.selector', selector, `empty selector is invalid for ${kindName}`)
-  }
+  const own = selector ? [...labelSelectorFaults('spec.selector', selector)] : [required('spec.selector')]
+  yield* own
+  if (selector && isEmpty(selector)) yield invalidValue('spec.selector', selector, `empty selector is invalid for ${kindName}`)
   if (!template) return yield required('spec.template')
   const labels = template.metadata?.labels ?? {}
-  if (selector && !isEmpty(selector) && !selects(selector, labels)) {
+  if (own.length === 0 && selector && !isEmpty(selector) && !labelSelectorMatcher(selector)(labels)) {
     yield invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
   }
   yield* templateFaults('spec.template', template)

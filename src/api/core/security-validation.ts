@@ -2,7 +2,7 @@ import { duplicate, forbiddenField, invalidValue, notSupported, required } from 
 import type { Faults } from '../field-checks.ts'
 import type { AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext } from '../generated/types.ts'
 
-const maxId = 2 ** 31 - 1
+const maxId = 2 ** 32 - 1
 
 /** User and group ids. */
 function* idFaults(path: string, id: number | undefined): Faults {
