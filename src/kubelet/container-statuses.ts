@@ -1,0 +1,80 @@
+import type {
+  ContainerStatus as ApiContainerStatus,
+  Container,
+  ContainerState,
+  ContainerStateTerminated,
+  Pod,
+} from '../api/generated/types.ts'
+import type { ContainerStatus } from '../cri/runtime.ts'
+import { timestamp } from '../host/clock.ts'
+import { attemptsOf, type ObservedPod } from './observed-pod.ts'
+import { isSidecar } from './plan-pod.ts'
+
+/** What else decides a container's status. */
+export interface ContainerFacts {
+  readonly pod: Pod
+  readonly observed: ObservedPod
+  readonly waiting: ReadonlyMap<string, { reason: string; message?: string }>
+  /** Nothing will be started any more. */
+  readonly ending: boolean
+  readonly isStarted: (containerId: string) => boolean
+  readonly isReady: (containerId: string) => boolean
+  /** What the container left at its termination message path, by container id. */
+  readonly terminationMessage: (containerId: string) => string
+}
+
+function terminated(status: ContainerStatus, message: string): ContainerStateTerminated {
+  const text = message || status.message
+  return {
+    containerID: `containerd://${status.id}`,
+    exitCode: status.exitCode,
+    finishedAt: timestamp(status.finishedAt),
+    ...(text ? { message: text } : {}),
+    reason: status.reason || (status.exitCode === 0 ? 'Completed' : 'Error'),
+    startedAt: timestamp(status.startedAt),
+  }
+}
+
+/** The status of one container; `initialising` is true for main containers while init containers have work to do. */
+export function containerStatusOf(container: Container, facts: ContainerFacts, initialising: boolean): ApiContainerStatus {
+  const [latest, before] = attemptsOf(facts.observed, container.name)
+  const known = [...(facts.pod.status?.containerStatuses ?? []), ...(facts.pod.status?.initContainerStatuses ?? [])].find(
+    ({ name }) => name === container.name,
+  )
+  const ended = (status: ContainerStatus | undefined): ContainerState =>
+    status?.state === 'exited' ? { terminated: terminated(status, facts.terminationMessage(status.id)) } : {}
+  const status: ApiContainerStatus = {
+    ...(latest ? { containerID: `containerd://${latest.id}` } : {}),
+    image: latest?.image ?? container.image ?? '',
+    imageID: latest?.imageRef ?? '',
+    lastState: ended(before),
+    name: container.name,
+    ready: false,
+    resources: container.resources ?? {},
+    restartCount: latest?.attempt ?? 0,
+    started: false,
+    state: {},
+  }
+  const waiting = facts.waiting.get(container.name)
+  if (latest?.state === 'running') {
+    status.state = { running: { startedAt: timestamp(latest.startedAt) } }
+    status.started = facts.isStarted(latest.id)
+    status.ready = status.started && facts.isReady(latest.id)
+  } else if (latest?.state === 'exited') {
+    if (waiting && !facts.ending) {
+      status.state = { waiting: { ...waiting } }
+      status.lastState = ended(latest)
+    } else status.state = ended(latest)
+    status.ready = !isSidecar(container) && latest.exitCode === 0 && isInit(facts.pod, container)
+  } else if (facts.ending && known?.state?.terminated) {
+    return known // removed from the runtime meanwhile: its end is history and stays
+  } else {
+    if (latest) status.lastState = ended(before)
+    status.state = { waiting: waiting ? { ...waiting } : { reason: initialising ? 'PodInitializing' : 'ContainerCreating' } }
+  }
+  return status
+}
+
+function isInit(pod: Pod, container: Container): boolean {
+  return (pod.spec.initContainers ?? []).some(({ name }) => name === container.name)
+}

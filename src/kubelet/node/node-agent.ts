@@ -1,0 +1,127 @@
+import { readFile, statfs } from 'node:fs/promises'
+import type { Node } from '../../api/generated/types.ts'
+import { nodes } from '../../api/registry.ts'
+import type { Client } from '../../client/client.ts'
+import type { ContainerRuntime } from '../../cri/runtime.ts'
+import type { Clock } from '../../host/clock.ts'
+import type { Log } from '../../host/log.ts'
+import { isAlreadyExists, isConflict, isNotFound } from '../../machinery/status.ts'
+import { errorText } from '../pod-deps.ts'
+import type { Machine } from './machine.ts'
+import { type NodeObservation, nodeStatusChanged, nodeStatusOf } from './node-status.ts'
+
+export interface NodeAgentOptions {
+  readonly client: Client
+  readonly runtime: ContainerRuntime
+  readonly clock: Clock
+  readonly log: Log
+  readonly signal: AbortSignal
+  readonly machine: Machine
+  readonly nodeName: string
+  readonly address: string
+  readonly podCidr: string
+  readonly port: number
+  readonly maxPods: number
+  readonly kubeletVersion: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly rootDir: string
+  readonly onRegistered: (node: Node) => void
+}
+
+const heartbeatMs = 300_000
+/** While not ready the runtime is asked again quickly: booting takes a moment, not a minute. */
+const notReadyMs = 100
+/** Without events (a runtime that died says nothing), readiness is looked at this often. */
+const lookMs = 10_000
+
+/** Registers the node and keeps its status true, until the signal ends it. */
+export async function runNodeAgent(options: NodeAgentOptions): Promise<void> {
+  const { clock, log, signal } = options
+  let lastWritten = Number.NEGATIVE_INFINITY
+  let readySince: number | undefined
+  while (!signal.aborted) {
+    let waitMs = lookMs
+    try {
+      const { ready, wrote } = await updateNode(options, clock.now() - lastWritten >= heartbeatMs)
+      if (wrote) lastWritten = clock.now()
+      readySince = ready ? (readySince ?? clock.now()) : undefined
+      if (!ready) waitMs = notReadyMs
+    } catch (error) {
+      if (signal.aborted) return
+      log.warn('node status not written', { reason: errorText(error) })
+      waitMs = readySince === undefined ? 250 : lookMs
+    }
+    await clock.sleep(waitMs, signal).catch(() => undefined) // aborted: the loop's condition sees it
+  }
+}
+
+async function updateNode(options: NodeAgentOptions, heartbeat: boolean): Promise<{ ready: boolean; wrote: boolean }> {
+  const api = options.client.resource<Node>(nodes)
+  const seen = await observe(options)
+  const ready = seen.runtimeReady && seen.networkReady
+  for (;;) {
+    const node = await register(options)
+    const status = nodeStatusOf(seen, node.status)
+    if (!heartbeat && !nodeStatusChanged(node.status, status)) return { ready, wrote: false }
+    try {
+      options.onRegistered(await api.updateStatus({ ...node, status }))
+      return { ready, wrote: true }
+    } catch (error) {
+      if (!isConflict(error) && !isNotFound(error)) throw error
+    }
+  }
+}
+
+/** The node as the API has it, made where it is missing, with our labels and pod network. */
+async function register(options: NodeAgentOptions): Promise<Node> {
+  const { client, nodeName, podCidr, machine } = options
+  const api = client.resource<Node>(nodes)
+  const labels = {
+    'beta.kubernetes.io/arch': machine.architecture,
+    'beta.kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': machine.architecture,
+    'kubernetes.io/hostname': nodeName,
+    'kubernetes.io/os': 'linux',
+    ...options.labels,
+  }
+  let node: Node
+  try {
+    node = await api.get(nodeName)
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+    try {
+      return await api.create({ metadata: { name: nodeName, labels }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } })
+    } catch (failure) {
+      if (!isAlreadyExists(failure)) throw failure
+      node = await api.get(nodeName)
+    }
+  }
+  const labelled = Object.entries(labels).every(([key, value]) => node.metadata.labels?.[key] === value)
+  if (labelled && node.spec.podCIDR) return node
+  const spec = node.spec.podCIDR ? {} : { spec: { podCIDR: podCidr, podCIDRs: [podCidr] } }
+  return api.patch(nodeName, { type: 'merge', body: { metadata: { labels }, ...spec } })
+}
+
+async function observe(options: NodeAgentOptions): Promise<NodeObservation> {
+  const { runtime, machine, nodeName, address, port, maxPods, kubeletVersion, clock } = options
+  const down = { runtimeReady: false, networkReady: false, reason: 'the container runtime does not answer' }
+  const status = await runtime.status().catch(() => down)
+  const answers = status !== down
+  const [version, images, disk, memoryAvailableBytes] = await Promise.all([
+    answers ? runtime.version() : undefined,
+    answers ? runtime.listImages() : [],
+    statfs(options.rootDir),
+    availableMemory(),
+  ])
+  return {
+    ...{ machine, nodeName, address, port, maxPods, kubeletVersion, images, memoryAvailableBytes, ...status },
+    runtimeVersion: version ? `${version.runtimeName}://${version.runtimeVersion.replace(/^v/, '')}` : 'unknown',
+    disk: { totalBytes: disk.blocks * disk.bsize, freeBytes: disk.bavail * disk.bsize },
+    now: clock.now(),
+  }
+}
+
+async function availableMemory(): Promise<number> {
+  const kibibytes = /^MemAvailable:\s+(\d+)/m.exec(await readFile('/proc/meminfo', 'utf8'))?.[1]
+  return Number(kibibytes ?? 0) * 1024
+}

@@ -1,0 +1,42 @@
+import type { Pod, Service } from '../api/generated/types.ts'
+import type { Client } from '../client/client.ts'
+import type { ContainerRuntime } from '../cri/runtime.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Exec } from '../host/exec.ts'
+import type { Log } from '../host/log.ts'
+import type { Random } from '../host/random.ts'
+import type { ObjectCache } from './object-cache.ts'
+import type { PodObserver } from './observed-pod.ts'
+import type { SandboxSources } from './sandbox-config.ts'
+
+/** Tells the world what happened to a pod; `container` names the part of it, as in `spec.containers{web}`. */
+export type PodEvents = (pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string, container?: string) => void
+
+/** What all pods' workers share. */
+export interface PodDeps {
+  readonly client: Client
+  readonly runtime: ContainerRuntime
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly exec: Exec
+  readonly signal: AbortSignal
+  readonly observer: PodObserver
+  readonly objects: ObjectCache
+  readonly events: PodEvents
+  /** All Services, once they are known. */
+  readonly services: () => Promise<readonly Service[]>
+  readonly rootDir: string
+  readonly nodeName: string
+  readonly nodeAddress: string
+  readonly sandbox: SandboxSources
+  /** The node's /etc/hosts, for pods on its network. */
+  readonly hostsText: string
+  readonly cpuCores: number
+  readonly memoryBytes: number
+}
+
+/** The text of an error for people: its message, without a stack. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,145 @@
+import type { ContainerStatus as ApiContainerStatus, Pod, PodCondition, PodStatus } from '../api/generated/types.ts'
+import { timestamp } from '../host/clock.ts'
+import { type ContainerFacts, containerStatusOf } from './container-statuses.ts'
+import { isSidecar } from './plan-pod.ts'
+import { qosClassOf } from './qos.ts'
+
+export interface PodFacts extends ContainerFacts {
+  readonly now: number
+  readonly nodeAddress: string
+  readonly failure: { reason: string; message: string } | undefined
+}
+
+/** The status that the API should show for this pod. Pure; conditions keep their transition time while they don't change. */
+export function podStatusOf(facts: PodFacts): PodStatus {
+  const { pod, observed, now } = facts
+  const inits = pod.spec.initContainers ?? []
+  const init = inits.map((container) => containerStatusOf(container, facts, container !== firstUnfinished(facts)))
+  const initialised = inits.every((container, i) => (isSidecar(container) ? init[i]?.started : succeeded(init[i])))
+  const mainsBegan = pod.spec.containers.some(({ name }) => observed.containers.some((container) => container.name === name))
+  const initialising = inits.length > 0 && !initialised && !mainsBegan
+  const main = pod.spec.containers.map((container) => containerStatusOf(container, facts, initialising))
+  const phase = phaseOf(facts, init, main)
+  const ip = pod.spec.hostNetwork ? (observed.sandboxes.length > 0 ? facts.nodeAddress : '') : (observed.sandbox?.ip ?? '')
+  const keepsIp = facts.ending && !observed.sandbox ? pod.status?.podIP : undefined
+  const podIp = ip || keepsIp
+  const previous = pod.status ?? {}
+  const failure = facts.failure ?? (phase === 'Failed' && previous.phase === 'Failed' ? previous : undefined)
+  return {
+    ...(pod.metadata.generation !== undefined ? { observedGeneration: pod.metadata.generation } : {}),
+    conditions: conditionsOf(facts, phase, initialised || mainsBegan, init, main),
+    containerStatuses: main,
+    hostIP: facts.nodeAddress,
+    hostIPs: [{ ip: facts.nodeAddress }],
+    ...(inits.length > 0 ? { initContainerStatuses: init } : {}),
+    ...(failure?.message ? { message: failure.message } : {}),
+    phase,
+    ...(podIp ? { podIP: podIp, podIPs: [{ ip: podIp }] } : {}),
+    qosClass: previous.qosClass ?? qosClassOf(pod),
+    ...(failure?.reason ? { reason: failure.reason } : {}),
+    startTime: previous.startTime ?? timestamp(now),
+    ...(previous.ephemeralContainerStatuses ? { ephemeralContainerStatuses: previous.ephemeralContainerStatuses } : {}),
+  }
+}
+
+const succeeded = (status: ApiContainerStatus | undefined): boolean => status?.state?.terminated?.exitCode === 0
+
+function firstUnfinished({ pod, observed }: PodFacts): unknown {
+  return (pod.spec.initContainers ?? []).find(({ name }) => {
+    const latest = observed.containers.find((container) => container.name === name)
+    return latest?.state !== 'exited' || latest.exitCode !== 0
+  })
+}
+
+type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed'
+
+/** https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase */
+function phaseOf(facts: PodFacts, init: readonly ApiContainerStatus[], main: readonly ApiContainerStatus[]): Phase {
+  const { pod, failure, ending } = facts
+  const before = pod.status?.phase
+  if (before === 'Failed' || before === 'Succeeded') return before
+  const stillRuns = [...init, ...main].some(({ state }) => state?.running)
+  if (failure && !stillRuns) return 'Failed'
+  const policy = pod.spec.restartPolicy ?? 'Always'
+  const specs = pod.spec.initContainers ?? []
+  const mainsBegan = main.some(({ state, lastState }) => state?.running || state?.terminated || lastState?.terminated)
+  if (!mainsBegan) {
+    const failed = init.some((status, i) => !isSidecar(specs[i]!) && status.state?.terminated && !succeeded(status))
+    return failed && !stillRuns && (policy === 'Never' || ending) ? 'Failed' : 'Pending'
+  }
+  const ended = main.filter(({ state, lastState }) => state?.terminated || (state?.waiting && lastState?.terminated))
+  const neverBegan = main.filter(({ state, lastState }) => state?.waiting && !lastState?.terminated)
+  if (main.some(({ state }) => state?.running)) return neverBegan.length > 0 && !ending ? 'Pending' : 'Running'
+  if (neverBegan.length > 0 && !ending) return 'Pending'
+  const sidecarsRun = init.some(({ state }) => state?.running)
+  if (sidecarsRun) return 'Running'
+  const allSucceeded = ended.length === main.length && main.every(succeeded)
+  if (policy === 'Always' && !ending) return 'Running'
+  if (allSucceeded) return 'Succeeded'
+  return policy === 'OnFailure' && !ending ? 'Running' : 'Failed'
+}
+
+function conditionsOf(
+  facts: PodFacts,
+  phase: Phase,
+  initialised: boolean,
+  init: readonly ApiContainerStatus[],
+  main: readonly ApiContainerStatus[],
+): PodCondition[] {
+  const { pod, observed, ending } = facts
+  const over = phase === 'Succeeded' ? 'PodCompleted' : phase === 'Failed' ? 'PodFailed' : undefined
+  const sidecars = (pod.spec.initContainers ?? []).flatMap((container, i) => (isSidecar(container) ? [init[i]!] : []))
+  const unready = [...sidecars, ...main].filter(({ ready }) => !ready).map(({ name }) => name)
+  const notReady = over
+    ? { status: 'False', reason: over }
+    : unready.length > 0 || (ending && pod.metadata.deletionTimestamp !== undefined && unready.length > 0)
+      ? { status: 'False', reason: 'ContainersNotReady', message: `containers with unready status: [${unready.join(' ')}]` }
+      : { status: 'True' }
+  const gates = (pod.spec.readinessGates ?? []).filter(
+    ({ conditionType }) => pod.status?.conditions?.find(({ type }) => type === conditionType)?.status !== 'True',
+  )
+  const gated =
+    notReady.status === 'True' && gates.length > 0
+      ? {
+          status: 'False',
+          reason: 'ReadinessGatesNotReady',
+          message: gates
+            .map(({ conditionType }) => `corresponding condition of pod readiness gate "${conditionType}" does not exist.`)
+            .join(', '),
+        }
+      : notReady
+  const uninitialised = (pod.spec.initContainers ?? []).filter((container, i) =>
+    isSidecar(container) ? !init[i]?.started : !succeeded(init[i]),
+  )
+  const initCondition =
+    initialised || phase === 'Succeeded'
+      ? { status: 'True', ...(phase === 'Succeeded' ? { reason: 'PodCompleted' } : {}) }
+      : {
+          status: 'False',
+          reason: 'ContainersNotInitialized',
+          message: `containers with incomplete status: [${uninitialised.map(({ name }) => name).join(' ')}]`,
+        }
+  const own: Omit<PodCondition, 'lastTransitionTime'>[] = [
+    {
+      type: 'PodReadyToStartContainers',
+      status: observed.sandbox?.ready && (pod.spec.hostNetwork || observed.sandbox.ip) ? 'True' : 'False',
+    },
+    { type: 'Initialized', ...initCondition },
+    { type: 'Ready', ...gated },
+    { type: 'ContainersReady', ...notReady },
+  ]
+  if (!pod.status?.conditions?.some(({ type }) => type === 'PodScheduled')) own.push({ type: 'PodScheduled', status: 'True' })
+  return mergeConditions(pod, own, facts.now)
+}
+
+/** Our conditions, then those of others as they are. */
+function mergeConditions(pod: Pod, own: readonly Omit<PodCondition, 'lastTransitionTime'>[], now: number): PodCondition[] {
+  const before = pod.status?.conditions ?? []
+  const merged = own.map((condition) => {
+    const known = before.find(({ type }) => type === condition.type)
+    const lastTransitionTime = known?.status === condition.status && known.lastTransitionTime ? known.lastTransitionTime : timestamp(now)
+    const observedGeneration = pod.metadata.generation
+    return { ...condition, lastTransitionTime, ...(observedGeneration !== undefined ? { observedGeneration } : {}) }
+  })
+  return [...merged, ...before.filter(({ type }) => !own.some((condition) => condition.type === type))]
+}

@@ -1,0 +1,61 @@
+import type { Container, Pod } from '../api/generated/types.ts'
+import type { LinuxResources } from '../cri/runtime.ts'
+import { amountOf } from './amount.ts'
+import { qosClassOf } from './qos.ts'
+
+/** Microseconds: the kernel's own default. */
+const cpuPeriod = 100_000
+
+/** A core is 1024 shares; the kernel takes 2 to 262144. */
+export function cpuShares(cores: number): number {
+  return Math.min(Math.max(Math.floor(cores * 1024), 2), 262_144)
+}
+
+/** 0: no limit; the kernel refuses less than a millisecond. */
+export function cpuQuota(cores: number): number {
+  return cores > 0 ? Math.max(Math.ceil(cores * cpuPeriod), 1000) : 0
+}
+
+/** What the kernel is told of a container: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ */
+export function linuxResources(pod: Pod, container: Container, nodeMemoryBytes: number): LinuxResources {
+  const { requests, limits } = container.resources ?? {}
+  const cpuRequest = requests?.cpu !== undefined ? amountOf(requests.cpu) : amountOf(limits?.cpu)
+  return {
+    cpuPeriod,
+    cpuQuota: cpuQuota(amountOf(limits?.cpu)),
+    cpuShares: cpuShares(cpuRequest),
+    memoryLimitBytes: Math.floor(amountOf(limits?.memory)),
+    oomScoreAdj: oomScore(pod, amountOf(requests?.memory ?? limits?.memory), nodeMemoryBytes),
+  }
+}
+
+/** https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#node-out-of-memory-behavior */
+function oomScore(pod: Pod, requestedBytes: number, nodeMemoryBytes: number): number {
+  if ((pod.spec.priority ?? 0) >= 2_000_000_000) return -997
+  const qos = qosClassOf(pod)
+  if (qos === 'Guaranteed') return -997
+  if (qos === 'BestEffort') return 1000
+  const score = Math.floor(1000 - (1000 * requestedBytes) / nodeMemoryBytes)
+  return Math.min(Math.max(score, 3), 999)
+}
+
+/** `/ownkube-x/burstable/pod<uid>`; guaranteed pods lie directly below the root, as upstream's do. */
+export function cgroupParent(cgroupRoot: string, pod: Pod): string {
+  const qos = pod.status?.qosClass ?? qosClassOf(pod)
+  const folder = qos === 'Guaranteed' ? '' : `/${qos.toLowerCase()}`
+  return `${cgroupRoot}${folder}/pod${pod.metadata.uid}`
+}
+
+/** What a pod as a whole asks for: containers side by side, init containers one after another. */
+export function podRequest(pod: Pod, resource: string): number {
+  const of = ({ resources }: Container): number => amountOf(resources?.requests?.[resource] ?? resources?.limits?.[resource])
+  let mains = pod.spec.containers.reduce((sum, container) => sum + of(container), 0)
+  let peak = 0
+  let sidecars = 0
+  for (const init of pod.spec.initContainers ?? []) {
+    if (init.restartPolicy === 'Always') sidecars += of(init)
+    else peak = Math.max(peak, sidecars + of(init))
+  }
+  mains += sidecars
+  return Math.max(mains, peak) + amountOf(pod.spec.overhead?.[resource])
+}

@@ -1,0 +1,138 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Event, Node, Pod, PodSpec } from '../../src/api/generated/types.ts'
+import { events, nodes, pods } from '../../src/api/registry.ts'
+import { createApiServer } from '../../src/apiserver/apiserver.ts'
+import type { Client } from '../../src/client/client.ts'
+import { directClient } from '../../src/client/direct-client.ts'
+import { issueCertificate, makeAuthority } from '../../src/cluster/issue-certificate.ts'
+import { FakeRuntime } from '../../src/cri/fake-runtime.ts'
+import type { Exec } from '../../src/host/exec.ts'
+import { silentLog } from '../../src/host/log.ts'
+import { systemRandom } from '../../src/host/random.ts'
+import { VirtualClock } from '../../src/host/virtual-clock.ts'
+import { type Kubelet, startKubelet } from '../../src/kubelet/kubelet.ts'
+import { isNotFound } from '../../src/machinery/status.ts'
+import { MemoryStore } from '../../src/storage/memory-store.ts'
+
+const never: Exec = {
+  run: async (program) => {
+    throw new Error(`${program} must not be run in this test`)
+  },
+}
+
+/** A whole kubelet over a fake runtime and a real API server in this process, on a clock that only moves when told to. */
+export class TestKubelet {
+  readonly clock: VirtualClock
+  readonly runtime: FakeRuntime
+  readonly client: Client
+  readonly folder = mkdtempSync(join(tmpdir(), 'ownkube-kubelet-'))
+  kubelet: Kubelet | undefined
+  credentials: { ca: string; client: { cert: string; key: string }; stranger: { cert: string; key: string } } | undefined
+  #stop = new AbortController()
+
+  private constructor(clock: VirtualClock, runtime: FakeRuntime, client: Client) {
+    this.clock = clock
+    this.runtime = runtime
+    this.client = client
+  }
+
+  static async start(): Promise<TestKubelet> {
+    const clock = new VirtualClock(Date.now()) // certificates are judged by the real time
+    const api = await createApiServer({
+      ...{ store: new MemoryStore(), clock, random: systemRandom, log: silentLog },
+      ...{ serviceCidr: '10.96.0.0/16', nodePortRange: { from: 30_000, to: 32_767 } },
+    })
+    const user = { name: 'system:node:n1', uid: '', groups: ['system:masters'], extra: {} }
+    const runtime = new FakeRuntime({ clock, images: ['web:1'] })
+    const test = new TestKubelet(clock, runtime, directClient(api.handle, user, 'kubelet'))
+    await test.boot()
+    return test
+  }
+
+  async boot(): Promise<void> {
+    this.#stop = new AbortController()
+    const { clock, runtime, client, folder } = this
+    const span = { notBefore: clock.now() - 60_000, notAfter: clock.now() + 3600_000 }
+    const authority = await makeAuthority({ commonName: 'test', ...span })
+    const issue = (commonName: string, usage: 'client' | 'server') =>
+      issueCertificate(authority, { commonName, organizations: [], usage, dnsNames: ['localhost'], addresses: ['127.0.0.1'], ...span })
+    const server = await issue('system:node:n1', 'server')
+    this.credentials = {
+      ca: authority.cert,
+      client: await issue('kube-apiserver-kubelet-client', 'client'),
+      stranger: await issue('eve', 'client'),
+    }
+    this.kubelet = await startKubelet({
+      ...{ client, runtime, clock, random: systemRandom, log: silentLog, exec: never, signal: this.#stop.signal },
+      ...{ nodeName: 'n1', nodeAddress: '192.0.2.1', podCidr: '10.244.0.0/24' },
+      ...{ rootDir: join(folder, 'kubelet'), logDir: join(folder, 'logs'), cgroupRoot: '/ownkube-test-kubelet' },
+      server: { host: '127.0.0.1', port: 0, ca: authority.cert, ...server },
+      ...{ clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local', versions: { kubelet: 'v1.37.0-ownkube' } },
+    })
+  }
+
+  /** As a crash would: nothing is told to anyone. */
+  async kill(): Promise<void> {
+    this.#stop.abort(new Error('stopped'))
+    await this.kubelet?.stopped
+  }
+
+  async close(): Promise<void> {
+    await this.kill()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  async run(name: string, spec: Partial<PodSpec> & Pick<PodSpec, 'containers'>, metadata: Partial<Pod['metadata']> = {}): Promise<Pod> {
+    return this.client.resource<Pod>(pods, 'default').create({ metadata: { name, ...metadata }, spec: { nodeName: 'n1', ...spec } })
+  }
+
+  async pod(name: string): Promise<Pod | undefined> {
+    try {
+      return await this.client.resource<Pod>(pods, 'default').get(name)
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+
+  node(): Promise<Node> {
+    return this.client.resource<Node>(nodes).get('n1')
+  }
+
+  /** Lets files and promises come to rest, without time passing for the kubelet. */
+  async rest(turns = 6): Promise<void> {
+    for (let i = 0; i < turns; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      await this.clock.advance(0)
+    }
+  }
+
+  /** Passes time in small steps until the pod is as wanted. */
+  async until(name: string, wanted: (pod: Pod | undefined) => unknown, limitMs = 30_000, stepMs = 500): Promise<Pod> {
+    const limit = this.clock.now() + limitMs
+    for (;;) {
+      await this.rest()
+      const pod = await this.pod(name)
+      if (wanted(pod)) return pod as Pod
+      if (this.clock.now() >= limit) throw new Error(`pod ${name} did not get there: ${JSON.stringify(pod?.status, null, 1)}`)
+      await this.clock.advance(stepMs)
+    }
+  }
+
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 1000) {
+      await this.rest(3)
+      await this.clock.advance(Math.min(left, 1000))
+    }
+    await this.rest()
+  }
+
+  /** `Reason: message`, in the order written. */
+  async events(name: string): Promise<string[]> {
+    await this.rest()
+    const { items } = await this.client.resource<Event>(events, 'default').list()
+    return items.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason, message }) => `${reason}: ${message}`)
+  }
+}
