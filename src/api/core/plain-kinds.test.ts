@@ -1,0 +1,242 @@
+import { describe, expect, test } from 'vitest'
+import type { FieldError } from '../../machinery/field-error.ts'
+import type { KubeObject } from '../../machinery/object.ts'
+import { leases } from '../coordination/lease.ts'
+import { endpointSlices } from '../discovery/endpoint-slice.ts'
+import type { ConfigMap, EndpointSlice, Endpoints, Event, Lease, Namespace, Node, Secret } from '../generated/types.ts'
+import type { Kind } from '../kind.ts'
+import { configMaps } from './config-map.ts'
+import { endpoints } from './endpoints.ts'
+import { events } from './event.ts'
+import { namespaces } from './namespace.ts'
+import { nodes } from './node.ts'
+import { secrets } from './secret.ts'
+
+const now = Date.parse('2026-03-01T12:00:00Z')
+const metadata = { name: 'x', namespace: 'default', uid: 'u', resourceVersion: '1', creationTimestamp: '2026-03-01T11:00:00Z' }
+
+/** An object of a kind with nothing but metadata, and what is given. */
+function objectOf<T extends KubeObject>(kind: Kind<T>, fields: Partial<T>): T {
+  const object = { apiVersion: 'v1', kind: kind.kind, metadata: { ...metadata }, ...fields } as T
+  kind.setDefaults(object)
+  return object
+}
+
+const texts = (faults: readonly FieldError[]): string[] => faults.map((fault) => `${fault.field}: ${fault.message}`)
+const row = <T extends KubeObject>(kind: Kind<T>, object: T) => kind.columns.map((column) => column.value(object, now))
+
+describe('ConfigMaps', () => {
+  const map = (fields: Partial<ConfigMap>) => objectOf(configMaps, fields)
+
+  test('count their entries', () => {
+    expect(row(configMaps, map({ data: { a: '1', b: '2' }, binaryData: { c: 'AA==' } }))).toEqual(['x', 3, '60m'])
+  })
+
+  test.each<[string, Partial<ConfigMap>, string[]]>([
+    [
+      'a key with a blank',
+      { data: { 'a b': '' } },
+      [
+        "data[a b]: Invalid value: \"a b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+      ],
+    ],
+    ['one key twice', { data: { a: '' }, binaryData: { a: '' } }, ['data[a]: Invalid value: "a": duplicate of key present in binaryData']],
+    ['a mebibyte', { data: { a: 'x'.repeat(2 ** 20) } }, []],
+    ['more than a mebibyte', { data: { a: 'x'.repeat(2 ** 20 + 1) } }, [': Too long: may not be more than 1048576 bytes']],
+  ])('with %s', (_, fields, faults) => expect(texts(configMaps.validate(map(fields)))).toEqual(faults))
+
+  test('that are immutable stay as they are', () => {
+    const before = map({ immutable: true, data: { a: '1' } })
+    expect(texts(configMaps.validateUpdate(map({ data: { a: '2' } }), before))).toEqual([
+      'immutable: Forbidden: field is immutable when `immutable` is set',
+      'data: Forbidden: field is immutable when `immutable` is set',
+    ])
+  })
+})
+
+describe('Secrets', () => {
+  const secret = (fields: Partial<Secret>) => objectOf(secrets, fields)
+
+  test('take plain text and keep it encoded', () => {
+    expect(secret({ data: { a: 'QQ==' }, stringData: { b: 'hello' } })).toMatchObject({
+      type: 'Opaque',
+      data: { a: 'QQ==', b: 'aGVsbG8=' },
+    })
+    expect(secret({ stringData: { b: 'hello' } })).not.toHaveProperty('stringData')
+  })
+
+  test('of a known type need its keys', () => {
+    expect(texts(secrets.validate(secret({ type: 'kubernetes.io/tls', data: { 'tls.crt': '' } })))).toEqual([
+      'data[tls.key]: Required value',
+    ])
+  })
+
+  test('keep their type', () => {
+    expect(texts(secrets.validateUpdate(secret({}), secret({ type: 'own' })))).toEqual([
+      'type: Invalid value: "Opaque": field is immutable',
+    ])
+  })
+})
+
+describe('Namespaces', () => {
+  const space = (fields: Partial<Namespace>) => {
+    const namespace = objectOf(namespaces, fields)
+    namespaces.prepareForCreate(namespace)
+    return namespace
+  }
+
+  test('start out active, with their name as a label and the finalizer of their contents', () => {
+    expect(space({})).toMatchObject({
+      metadata: { labels: { 'kubernetes.io/metadata.name': 'x' } },
+      spec: { finalizers: ['kubernetes'] },
+      status: { phase: 'Active' },
+    })
+  })
+
+  test('keep their finalizers on an ordinary update', () => {
+    const changed = objectOf(namespaces, { spec: {} })
+    namespaces.prepareForUpdate(changed, space({}))
+    expect(changed.spec.finalizers).toEqual(['kubernetes'])
+  })
+
+  test('are terminating only once they are being deleted', () => {
+    const terminating: Namespace = { ...space({}), status: { phase: 'Terminating' } }
+    expect(texts(namespaces.validateStatusUpdate(terminating, space({})))).toEqual([
+      'status.Phase: Invalid value: "Terminating": may only be \'Active\' if `deletionTimestamp` is empty',
+    ])
+  })
+})
+
+describe('Nodes', () => {
+  const node = (fields: Partial<Node>) => objectOf(nodes, fields)
+
+  test('show readiness, roles and versions', () => {
+    const ready = node({
+      metadata: { ...metadata, labels: { 'node-role.kubernetes.io/control-plane': '', 'kubernetes.io/role': 'edge' } },
+      spec: { unschedulable: true },
+      status: {
+        conditions: [{ type: 'Ready', status: 'True' }],
+        addresses: [{ type: 'InternalIP', address: '10.0.0.1' }],
+        nodeInfo: { kubeletVersion: 'v1.37.0', kernelVersion: '6.1' } as never,
+      },
+    })
+    expect(row(nodes, ready)).toEqual([
+      'x',
+      'Ready,SchedulingDisabled',
+      'control-plane,edge',
+      '60m',
+      'v1.37.0',
+      '10.0.0.1',
+      '<none>',
+      '<unknown>',
+      '6.1',
+      '<unknown>',
+    ])
+    expect(row(nodes, node({})).slice(1, 3)).toEqual(['Unknown', '<none>'])
+  })
+
+  test('cannot carry one taint twice', () => {
+    const taints = [
+      { key: 'a', effect: 'NoSchedule' },
+      { key: 'a', effect: 'NoSchedule' },
+    ]
+    expect(texts(nodes.validate(node({ spec: { taints } })))).toEqual([
+      'spec.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}: taints must be unique by key and effect pair',
+    ])
+  })
+
+  test('get their pod range once', () => {
+    const range = (podCIDR: string) => node({ spec: { podCIDR, podCIDRs: [podCIDR] } })
+    expect(nodes.validateUpdate(range('10.244.1.0/24'), node({}))).toEqual([])
+    expect(texts(nodes.validateUpdate(range('10.244.2.0/24'), range('10.244.1.0/24')))).toEqual([
+      'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid',
+    ])
+  })
+})
+
+describe('Endpoints', () => {
+  const of = (subsets: Endpoints['subsets']) => objectOf(endpoints, { subsets })
+  const addresses = (count: number) => Array.from({ length: count }, (_, index) => ({ ip: `10.244.0.${index + 1}` }))
+
+  test.each<[string, Endpoints['subsets'], string]>([
+    ['none', [], '<none>'],
+    ['one', [{ addresses: addresses(1), ports: [{ port: 80 }] }], '10.244.0.1:80'],
+    ['many', [{ addresses: addresses(5), ports: [{ port: 80 }] }], '10.244.0.1:80,10.244.0.2:80,10.244.0.3:80 + 2 more...'],
+    ['without ports', [{ addresses: addresses(2) }], '10.244.0.1,10.244.0.2'],
+    ['IPv6', [{ addresses: [{ ip: 'fd00::1' }], ports: [{ port: 80 }] }], '[fd00::1]:80'],
+  ])('show %s', (_, subsets, text) => expect(row(endpoints, of(subsets))[1]).toBe(text))
+
+  test('need addresses that mean the same everywhere', () => {
+    expect(texts(endpoints.validate(of([{ ports: [] }, { addresses: [{ ip: '127.0.0.1' }] }])))).toEqual([
+      'subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`',
+      'subsets[1].addresses[0].ip: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+    ])
+  })
+})
+
+describe('EndpointSlices', () => {
+  const slice = (fields: Partial<EndpointSlice>) => objectOf(endpointSlices, { addressType: 'IPv4', ...fields })
+
+  test('give ports a protocol and an empty name', () => {
+    expect(slice({ ports: [{ port: 80 }] }).ports).toEqual([{ name: '', port: 80, protocol: 'TCP' }])
+  })
+
+  test('show ports and addresses', () => {
+    const full = slice({
+      ports: [{ port: 80 }, { name: 'b', port: 81 }],
+      endpoints: [{ addresses: ['10.0.0.1'] }, { addresses: ['10.0.0.2'] }],
+    })
+    expect(row(endpointSlices, full)).toEqual(['x', 'IPv4', '80,81', '10.0.0.1,10.0.0.2', '60m'])
+    expect(row(endpointSlices, slice({})).slice(2, 4)).toEqual(['<unset>', '<unset>'])
+  })
+
+  test('hold addresses of their own family', () => {
+    expect(texts(endpointSlices.validate(slice({ endpoints: [{ addresses: ['fd00::1'] }, { addresses: [] }] })))).toEqual([
+      'endpoints[0].addresses[0]: Invalid value: "fd00::1": must be a valid IPv4 address',
+      'endpoints[1].addresses: Required value: must contain at least 1 address',
+    ])
+    expect(texts(endpointSlices.validateUpdate(slice({ addressType: 'IPv6' }), slice({})))).toEqual([
+      'addressType: Invalid value: "IPv6": field is immutable',
+    ])
+  })
+})
+
+describe('Events', () => {
+  const event = (fields: Partial<Event>) =>
+    objectOf(events, { involvedObject: { kind: 'Pod', name: 'web', namespace: 'default' }, ...fields })
+
+  test('show when, what and about whom', () => {
+    const pulled = event({
+      type: 'Normal',
+      reason: 'Pulled',
+      message: ' done \n',
+      firstTimestamp: '2026-03-01T11:00:00Z',
+      lastTimestamp: '2026-03-01T11:59:00Z',
+      count: 4,
+      source: { component: 'kubelet', host: 'a' },
+    })
+    expect(row(events, pulled)).toEqual(['60s', 'Normal', 'Pulled', 'pod/web', '', 'kubelet, a', 'done', '60m', 4, 'x'])
+  })
+
+  test('of the newer form count and date by their series', () => {
+    const series = { count: 9, lastObservedTime: '2026-03-01T11:59:30.000000Z' }
+    const repeated = event({ eventTime: '2026-03-01T11:00:00.000000Z', series, reportingComponent: 'scheduler' })
+    expect(row(events, repeated)).toEqual(['30s', '', '', 'pod/web', '', 'scheduler', '', '60m', 9, 'x'])
+  })
+
+  test('live where their object lives', () => {
+    expect(texts(events.validate(event({ involvedObject: { kind: 'Pod', name: 'web', namespace: 'other' } })))).toEqual([
+      'involvedObject.namespace: Invalid value: "other": does not match event.namespace',
+    ])
+    expect(events.validate(event({ involvedObject: { kind: 'Node', name: 'a' } }))).toEqual([])
+  })
+})
+
+test('Leases last some time', () => {
+  const lease = (spec: Lease['spec']) => objectOf(leases, { spec })
+  expect(texts(leases.validate(lease({ leaseDurationSeconds: 0, leaseTransitions: -1 })))).toEqual([
+    'spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0',
+    'spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0',
+  ])
+  expect(row(leases, lease({ holderIdentity: 'node-a' }))).toEqual(['x', 'node-a', '60m'])
+})
