@@ -20,6 +20,8 @@ await build({
   sourcemap: 'linked',
   sourcesContent: false,
   logLevel: 'warning',
+  // Its CommonJS form, which Node is given, loses its named exports when a chunk of its own.
+  alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
   legalComments: 'none',
   // Packages that still call require() get one.
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },

@@ -7,6 +7,11 @@ import { exitCodeOf, messageOf } from './failure.ts'
 
 /** Parses the command line, runs the command, and answers the exit code. Commands' own modules load when they run. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  // A reader that has seen enough (`| head`) is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.ok)
+    throw error
+  })
   const program = buildProgram()
   try {
     await program.parseAsync(argv)
