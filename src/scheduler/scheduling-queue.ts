@@ -15,12 +15,13 @@ interface Rejected extends Item {
   readonly helpedBy: ReadonlySet<ClusterEvent>
 }
 
-const firstBackoffMs = 1_000
+/** Upstream begins at 1 s. A tenth of that lets pods that wait for a booting node start with it, and still damps a storm. */
+const firstBackoffMs = 100
 const longestBackoffMs = 10_000
 
 /**
  * Pods that need a node, the most important first. One that found none waits until something happens that may help it,
- * and at least 1 s, doubled with each attempt, up to 10 s. Nothing is tried again merely because time has passed.
+ * and at least 100 ms, doubled with each attempt, up to 10 s. Nothing is tried again merely because time has passed.
  */
 export class SchedulingQueue {
   readonly #clock: Clock

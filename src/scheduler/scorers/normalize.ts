@@ -1,7 +1,7 @@
 /** Scales so that the most is 100; where all are 0, all stay 0. */
 export function mostIsBest(values: readonly number[]): number[] {
   const most = Math.max(...values)
-  return values.map((value) => (most === 0 ? 0 : (100 * value) / most))
+  return values.map((value) => (most === 0 ? 0 : 100 * (value / most)))
 }
 
 /** Scales so that the most is 0 and none is 100; where all are 0, all are 100. */
@@ -13,5 +13,5 @@ export function leastIsBest(values: readonly number[]): number[] {
 export function betweenExtremes(values: readonly number[]): number[] {
   const least = Math.min(...values)
   const range = Math.max(...values) - least
-  return values.map((value) => (range === 0 ? 0 : (100 * (value - least)) / range))
+  return values.map((value) => (range === 0 ? 0 : 100 * ((value - least) / range)))
 }

@@ -60,5 +60,5 @@ function fewestIsBest(values: readonly number[], nodes: readonly NodeInfo[], con
   const counted = values.filter((_, i) => !lacks[i])
   const most = Math.max(0, ...counted)
   const least = counted.length > 0 ? Math.min(...counted) : 0
-  return values.map((value, i) => (lacks[i] ? 0 : most === 0 ? 100 : (100 * (most + least - value)) / most))
+  return values.map((value, i) => (lacks[i] ? 0 : most === 0 ? 100 : 100 * ((most - (value - least)) / most)))
 }
