@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { decodeObject } from '../machinery/decode.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
+import type { KubeObject } from '../machinery/object.ts'
+import type { Kind } from './kind.ts'
 import { deployments, kindFor, kindNamed, kinds, pods } from './registry.ts'
 
 /** Upstream's filled-in objects, one a kind: kept beside the repository, not in it. */
@@ -53,6 +55,39 @@ describe('the registry', () => {
     expect(kind.schema.name).toBe(name)
     expect(kind.columns.filter((column) => column.format === 'name')).toHaveLength(1)
     expect(kind.singular).toBe(name.toLowerCase())
+  })
+
+  /** Everything that the server asks a kind for, in the order of a write followed by a read. */
+  function live(kind: Kind, object: KubeObject): void {
+    kind.setDefaults(object)
+    const previous = structuredClone(object)
+    kind.prepareForCreate(object)
+    kind.validate(object)
+    kind.prepareForUpdate(object, previous)
+    kind.validateUpdate(object, previous)
+    kind.validateStatusUpdate(object, previous)
+    kind.gracePeriodSeconds(object)
+    for (const column of kind.columns) column.value(object, 0)
+    for (const field of Object.values(kind.selectableFields)) expect(field(object)).toBeTypeOf('string')
+  }
+
+  test.each(kinds.map((kind) => [kind.kind, kind] as const))(
+    '%s takes an object that says nothing, and its defaults change nothing more',
+    (_, kind) => {
+      const empty = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { name: 'x', namespace: 'y' } } as KubeObject
+      kind.setDefaults(empty)
+      const once = structuredClone(empty)
+      kind.setDefaults(empty)
+      expect(empty).toEqual(once)
+      live(kind, empty)
+    },
+  )
+
+  test.runIf(existsSync(fixtures)).each(kinds.map((kind) => [kind.kind, kind] as const))('%s takes upstream’s fixture', (_, kind) => {
+    live(
+      kind,
+      decodeObject<KubeObject>(kind.schema, JSON.parse(readFileSync(fixtureOf(kind), 'utf8')), { fieldValidation: 'Ignore' }).object,
+    )
   })
 
   test.runIf(existsSync(fixtures)).each(kinds.map((kind) => [kind.kind, kind] as const))(

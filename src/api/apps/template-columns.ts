@@ -1,4 +1,4 @@
-import { formatLabelSelector, requirementsOf } from '../../machinery/label-selector.ts'
+import { formatLabelSelector, requirementsOf, SelectorError } from '../../machinery/label-selector.ts'
 import type { KubeObject } from '../../machinery/object.ts'
 import { none, wideColumn } from '../columns.ts'
 import type { LabelSelector, PodTemplateSpec } from '../generated/types.ts'
@@ -7,8 +7,13 @@ import type { Column } from '../kind.ts'
 type WithTemplate = KubeObject & { spec: { selector: LabelSelector; template?: PodTemplateSpec } }
 
 export function selectorText(selector: LabelSelector | undefined): string {
-  const requirements = [...requirementsOf(selector ?? {})].sort((a, b) => (a.key < b.key ? -1 : 1))
-  return formatLabelSelector(requirements) || none
+  try {
+    const requirements = [...requirementsOf(selector ?? {})].sort((a, b) => (a.key < b.key ? -1 : 1))
+    return formatLabelSelector(requirements) || none
+  } catch (error) {
+    if (error instanceof SelectorError) return '<error>'
+    throw error
+  }
 }
 
 const containersOf = (object: WithTemplate) => object.spec.template?.spec?.containers ?? []

@@ -130,7 +130,7 @@ export function validatePodStatusUpdate({ spec, status = {} }: Pod, previous: Po
   const nominated = status.nominatedNodeName
   return [
     ...(nominated && nominated !== before.nominatedNodeName ? dnsSubdomainFaults('status.nominatedNodeName', nominated) : []),
-    ...(before.qosClass ? immutableFaults('status.qosClass', status.qosClass, before.qosClass) : []),
+    ...(before.qosClass && status.qosClass ? immutableFaults('status.qosClass', status.qosClass, before.qosClass) : []),
     ...revivalFaults('status.containerStatuses', status.containerStatuses, before.containerStatuses, spec),
     ...revivalFaults('status.initContainerStatuses', status.initContainerStatuses, before.initContainerStatuses, spec),
   ]
