@@ -322,7 +322,7 @@ function byNumber(fields: Fields): ReadonlyMap<number, string> {
   return names
 }
 
-const noBytes = new Uint8Array(0)
+const noBytes = Buffer.alloc(0)
 
 function empty(fields: Fields): Record<string, unknown> {
   const value: Record<string, unknown> = {}

@@ -20,7 +20,8 @@ const filters = topics.map((topic) => `namespace==k8s.io,topic==${JSON.stringify
 
 /**
  * What happens to containers, from containerd's own event service: CRI's GetContainerEvents came later than 1.6.
- * `lost` comes with every new subscription, the first one too: what happened before it was not seen.
+ * `lost` comes with every new subscription, the first one too (what happened before it was not seen), and at once when one breaks:
+ * whoever keeps containerd running learns of its death by that.
  */
 export function runtimeEvents(deps: EventDeps): AsyncIterable<RuntimeEvent> {
   const stop = new AbortController()
@@ -36,6 +37,7 @@ export function runtimeEvents(deps: EventDeps): AsyncIterable<RuntimeEvent> {
 async function subscribeForever(deps: EventDeps, queue: EventQueue<RuntimeEvent>): Promise<void> {
   const { channel, clock, log, signal } = deps
   let delayMs = 100
+  let toldOfBreak = false
   while (!signal.aborted) {
     try {
       const stream = channel.stream(path, encode(SubscribeRequest, { filters }), { signal })
@@ -46,6 +48,7 @@ async function subscribeForever(deps: EventDeps, queue: EventQueue<RuntimeEvent>
       await deps.runtime.version()
       queue.push({ type: 'lost', id: '' })
       delayMs = 100
+      toldOfBreak = false
       for (let result = await first; !result.done; result = await stream.next()) {
         handle(deps, queue, decode(EventEnvelope, result.value))
       }
@@ -54,7 +57,10 @@ async function subscribeForever(deps: EventDeps, queue: EventQueue<RuntimeEvent>
       if (!(error instanceof RuntimeError)) throw error
       log.debug('the event stream of the container runtime broke', { error })
     }
-    if (!signal.aborted) await clock.sleep(delayMs, signal)
+    if (signal.aborted) return
+    if (!toldOfBreak) queue.push({ type: 'lost', id: '' })
+    toldOfBreak = true
+    await clock.sleep(delayMs, signal)
     delayMs = Math.min(delayMs * 2, 5_000)
   }
 }

@@ -29,6 +29,7 @@ export async function removeRuntimeLeftovers(options: LeftoverOptions, deps: { c
   await unmountBeneath([runDir, dataDir, ...(volumeDir === undefined ? [] : [volumeDir])], deps)
   for (const cgroup of cgroups) await removeCgroup(cgroup, deps.clock)
   for (const socket of shimSockets) await rm(socket, { force: true })
+  for (const result of await cniResultsOf(options)) await rm(result, { force: true })
   await rm(options.runDir, { recursive: true, force: true })
 }
 
@@ -92,12 +93,24 @@ async function removeCgroup(cgroup: string, clock: Clock): Promise<void> {
   }
 }
 
+const tasksIn = (runDir: string): string => join(runDir, 'state', 'io.containerd.runtime.v2.task', 'k8s.io')
+
 /** containerd's shims listen in /run/containerd/s, whatever the state folder; each bundle names its own socket. */
 async function shimSocketsOf(runDir: string): Promise<string[]> {
-  const tasks = join(runDir, 'state', 'io.containerd.runtime.v2.task', 'k8s.io')
+  const tasks = tasksIn(runDir)
   const ids = await unlessGone(readdir(tasks), [])
   const addresses = await Promise.all(ids.map((id) => unlessGone(readFile(join(tasks, id, 'address'), 'utf8'), '')))
   return addresses.map((address) => address.replace(/^unix:\/\//, '')).filter((path) => path.startsWith('/run/containerd/s/'))
+}
+
+/** Where libcni remembers what it set up for a sandbox, the loopback interface too; the folder can't be chosen through containerd. */
+const cniResults = '/var/lib/cni/results'
+
+async function cniResultsOf({ dataDir, runDir }: LeftoverOptions): Promise<string[]> {
+  const folders = [join(dataDir, 'root', 'io.containerd.grpc.v1.cri', 'sandboxes'), tasksIn(runDir)]
+  const ids = new Set((await Promise.all(folders.map((folder) => unlessGone(readdir(folder), [])))).flat())
+  const names = await unlessGone(readdir(cniResults), [])
+  return names.filter((name) => ids.has(/-([0-9a-f]{64})-[^-]+$/.exec(name)?.[1] ?? '')).map((name) => join(cniResults, name))
 }
 
 async function unmountBeneath(directories: readonly string[], { exec, log }: { exec: Exec; log: Log }): Promise<void> {

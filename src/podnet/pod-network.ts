@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Exec, mustRun } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
@@ -21,9 +21,6 @@ interface PodNetworkDeps {
 }
 
 const configFile = '10-ownkube.conflist'
-/** Where libcni remembers what it set up; the folder can't be chosen through containerd. */
-const cniResults = '/var/lib/cni/results'
-
 /**
  * Makes the node ready to give pods addresses: kernel settings, rules, and at last the CNI configuration, upon which containerd reports its
  * network ready. May be called again at any time: what is there stays, what is missing comes back.
@@ -47,11 +44,6 @@ export async function removePodNetwork(options: PodNetworkOptions, { exec }: Pod
   await removeLinks(exec, bridgeName(options.cluster))
   await removeRules(exec, options)
   await rm(options.dataDir, { recursive: true, force: true })
-  const prefix = `${networkName(options.cluster)}-`
-  for (const name of await namesIn(cniResults)) {
-    // The name ends with a sandbox's id and the interface: `test` must not take what is `test-2`'s.
-    if (name.startsWith(prefix) && /^[0-9a-f]{64}-/.test(name.slice(prefix.length))) await rm(join(cniResults, name), { force: true })
-  }
 }
 
 async function hasJump(exec: Exec, { table, rule }: Jump): Promise<boolean> {
@@ -104,13 +96,4 @@ async function writeChanged(path: string, text: string): Promise<void> {
   }
   await writeFile(`${path}.new`, text, { mode: 0o644 })
   await rename(`${path}.new`, path)
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
 }

@@ -139,6 +139,7 @@ describe('a pod on a real containerd', () => {
     const events = runtime.events(stop.signal)[Symbol.asyncIterator]()
     expect((await events.next()).value).toEqual({ type: 'lost', id: '' })
     process.kill(pid, 'SIGKILL')
+    expect((await events.next()).value).toEqual({ type: 'lost', id: '' })
     await expect(runtime.version()).rejects.toMatchObject({ code: 'Unavailable' })
     ;({ pid } = await startContainerd(containerd, deps))
     expect((await runtime.containerStatus(id)).state).toBe('running')
@@ -164,5 +165,29 @@ describe('a pod on a real containerd', () => {
     await removeRuntimeLeftovers({ ...containerd, cgroupRoot }, deps)
     await removePodNetwork(network, deps)
     expect(await traces()).toEqual([])
+  })
+
+  test('comes up again on the same data: images are there, dead sandboxes can be removed, addresses are free', async () => {
+    await ensurePodNetwork(network, deps)
+    await startContainerd(containerd, deps)
+    await ensurePauseImage({ ...deps, socket })
+    const runtime = connectContainerd({ ...deps, socket })
+    try {
+      expect(await runtime.imageStatus('web:2')).toBeDefined()
+      const dead = await runtime.listPodSandboxes()
+      expect(dead.map(({ podName, ready }) => ({ podName, ready }))).toEqual([{ podName: 'left', ready: false }])
+      for (const { id } of dead) {
+        await runtime.stopPodSandbox(id)
+        await runtime.removePodSandbox(id)
+      }
+      expect(await runtime.listPodSandboxes()).toEqual([])
+      expect(await runtime.listContainers()).toEqual([])
+      while (!(await runtime.status()).networkReady) await systemClock.sleep(10)
+      const config = sandboxConfig(under, 'again')
+      const sandboxId = await runtime.runPodSandbox(config)
+      expect((await runtime.podSandboxStatus(sandboxId)).ip).toBe('10.211.7.2')
+    } finally {
+      runtime.close()
+    }
   })
 })
