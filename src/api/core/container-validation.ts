@@ -9,6 +9,7 @@ import { resizePolicyFaults, resourceFaults } from './resource-validation.ts'
 import { securityContextFaults } from './security-validation.ts'
 
 const pullPolicies = ['Always', 'IfNotPresent', 'Never']
+const restartPolicies = ['Always', 'Never', 'OnFailure']
 const messagePolicies = ['File', 'FallbackToLogsOnError']
 
 /** What the containers of a pod are checked against. */
@@ -31,6 +32,8 @@ function* commonFaults(path: string, container: Container, { spec, volumes, isPo
   else if (isPod && container.image.trim() !== container.image) {
     yield invalidValue(`${path}.image`, container.image, 'must not have leading or trailing whitespace')
   }
+  const { restartPolicy } = container
+  if (restartPolicy !== undefined) yield* choiceFaults(`${path}.restartPolicy`, restartPolicy, restartPolicies)
   yield* choiceFaults(`${path}.terminationMessagePolicy`, container.terminationMessagePolicy, messagePolicies)
   yield* containerPortFaults(`${path}.ports`, container.ports ?? [])
   yield* envFaults(`${path}.env`, container.env ?? [])
@@ -63,11 +66,7 @@ export function* initContainerFaults(path: string, context: PodContext): Faults 
   for (const [index, container] of initContainers.entries()) {
     const at = `${path}[${index}]`
     yield* commonFaults(at, container, context)
-    const { restartPolicy } = container
-    const isSidecar = restartPolicy === 'Always'
-    if (restartPolicy !== undefined && !['Always', 'Never', 'OnFailure'].includes(restartPolicy)) {
-      yield notSupported(`${at}.restartPolicy`, restartPolicy, ['Always', 'Never', 'OnFailure'])
-    }
+    const isSidecar = container.restartPolicy === 'Always'
     if (names.has(container.name)) yield duplicate(`${at}.name`, container.name)
     else if (container.name) names.add(container.name)
     // Init containers run one after another: only ports within one can collide.

@@ -24,7 +24,7 @@ function* configMapFaults({ data = {}, binaryData = {} }: ConfigMap): Faults {
     if (Object.hasOwn(binaryData, key)) yield invalidValue(`data[${key}]`, key, 'duplicate of key present in binaryData')
   }
   yield* keyFaults('binaryData', binaryData)
-  if (sum(Object.values(data), Buffer.byteLength) + sum(Object.values(binaryData), decodedBytes) > maxBytes) yield tooLong('', maxBytes)
+  if (sum(Object.values(data), Buffer.byteLength) + sum(Object.values(binaryData), decodedBytes) > maxBytes) yield tooLong('[]', maxBytes)
 }
 
 export const validateConfigMap = (map: ConfigMap): FieldError[] => [...configMapFaults(map)]

@@ -42,7 +42,7 @@ describe('ConfigMaps', () => {
     ],
     ['one key twice', { data: { a: '' }, binaryData: { a: '' } }, ['data[a]: Invalid value: "a": duplicate of key present in binaryData']],
     ['a mebibyte', { data: { a: 'x'.repeat(2 ** 20) } }, []],
-    ['more than a mebibyte', { data: { a: 'x'.repeat(2 ** 20 + 1) } }, [': Too long: may not be more than 1048576 bytes']],
+    ['more than a mebibyte', { data: { a: 'x'.repeat(2 ** 20 + 1) } }, ['[]: Too long: may not be more than 1048576 bytes']],
   ])('with %s', (_, fields, faults) => expect(texts(configMaps.validate(map(fields)))).toEqual(faults))
 
   test('that are immutable stay as they are', () => {

@@ -34,6 +34,8 @@ function keepAllocations(service: Service, previous: Service): void {
   if (needsClusterIp(service) && needsClusterIp(previous)) {
     spec.clusterIP ||= previous.spec.clusterIP
     if (!spec.clusterIPs?.length && spec.clusterIP === previous.spec.clusterIP) spec.clusterIPs = previous.spec.clusterIPs
+    if (!spec.ipFamilies?.length) spec.ipFamilies = previous.spec.ipFamilies
+    spec.ipFamilyPolicy ??= previous.spec.ipFamilyPolicy
   }
   if (needsNodePorts(service) && needsNodePorts(previous)) keepNodePorts(spec.ports ?? [], previous.spec.ports ?? [])
   if (needsHealthCheckPort(service) && needsHealthCheckPort(previous)) {
