@@ -1,0 +1,264 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { EndpointSlice, Service } from '../api/generated/types.ts'
+import { silentLog } from '../host/log.ts'
+import { difference } from '../netfilter/difference.ts'
+import { FakeKernel } from '../netfilter/fake-kernel.ts'
+import { iptables } from '../netfilter/iptables.ts'
+import { ruleSetText } from '../netfilter/rules.ts'
+import { chainHash, chainNames } from './chain-names.ts'
+import type { DesiredContext } from './desired-rules.ts'
+import { RuleSync } from './rule-sync.ts'
+import { ServiceTable } from './service-table.ts'
+import { type Case, cases, endpoint, type PodName, service, services, slice, slices, world } from './testdata/scenes.ts'
+
+const context = (tag = ''): DesiredContext => ({
+  chains: chainNames(tag),
+  podCidr: world.podCidr,
+  nodePortAddresses: [world.nodeAddress],
+  serviceCidr: world.serviceCidr,
+  routeLocalnetWas: '0',
+})
+
+function tableOf(all: readonly Service[], theirSlices: readonly EndpointSlice[], tag = ''): ServiceTable {
+  const table = new ServiceTable({ name: world.node, zone: undefined }, context(tag))
+  for (const each of all) {
+    const own = theirSlices.filter((one) => one.metadata.labels?.['kubernetes.io/service-name'] === each.metadata.name)
+    table.update(`test/${each.metadata.name}`, each, own)
+  }
+  return table
+}
+
+function programming(tag = '') {
+  const kernel = new FakeKernel({ addresses: [world.nodeAddress] })
+  const sync = new RuleSync({ iptables: iptables({ exec: kernel }), chains: chainNames(tag), log: silentLog })
+  return { kernel, sync }
+}
+
+async function kernelWith(all: readonly Service[], theirSlices: readonly EndpointSlice[]): Promise<FakeKernel> {
+  const { kernel, sync } = programming()
+  await sync.apply(tableOf(all, theirSlices).rules())
+  return kernel
+}
+
+/** A case's outcome as the tracer sees it, in the case's own words. */
+function outcomeOf(kernel: FakeKernel, { from, to, protocol = 'tcp' }: Case): Pick<Case, 'arrives' | 'source'> {
+  const [destination, port] = to.split(':') as [string, string]
+  const source =
+    from === 'host'
+      ? destination === '127.0.0.1'
+        ? '127.0.0.1'
+        : world.nodeAddress
+      : from === 'outside'
+        ? world.outside
+        : world.pods[from]
+  const outcomes = kernel.trace({ from: from === 'host' ? 'host' : 'network', protocol, source, destination, port: Number(port) })
+  const arrives: Partial<Record<PodName, number>> = {}
+  const sources = new Set<'own' | 'masqueraded'>()
+  for (const outcome of outcomes) {
+    if (outcome.verdict !== 'arrives') return { arrives: outcome.verdict }
+    const pod = (Object.keys(world.pods) as PodName[]).find((name) => outcome.to.startsWith(`${world.pods[name]}:`))
+    if (!pod) return { arrives: 'nowhere' }
+    arrives[pod] = (arrives[pod] ?? 0) + outcome.probability
+    sources.add(outcome.masqueraded ? 'masqueraded' : 'own')
+  }
+  expect(sources.size).toBe(1)
+  return { arrives, source: [...sources][0] as 'own' | 'masqueraded' }
+}
+
+function expectShares(actual: Case['arrives'], expected: Case['arrives']): void {
+  if (typeof expected === 'string' || typeof actual === 'string') {
+    expect(actual).toEqual(expected)
+    return
+  }
+  expect(Object.keys(actual).sort()).toEqual(Object.keys(expected).sort())
+  for (const [pod, share] of Object.entries(expected)) expect(actual[pod as PodName]).toBeCloseTo(share, 8)
+}
+
+describe('where packets go', async () => {
+  const kernel = await kernelWith(services, slices)
+  test.each(cases)('$name', (each) => {
+    const outcome = outcomeOf(kernel, each)
+    expectShares(outcome.arrives, each.arrives)
+    expect(outcome.source).toBe(each.source)
+  })
+
+  test('established connections are not refused when the last endpoint goes', () => {
+    const outcomes = kernel.trace({
+      from: 'network',
+      protocol: 'tcp',
+      source: world.pods.a,
+      destination: '10.96.0.12',
+      port: 80,
+      state: 'ESTABLISHED',
+    })
+    expect(outcomes.map((outcome) => outcome.verdict)).toEqual(['arrives'])
+  })
+
+  test('the network cannot come in by the localhost node port', () => {
+    const outcomes = kernel.trace({ from: 'network', protocol: 'tcp', source: world.outside, destination: '127.0.0.1', port: 30001 })
+    expect(outcomes.map((outcome) => outcome.verdict)).toEqual(['dropped'])
+  })
+
+  test('headless and ExternalName Services leave no trace', () => {
+    expect(kernel.save()).not.toMatch(/test\/(headless|named)/)
+  })
+})
+
+test('a Service of another proxy is left alone', async () => {
+  const theirs = service('web', '10.96.0.10', [{}])
+  theirs.metadata.labels = { 'service.kubernetes.io/service-proxy-name': 'other' }
+  const kernel = await kernelWith([theirs], [slice('web', ['a'])])
+  expect(kernel.save()).not.toContain('10.96.0.10')
+})
+
+test('session affinity: a client stays until the time is over or its endpoint goes', async () => {
+  let now = 0
+  const kernel = new FakeKernel({ addresses: [world.nodeAddress], now: () => now })
+  const sync = new RuleSync({ iptables: iptables({ exec: kernel }), chains: chainNames(''), log: silentLog })
+  const sticky = services.filter((each) => each.metadata.name === 'sticky')
+  const table = tableOf(sticky, slices)
+  await sync.apply(table.rules())
+  const packet = { from: 'network', protocol: 'tcp', source: world.pods.far, destination: '10.96.0.17', port: 80 } as const
+  const toA = `${world.pods.a}:8080`
+  const toB = `${world.pods.b}:8080`
+  expect(kernel.connect(packet, 0.9).to).toBe(toB)
+  now = 90_000
+  expect(kernel.connect(packet, 0.1).to).toBe(toB) // and refreshed
+  now = 180_000
+  expect(kernel.trace(packet).map((outcome) => outcome.to)).toEqual([toB])
+  now = 300_000
+  expect(kernel.trace(packet)).toHaveLength(2)
+  kernel.connect(packet, 0.9)
+  table.update('test/sticky', sticky[0], [slice('sticky', ['a'])])
+  await sync.apply(table.rules())
+  expect(kernel.trace(packet).map((outcome) => outcome.to)).toEqual([toA])
+})
+
+test('shares stay equal through every change of the endpoints', async () => {
+  const { kernel, sync } = programming()
+  const web = service('web', '10.96.0.10', [{}])
+  const table = new ServiceTable({ name: world.node, zone: undefined }, context())
+  const sets: PodName[][] = [['a'], ['a', 'b'], ['a', 'b', 'c'], ['a', 'c', 'far'], ['b'], ['a', 'b', 'c', 'far'], ['far', 'c', 'b']]
+  for (const pods of sets) {
+    table.update('test/web', web, [slice('web', pods)])
+    await sync.apply(table.rules())
+    const { arrives } = outcomeOf(kernel, { name: '', from: 'outside', to: '10.96.0.10:80', arrives: {} })
+    expectShares(arrives, Object.fromEntries(pods.map((pod) => [pod, 1 / pods.length])))
+  }
+})
+
+test('a recreated pod leaves nothing of its old address', async () => {
+  const { kernel, sync } = programming()
+  const web = service('web', '10.96.0.10', [{}])
+  const table = tableOf([web], [slice('web', ['a', 'b'])])
+  await sync.apply(table.rules())
+  expect(kernel.save()).toContain(world.pods.a)
+  table.update('test/web', web, [slice('web', ['b', 'c'])])
+  await sync.apply(table.rules())
+  expect(kernel.save()).not.toContain(world.pods.a)
+  expect(kernel.chains('nat').filter((chain) => chain.startsWith('KUBE-SEP-'))).toHaveLength(2)
+})
+
+test('two Services with the same port name both get their endpoints', async () => {
+  const kernel = await kernelWith(
+    [service('one', '10.96.0.1', [{ name: 'http' }]), service('two', '10.96.0.2', [{ name: 'http' }])],
+    [slice('one', ['a'], [{ name: 'http' }]), slice('two', ['b'], [{ name: 'http' }])],
+  )
+  expect(outcomeOf(kernel, { name: '', from: 'far', to: '10.96.0.1:80', arrives: {} }).arrives).toEqual({ a: 1 })
+  expect(outcomeOf(kernel, { name: '', from: 'far', to: '10.96.0.2:80', arrives: {} }).arrives).toEqual({ b: 1 })
+})
+
+test('one endpoint replaced sends the chains of that Service alone', async () => {
+  const table = tableOf(services, slices)
+  const before = table.rules()
+  table.update(
+    'test/two',
+    services.find((each) => each.metadata.name === 'two'),
+    [slice('two', ['b'], [{ name: 'http' }, { name: 'admin', port: 8081 }])],
+  )
+  const change = difference(before, table.rules())
+  expect(change).toMatchObject({ chainsWritten: 4, chainsRemoved: 2, rulesWritten: 8 })
+  expect(change?.text).not.toContain('KUBE-SERVICES')
+})
+
+test('the rules of the whole scene, as they stand in the golden file', () => {
+  const text = ruleSetText(tableOf(services, slices).rules())
+  const file = new URL('./testdata/scene.iptables', import.meta.url)
+  if (process.env.UPDATE_GOLDEN) writeFileSync(file, text)
+  expect(text).toBe(readFileSync(file, 'utf8'))
+})
+
+test('any history of changes leaves the same rules as one full load, and no history leaves anything', async () => {
+  const pods = fc.subarray(Object.keys(world.pods) as PodName[])
+  const change = fc.record({
+    which: fc.integer({ min: 0, max: 4 }),
+    exists: fc.boolean(),
+    udp: fc.boolean(),
+    nodePort: fc.boolean(),
+    local: fc.boolean(),
+    affinity: fc.boolean(),
+    pods,
+    ending: fc.boolean(),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 12 }), async (history) => {
+      const { kernel, sync } = programming()
+      const table = new ServiceTable({ name: world.node, zone: undefined }, context())
+      const state = new Map<string, [Service, EndpointSlice]>()
+      for (const step of history) {
+        const name = `s${step.which}`
+        const protocol = step.udp ? 'UDP' : 'TCP'
+        const port = { protocol, ...(step.nodePort ? { nodePort: 30100 + step.which } : {}) }
+        const one = service(name, `10.96.1.${step.which}`, [port], {
+          externalTrafficPolicy: step.local ? 'Local' : 'Cluster',
+          sessionAffinity: step.affinity ? 'ClientIP' : 'None',
+        })
+        const conditions = step.ending ? { ready: false, terminating: true } : {}
+        const itsSlice = slice(
+          name,
+          step.pods.map((pod) => endpoint(pod, conditions)),
+          [{ protocol }],
+        )
+        if (step.exists) state.set(name, [one, itsSlice])
+        else state.delete(name)
+        table.update(`test/${name}`, step.exists ? one : undefined, step.exists ? [itsSlice] : [])
+        await sync.apply(table.rules())
+      }
+      const fresh = tableOf(
+        [...state.values()].map(([one]) => one),
+        [...state.values()].map(([, its]) => its),
+      )
+      const full = programming()
+      await full.sync.apply(fresh.rules())
+      expect(sortedSave(kernel)).toEqual(sortedSave(full.kernel))
+    }),
+    { numRuns: 60 },
+  )
+})
+
+/** Chains by name: their order in the kernel is that of their creation and means nothing. */
+function sortedSave(kernel: FakeKernel): Record<string, readonly unknown[]> {
+  const tables = ['nat', 'filter'] as const
+  const builtin = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']
+  return Object.fromEntries(
+    tables.flatMap((table) =>
+      [...kernel.chains(table), ...builtin].sort().map((chain) => [`${table} ${chain}`, kernel.rules(table, chain)]),
+    ),
+  )
+}
+
+describe('chain names', () => {
+  test('are the known hashes', () => {
+    expect(chainNames('').service('default/kubernetes:https', 'tcp')).toBe('KUBE-SVC-NPX46M4PTMTKRN6Y')
+    expect(chainNames('').service('kube-system/kube-dns:dns', 'udp')).toBe('KUBE-SVC-TCOU7JCQXEZGVUNU')
+    expect(chainHash('')).toHaveLength(16)
+  })
+  test('fit the kernel with the longest tag, and keep clusters apart', () => {
+    const [plain, tagged] = [chainNames(''), chainNames('a1f')]
+    expect(tagged.service('a/b:c', 'tcp')).toHaveLength(28)
+    expect(tagged.owns(plain.services) || plain.owns(tagged.services) || plain.owns('KUBE-KUBELET-CANARY')).toBe(false)
+    expect(() => chainNames('long')).toThrow(/chain tag/)
+  })
+})
