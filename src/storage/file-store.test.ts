@@ -178,6 +178,36 @@ describe('a disk that fails', () => {
   })
 })
 
+test('a new log that cannot be begun leaves the old one in use, and the folder opens', async () => {
+  for (const step of ['create', 'rename', 'syncDirectory'] as const) {
+    const folder = newFolder()
+    const disk = new FaultyDisk()
+    const store = await openFileStore(folder, { ...deps, disk }, manySnapshots)
+    const real = disk[step].bind(disk) as (...args: unknown[]) => Promise<never>
+    let failures = 0
+    Object.assign(disk, { [step]: (...args: unknown[]) => (++failures > 2 ? real(...args) : Promise.reject(diskError('EIO'))) })
+    for (let i = 0; i < 40; i++) await put(store, `/${i}`, 'x'.repeat(100))
+    const copy = newFolder()
+    const before = await stateOf(store)
+    for (const name of fs.readdirSync(folder)) fs.copyFileSync(path.join(folder, name), path.join(copy, name))
+    const newestWithRecords = fs
+      .readdirSync(copy)
+      .filter((name) => name.startsWith('log-') && fs.statSync(path.join(copy, name)).size > 28)
+      .at(-1)!
+    fs.appendFileSync(path.join(copy, newestWithRecords), 'ownk')
+    const copied = await open(copy, manySnapshots)
+    expect(await stateOf(copied), `${step} failed, then a crash`).toBe(before)
+    await copied.close()
+    for (let i = 0; i < 200; i++) await put(store, `/${i}`, 'y'.repeat(100))
+    const after = await stateOf(store)
+    await store.close()
+    expect(failures).toBeGreaterThan(2)
+    const again = await open(folder)
+    expect(await stateOf(again), `${step} failed`).toBe(after)
+    await again.close()
+  }
+})
+
 /** A folder with one log of ten commits, the states after each, and where in the log each ends. */
 async function tenCommits(): Promise<{ log: string; states: string[]; ends: number[] }> {
   const folder = newFolder()

@@ -9,7 +9,7 @@ import { type Group, planGroup, type Request } from './group-commit.ts'
 import { LogWriter } from './log-writer.ts'
 import { failing, watchVersions } from './memory-store.ts'
 import { type Recovered, recover } from './recovery.ts'
-import { writeSnapshot } from './snapshot-writer.ts'
+import { temporarySnapshot, writeSnapshot } from './snapshot-writer.ts'
 import {
   type Change,
   type CommitResult,
@@ -245,11 +245,11 @@ class FileStore implements Store {
     this.#retryAt = logged + this.#settings.snapshotAfterBytes
     try {
       this.#log = await LogWriter.create(disk, directory, revision)
+      await previous.close()
     } catch (error) {
-      log.warn('no new log could be begun; the old one goes on', { error })
-      return
+      log.warn('a new log could not be begun in good order', { error, goesOnIn: this.#log.path })
+      if (this.#log === previous) return
     }
-    await previous.close()
     this.#olderLogs.push({ path: previous.path, bytes: previous.length })
     this.#pinned = revision
     this.#snapshotting = this.#finishSnapshot(revision, [...this.#olderLogs]).finally(() => {
@@ -267,10 +267,21 @@ class FileStore implements Store {
       this.#snapshot = snapshot
       this.#olderLogs = this.#olderLogs.filter((file) => !covered.includes(file))
       this.#retryAt = 0
-      for (const file of obsolete) await disk.remove(file)
       log.debug('snapshot written', { revision, bytes: snapshot.bytes, milliseconds: Math.round(clock.monotonic() - begun) })
+      await removeAll(disk, obsolete, log)
     } catch (error) {
       log.warn('no snapshot could be written; the log grows on', { error })
+      await removeAll(disk, [temporarySnapshot(directory, revision)], log) // what a full disk needs least
     }
   }
+}
+
+/** What cannot be removed now is removed when the folder is next opened. */
+async function removeAll(disk: Disk, files: readonly string[], log: Log): Promise<void> {
+  for (const file of files)
+    try {
+      await disk.remove(file)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.warn('a file of no more use could not be removed', { file, error })
+    }
 }

@@ -19,12 +19,14 @@ export class LogWriter {
     this.#length = length
   }
 
-  /** A new log for commits after `revision`, its place in the folder safe. */
+  /** A new log for commits after `revision`, its place in the folder safe. It takes its name only once its preamble is. */
   static async create(disk: Disk, directory: string, revision: number): Promise<LogWriter> {
     const logPath = path.join(directory, fileName('log', revision))
-    const file = await disk.create(logPath, { durable: true })
+    const temporary = `${logPath}.tmp`
+    const file = await disk.create(temporary, { durable: true })
     try {
       await file.write(preamble('log', revision), 0)
+      await disk.rename(temporary, logPath)
       await disk.syncDirectory(directory)
     } catch (error) {
       await file.close()

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Log } from '../host/log.ts'
 import { DamagedStoreError, readFrames } from './frame-reader.ts'
-import type { FileKind, Frame } from './frames.ts'
+import { type FileKind, type Frame, preambleBytes } from './frames.ts'
 import type { HistoryLimits, Versions } from './versions.ts'
 
 /** `log-0000000000000042`: names sort by revision. */
@@ -43,7 +43,16 @@ export function recover(directory: string, versions: Versions, options: { limits
   if (snapshot && logs[0]?.revision !== base) {
     throw new DamagedStoreError(path.join(directory, fileName('log', base)), `it is missing, though ${snapshot.path} needs it`)
   }
-  const contents = logs.map((file, i) => ({ path: file.path, ...readLog(file, i === logs.length - 1, versions, options) }))
+  const contents = logs.flatMap((file, i) => {
+    const isNewest = i === logs.length - 1
+    // A log without a record that the one before it has gone past: its place in the folder failed to become safe.
+    if (isEmpty(file) && !(isNewest && file.revision === versions.revision)) {
+      leftovers.push(file.path)
+      return []
+    }
+    const mayBeTorn = logs.slice(i + 1).every(isEmpty)
+    return [{ path: file.path, ...readLog(file, mayBeTorn, versions, options) }]
+  })
   const newest = contents.at(-1)
   if (newest && newest.goodBytes < newest.bytes) {
     options.log.warn('the last write before a crash was not whole and had not been acknowledged: left out', {
@@ -57,6 +66,10 @@ export function recover(directory: string, versions: Versions, options: { limits
     olderLogs: contents.slice(0, -1),
     leftovers,
   }
+}
+
+function isEmpty(file: Found): boolean {
+  return fs.statSync(file.path).size <= preambleBytes
 }
 
 function filesOf(directory: string, names: readonly string[], kind: FileKind): Found[] {
@@ -83,7 +96,7 @@ function readSnapshot(file: Found, versions: Versions): number {
 
 function readLog(
   file: Found,
-  isNewest: boolean,
+  mayBeTorn: boolean,
   versions: Versions,
   { limits, nowMs }: { limits: HistoryLimits; nowMs: number },
 ): { goodBytes: number; bytes: number } {
@@ -99,7 +112,7 @@ function readLog(
     for (const changes of frame.commits) versions.apply(changes, nowMs)
     versions.compact(versions.surplus(limits, nowMs))
   }
-  const contents = readFrames(file.path, 'log', isNewest, apply)
+  const contents = readFrames(file.path, 'log', mayBeTorn, apply)
   if (contents.revision !== undefined && contents.revision !== file.revision)
     throw new DamagedStoreError(file.path, `it begins at revision ${contents.revision}, not the one in its name`)
   return contents

@@ -18,7 +18,7 @@ export async function writeSnapshot(
   revision: number,
 ): Promise<{ path: string; bytes: number }> {
   const finalPath = path.join(directory, fileName('snapshot', revision))
-  const temporary = `${finalPath}.tmp`
+  const temporary = temporarySnapshot(directory, revision)
   const file = await disk.create(temporary, { durable: false })
   let bytes = 0
   const put = async (part: Uint8Array): Promise<void> => {
@@ -42,4 +42,9 @@ export async function writeSnapshot(
   await disk.rename(temporary, finalPath)
   await disk.syncDirectory(directory)
   return { path: finalPath, bytes }
+}
+
+/** Where a snapshot stands until it is whole. */
+export function temporarySnapshot(directory: string, revision: number): string {
+  return path.join(directory, `${fileName('snapshot', revision)}.tmp`)
 }
