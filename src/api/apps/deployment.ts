@@ -1,12 +1,12 @@
 import { ageColumn, column, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
-import type { Deployment } from '../generated/types.ts'
+import type { Deployment, DeploymentSpec } from '../generated/types.ts'
 import { validateDeployment, validateDeploymentUpdate } from './deployment-validation.ts'
 import { templateColumns } from './template-columns.ts'
 
 function setDeploymentDefaults(deployment: Deployment): void {
-  deployment.spec ??= { selector: {}, template: {} }
+  deployment.spec ??= {} as DeploymentSpec // what it lacks, validation names
   const { spec } = deployment
   spec.template ??= {}
   spec.replicas ??= 1

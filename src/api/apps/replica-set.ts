@@ -1,7 +1,7 @@
 import { ageColumn, column, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
-import type { ReplicaSet } from '../generated/types.ts'
+import type { ReplicaSet, ReplicaSetSpec } from '../generated/types.ts'
 import { validateReplicaSet, validateReplicaSetUpdate } from './replica-set-validation.ts'
 import { templateColumns } from './template-columns.ts'
 
@@ -26,7 +26,7 @@ export const replicaSets = defineKind<ReplicaSet>({
   ],
   selectableFields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
   setDefaults: (set) => {
-    set.spec ??= { selector: {} }
+    set.spec ??= {} as ReplicaSetSpec // what it lacks, validation names
     set.spec.replicas ??= 1
     set.spec.template ??= {}
     setPodTemplateDefaults(set.spec.template)

@@ -27,10 +27,10 @@ export function* selectorAndTemplateFaults(
   yield* own
   if (selector && isEmpty(selector)) yield invalidValue('spec.selector', selector, `empty selector is invalid for ${kindName}`)
   if (!template) return yield required('spec.template')
-  const labels = template.metadata?.labels ?? {}
-  if (own.length === 0 && selector && !isEmpty(selector) && !labelSelectorMatcher(selector)(labels)) {
-    yield invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
-  }
+  const labels = template.metadata?.labels
+  // No selector finds nothing; an empty one finds everything; one with faults of its own was named above.
+  const isFound = !selector ? false : own.length > 0 || isEmpty(selector) || labelSelectorMatcher(selector)(labels)
+  if (!isFound) yield invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
   yield* templateFaults('spec.template', template)
   const policy = template.spec?.restartPolicy
   if (policy !== 'Always') yield notSupported('spec.template.spec.restartPolicy', policy ?? '', ['Always'])

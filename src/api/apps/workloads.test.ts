@@ -38,6 +38,14 @@ describe('a Deployment', () => {
     ],
     ['that selects everything', { selector: {} }, ['spec.selector: Invalid value: {}: empty selector is invalid for deployment']],
     [
+      'that selects nothing',
+      { selector: undefined },
+      [
+        'spec.selector: Required value',
+        'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+      ],
+    ],
+    [
       'whose pods end',
       { template: { ...template, spec: { ...template.spec, restartPolicy: 'Never' } } },
       ['spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"'],
