@@ -50,7 +50,11 @@ const outer = fc.record({
 
 describe('protobuf', () => {
   test('what was encoded is read again', () => {
-    fc.assert(fc.property(outer, (value) => expect(decode(Outer, encode(Outer, value))).toEqual(value)))
+    fc.assert(
+      fc.property(outer, (value) => {
+        expect(decode(Outer, encode(Outer, value))).toEqual(value)
+      }),
+    )
   })
 
   test('numbers are written as the reference implementation writes them', () => {
