@@ -61,7 +61,8 @@ const conditionTaints = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unr
 
 /** A pod stays five minutes on a node that has failed, unless it says otherwise. */
 const defaultTolerations: AdmissionPlugin = (request) => {
-  if (!isPodCreate(request)) return
+  const { kind, operation, subresource } = request
+  if (kind.plural !== 'pods' || kind.group !== '' || operation === 'delete' || subresource !== undefined) return
   const { spec } = request.object as Pod
   const tolerated = (key: string): boolean =>
     (spec.tolerations ?? []).some((one: Toleration) => (!one.key || one.key === key) && (!one.effect || one.effect === 'NoExecute'))

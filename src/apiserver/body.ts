@@ -1,18 +1,20 @@
 import type { Kind } from '../api/kind.ts'
+import { hasType, schemaOf } from '../api/schema.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
 import { decodeObject, type FieldValidation } from '../machinery/decode.ts'
 import { isObject } from '../machinery/equality.ts'
 import { apiVersionOf, splitApiVersion } from '../machinery/group-version.ts'
 import type { KubeObject } from '../machinery/object.ts'
-import { defaultBodyLimits, type ParsedBody, parseBody } from '../machinery/parse-body.ts'
+import { defaultBodyLimits, mediaType, type ParsedBody, parseBody } from '../machinery/parse-body.ts'
 import { badRequest } from '../machinery/status.ts'
 
 /** The body as a value, whether it came as bytes or, in process, as an object. */
-export async function parsedBody(request: ApiRequest, findDuplicates: boolean): Promise<ParsedBody | undefined> {
+export async function parsedBody(request: ApiRequest, findDuplicates: boolean, kind?: Kind): Promise<ParsedBody | undefined> {
   const { body } = request
   if (body === undefined) return undefined
   if (!(body instanceof Uint8Array)) return { value: body, duplicates: [] }
   if (body.byteLength === 0) return undefined
+  if (mediaType(request.contentType) === protobufMediaType) return { value: await fromProtobuf(body, kind), duplicates: [] }
   return parseBody(body, request.contentType, { limits: defaultBodyLimits, findDuplicates })
 }
 
@@ -30,7 +32,7 @@ export async function readObject(
   kind: Kind,
   fieldValidation: FieldValidation,
 ): Promise<{ object: KubeObject; warnings: readonly string[] }> {
-  const parsed = await parsedBody(request, fieldValidation !== 'Ignore')
+  const parsed = await parsedBody(request, fieldValidation !== 'Ignore', kind)
   if (parsed === undefined) throw badRequest('the request has no body')
   return decodeAs(kind, parsed.value, { fieldValidation, duplicates: parsed.duplicates })
 }
@@ -49,6 +51,18 @@ export function decodeAs(
   // Kept only by server-side apply, which tracks them itself.
   delete object.metadata.managedFields
   return { object, warnings }
+}
+
+const protobufMediaType = 'application/vnd.kubernetes.protobuf'
+
+/** Options, bindings and the like are read by the type that the body names; objects by their kind. */
+async function fromProtobuf(body: Uint8Array, kind: Kind | undefined): Promise<unknown> {
+  const { decodeProtobuf } = await import('./protobuf-body.ts')
+  return decodeProtobuf(body, (_apiVersion, name) => {
+    if (kind && (name === '' || name === kind.kind)) return kind.schema
+    if (!hasType(name)) throw badRequest(`no kind ${JSON.stringify(name)} is registered`)
+    return schemaOf(name)
+  })
 }
 
 function checkKind(kind: Kind, value: Readonly<Record<string, unknown>>): void {

@@ -1,6 +1,5 @@
 import type { Kind } from '../api/kind.ts'
 import { type FieldRequirement, matchesFields, parseFieldSelector } from '../machinery/field-selector.ts'
-import { apiVersionOf } from '../machinery/group-version.ts'
 import { type LabelRequirements, matchesLabels, parseLabelSelector, SelectorError } from '../machinery/label-selector.ts'
 import { badRequest } from '../machinery/status.ts'
 import type { CachedObject } from './cached-object.ts'
@@ -13,16 +12,10 @@ export function selectionOf(kind: Kind, labelSelector: string, fieldSelector: st
   for (const { field } of fields) {
     if (field === 'metadata.name' || (field === 'metadata.namespace' && kind.namespaced) || Object.hasOwn(kind.selectableFields, field))
       continue
-    throw badRequest(unsupported(kind, labelSelector, fieldSelector, field))
+    throw badRequest(`field label not supported: ${field}`)
   }
   if (labels.length === 0 && fields.length === 0) return undefined
   return (item) => matchesBoth(kind, item, labels, fields)
-}
-
-function unsupported(kind: Kind, labelSelector: string, fieldSelector: string, field: string): string {
-  const resource = `${kind.group ? apiVersionOf(kind) : `/${kind.version}`}, Resource=${kind.plural}`
-  const selectors = `label selector ${JSON.stringify(labelSelector)}, field selector ${JSON.stringify(fieldSelector)}`
-  return `Unable to find ${JSON.stringify(resource)} that match ${selectors}: field label not supported: ${field}`
 }
 
 function parsed<T>(parse: () => T): T {
