@@ -32,17 +32,16 @@ export function openApiV2(kinds: readonly Kind[]): OpenApiDocument {
 
 /** GET /openapi/v3/api/v1 or /openapi/v3/apis/{group}/{version}; undefined where no kind has that group and version. */
 export function openApiV3(kinds: readonly Kind[], group: string, version: string): OpenApiDocument | undefined {
+  const document = documentV3(kinds, group, version)
+  forgetDescriptions()
+  return document
+}
+
+function documentV3(kinds: readonly Kind[], group: string, version: string): OpenApiDocument | undefined {
   const own = kinds.filter((kind) => kind.group === group && kind.version === version)
   if (own.length === 0) return undefined
   const definitions = new Definitions(3, kinds)
-  const document = {
-    openapi: '3.0.0',
-    info,
-    paths: pathsOf(definitions, own),
-    components: { schemas: definitions.schemas(own, kinds) },
-  }
-  forgetDescriptions()
-  return document
+  return { openapi: '3.0.0', info, paths: pathsOf(definitions, own), components: { schemas: definitions.schemas(own, kinds) } }
 }
 
 export interface OpenApiV3Index {
@@ -62,10 +61,11 @@ export function openApiV3Index(kinds: readonly Kind[]): OpenApiV3Index {
   const groupVersions = new Map(kinds.map((kind) => [apiVersionOf(kind), kind]))
   for (const [apiVersion, { group, version }] of groupVersions) {
     const path = `${group ? 'apis' : 'api'}/${apiVersion}`
-    const text = JSON.stringify(openApiV3(kinds, group, version))
+    const text = JSON.stringify(documentV3(kinds, group, version))
     const hash = createHash('sha256').update(text).digest('hex').toUpperCase()
     paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }
   }
+  forgetDescriptions()
   const index = { paths }
   indexes.set(kinds, index)
   return index
