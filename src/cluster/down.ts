@@ -4,7 +4,7 @@ import { removeRuntimeLeftovers, stopContainerd } from '../cri/containerd-proces
 import type { ContainerRuntime } from '../cri/runtime.ts'
 import { runningProcess, stopProcess, withLock } from '../host/processes.ts'
 import { removePodNetwork } from '../podnet/pod-network.ts'
-import { removeProxyRules } from '../proxy/cleanup.ts'
+import { removeProxyRules } from '../proxy/remove-rules.ts'
 import { cgroupRootOf, containerdOptions, containerdPidFile, containerdSocket, podNetworkOptions } from './agent.ts'
 import type { ClusterConfig } from './config.ts'
 import { ConfigError } from './config-file.ts'
