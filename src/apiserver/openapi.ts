@@ -3,8 +3,6 @@ import type { ApiRequest } from '../machinery/api-request.ts'
 import { notAcceptable, pathNotFound } from '../machinery/status.ts'
 import { type Answer, objectAnswer } from './answer.ts'
 
-const v2Protobuf = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
-
 /**
  * /openapi/v2 and /openapi/v3/...: the documents are large and seldom asked for (clients keep them by the hash in their
  * address), so the code that makes them is loaded when first needed and nothing is kept.
@@ -16,7 +14,7 @@ export async function openApiAnswer(rest: readonly string[], request: ApiRequest
     const document = openapi.openApiV2(kinds)
     if (!request.accept.includes('proto-openapi.spec.v2')) return objectAnswer(200, document)
     const bytes = openapi.openApiV2Protobuf(document)
-    return { type: 'bytes', code: 200, contentType: v2Protobuf, bytes }
+    return { type: 'bytes', code: 200, contentType: openapi.openApiV2ProtobufTypes.answer, bytes }
   }
   if (version !== 'v3') throw pathNotFound()
   if (root === undefined) return objectAnswer(200, openapi.openApiV3Index(kinds))
