@@ -26,4 +26,4 @@ await build({
   // Packages that still call require() get one.
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
 })
-copyFileSync(join(root, 'src/api/generated/descriptions.json'), join(dist, 'descriptions.json'))
+copyFileSync(join(root, 'src/api/generated/descriptions.json'), join(dist, 'parts/descriptions.json'))
