@@ -100,6 +100,25 @@ async function checkHistory(store: Store, seed: number): Promise<void> {
     if (batch.revision === commits.size) break
   }
   stop.abort()
+  await checkCompaction(store, model, pick)
+}
+
+/** Compacts step by step: what is still to be read stays as it was, and in the end nothing but the newest values is held. */
+async function checkCompaction(store: Store, model: Model, pick: (count: number) => number): Promise<void> {
+  const newest = model.states.length - 1
+  for (let compacted = 0; compacted < newest; ) {
+    compacted = Math.min(newest, compacted + 1 + pick(newest / 4))
+    await store.compact(compacted)
+    for (let revision = compacted; revision <= newest; revision += 1 + pick(5)) {
+      expect(stateOf((await store.list('/', { revision })).entries), `${revision}, compacted to ${compacted}`).toEqual(
+        model.states[revision],
+      )
+      for (const key of ['/0/0', '/1/1', '/2/2'])
+        expect((await store.get(key, { revision }))?.modRevision).toBe(model.states[revision]!.get(key)?.modRevision)
+    }
+  }
+  const { entries } = await store.list('')
+  expect(store.metrics().bytesInMemory).toBe(entries.reduce((sum, { key, value }) => sum + key.length + value.byteLength, 0))
 }
 
 describe('a concurrent history is one that a single writer could have had', () => {
