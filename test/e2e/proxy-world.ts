@@ -48,6 +48,9 @@ const all = async () => {
 all()
 `
 
+/** The node's address on every pod's link. */
+export const podGateway = '169.254.1.1'
+
 export interface PacketWorld {
   /** Runs programs in the node's namespace. */
   readonly nodeExec: Exec
@@ -64,7 +67,7 @@ export async function buildWorld(): Promise<PacketWorld> {
   const node = namespaceOf('host')
   const pods = Object.keys(world.pods) as PodName[]
   const members: { name: Sender; address: string; gateway: string }[] = [
-    ...pods.map((name) => ({ name, address: world.pods[name], gateway: '169.254.1.1' })),
+    ...pods.map((name) => ({ name, address: world.pods[name], gateway: podGateway })),
     { name: 'outside', address: world.outside, gateway: world.nodeAddress },
   ]
   const directory = await mkdtemp(join(tmpdir(), 'ownkube-proxy-'))
@@ -83,6 +86,8 @@ export async function buildWorld(): Promise<PacketWorld> {
     await mustRun(systemExec, 'ip', ['netns', 'add', node])
     await inside(node, 'ip', 'link', 'set', 'lo', 'up')
     await inside(node, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
+    // A hairpin goes out where it came in. Redirects for that share a rate limit with the refusals that we want to see.
+    await inside(node, 'sh', '-c', 'for each in all default; do echo 0 > /proc/sys/net/ipv4/conf/$each/send_redirects; done')
     for (const { name, address, gateway } of members) {
       const own = namespaceOf(name)
       await mustRun(systemExec, 'ip', ['netns', 'add', own])
