@@ -14,9 +14,6 @@ const disabledPlugins = [
   ...['aufs', 'btrfs', 'devmapper', 'zfs', 'blockfile', 'erofs'].map((name) => `io.containerd.snapshotter.v1.${name}`),
   'io.containerd.internal.v1.opt',
   'io.containerd.internal.v1.restart',
-  'io.containerd.internal.v1.tracing',
-  'io.containerd.tracing.processor.v1.otlp',
-  'io.containerd.nri.v1.nri',
 ]
 
 /** TOML's basic strings are JSON's, as far as paths and names go. */
@@ -73,6 +70,10 @@ disabled_plugins = [${disabledPlugins.map(quoted).join(', ')}]
   [plugins."io.containerd.grpc.v1.cri".registry]
     # hosts.toml files, one folder a registry: https://github.com/containerd/containerd/blob/main/docs/hosts.md
     config_path = ${quoted(`${dataDir}/registries`)}
+
+# 2.x listens for node plugins in /var/run/nri unless told not to: that place is the host's.
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true
 `
 }
 

@@ -71,7 +71,7 @@ export async function startContainerd(options: ContainerdOptions, deps: Containe
   const mark = await startDetached({
     program: options.binary ?? 'containerd',
     args: ['--config', configIn(dataDir)],
-    env: { PATH: searchPath(), CONTAINERD_ADDRESS: socket },
+    env: { PATH: searchPath() },
     logFile: options.logFile,
     pidFile: pidFileIn(runDir),
   })

@@ -390,6 +390,7 @@ export class FakeRuntime implements ContainerRuntime {
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     const queue = new EventQueue<RuntimeEvent>(signal, () => this.#subscribers.delete(queue))
     if (!signal.aborted) this.#subscribers.add(queue)
+    queue.push({ type: 'lost', id: '' }) // as with containerd: what happened before was not seen
     return queue
   }
 

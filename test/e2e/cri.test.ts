@@ -1,6 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import tar from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectContainerd } from '../../src/cri/containerd.ts'
 import { removeRuntimeLeftovers, startContainerd, stopContainerd } from '../../src/cri/containerd-process.ts'
@@ -126,6 +129,48 @@ describe('a pod on a real containerd', () => {
     await runtime.startContainer(id)
     while ((await runtime.containerStatus(id)).state !== 'exited') await systemClock.sleep(10)
     expect(readFileSync(join(config.logDirectory, 'main.log'), 'utf8')).toMatch(/stdout F from the folder\n$/)
+    await runtime.removePodSandbox(sandboxId)
+  })
+
+  test('an archive of docker save, gzipped, is imported too', async () => {
+    const old = join(directory, 'old.tgz')
+    const pack = tar.pack()
+    const extract = tar.extract()
+    extract.on('entry', (head, content, next) => {
+      if (head.name === 'index.json' || head.name === 'oci-layout') content.on('end', next).resume()
+      else content.pipe(pack.entry(head, next))
+    })
+    extract.on('finish', () => pack.finalize())
+    createReadStream(join(directory, 'web.tar')).pipe(extract)
+    await pipeline(pack as unknown as AsyncIterable<Buffer>, createGzip(), createWriteStream(old))
+    await under.runtime.removeImage('web:2')
+    expect(await under.runtime.imageStatus('web:2')).toBeUndefined()
+    expect(await importImage(old, { ...deps, socket })).toEqual(['docker.io/library/web:2'])
+    expect(await under.runtime.imageStatus('web:2')).toBeDefined()
+    writeFileSync(old, 'no archive at all'.repeat(100))
+    await expect(importImage(old, { ...deps, socket })).rejects.toThrow(/old\.tgz is no tar archive/)
+  })
+
+  test('is killed when it takes more memory than it may', async () => {
+    const { runtime } = under
+    const config = sandboxConfig(under, 'greedy')
+    const sandboxId = await runtime.runPodSandbox(config)
+    const container = containerConfig(under, ['tail', '/dev/zero'])
+    container.resources.memoryLimitBytes = 16 * 2 ** 20
+    const id = await runtime.createContainer(sandboxId, container, config)
+    const stop = new AbortController()
+    const types: string[] = []
+    const reading = (async () => {
+      for await (const event of runtime.events(stop.signal)) {
+        if (event.type === 'lost') await runtime.startContainer(id)
+        if (event.id === id) types.push(event.type)
+        if (event.type === 'container-exited' && event.id === id) return
+      }
+    })()
+    await reading
+    stop.abort()
+    expect(types).toContain('oom')
+    expect(await runtime.containerStatus(id)).toMatchObject({ exitCode: 137, reason: 'OOMKilled' })
     await runtime.removePodSandbox(sandboxId)
   })
 
