@@ -132,6 +132,19 @@ describe('a pod on a real containerd', () => {
     await runtime.removePodSandbox(sandboxId)
   })
 
+  test('a name that gets new content means the new content at once', async () => {
+    const folder = join(directory, 'web')
+    const output = join(directory, 'changed.tar')
+    const ids = []
+    for (const text of ['one', 'two', 'three']) {
+      writeFileSync(join(folder, 'text'), text)
+      await buildImage({ folder, name: 'web:3', output }, deps)
+      await importImage(output, { ...deps, socket })
+      ids.push((await under.runtime.imageStatus('web:3'))?.id)
+    }
+    expect(new Set(ids).size).toBe(3)
+  })
+
   test('an archive of docker save, gzipped, is imported too', async () => {
     const old = join(directory, 'old.tgz')
     const pack = tar.pack()

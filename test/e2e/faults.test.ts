@@ -52,7 +52,7 @@ async function rules(): Promise<string[]> {
 
 async function ask(): Promise<string> {
   const address = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])
-  const { stdout, code, stderr } = await run('busybox', ['wget', '-T', '2', '-qO-', `http://${address}/`])
+  const { stdout, code, stderr } = await run('busybox', ['timeout', '2', 'busybox', 'wget', '-qO-', `http://${address}/`])
   if (code !== 0) throw new Error(stderr)
   return stdout.trim()
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ import { systemExec } from '../../src/host/exec.ts'
 import { lineLog } from '../../src/host/log.ts'
 import { systemRandom } from '../../src/host/random.ts'
 import { type Kubelet, startKubelet } from '../../src/kubelet/kubelet.ts'
+import { removeWithMounts } from '../../src/kubelet/volumes/mounts-under.ts'
 import { isNotFound } from '../../src/machinery/status.ts'
 import { ensurePodNetwork, removePodNetwork } from '../../src/podnet/pod-network.ts'
 import { MemoryStore } from '../../src/storage/memory-store.ts'
@@ -96,7 +97,7 @@ afterAll(async () => {
   await stopContainerd(containerd, deps)
   await removeRuntimeLeftovers({ ...containerd, cgroupRoot }, deps)
   await removePodNetwork(network, deps)
-  rmSync(directory, { recursive: true, force: true })
+  await removeWithMounts(directory, systemExec)
 })
 
 async function pod(name: string): Promise<Pod | undefined> {
@@ -141,6 +142,12 @@ async function get(path: string, as: { cert: string; key: string } = tls.client)
   })
 }
 
+function cgroupsOf(uid: string): string[] {
+  const roots = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name))]
+  const parents = roots.flatMap((root) => ['', '/burstable', '/besteffort'].map((part) => root + cgroupRoot + part)).filter(existsSync)
+  return parents.flatMap((path) => readdirSync(path)).filter((name) => name.includes(uid))
+}
+
 async function gone(name: string): Promise<void> {
   await client.resource(pods, 'default').delete(name)
   await until(name, (pod) => pod === undefined)
@@ -160,7 +167,7 @@ describe('a kubelet over a real containerd', () => {
     await client
       .resource<Secret>(secrets, 'default')
       .create({ metadata: { name: 'key' }, data: { k: Buffer.from('s3cret').toString('base64') } })
-    const script = `echo "$A $IP $K"; cat /etc/v/a; echo; cat /etc/s/k; echo; cat /etc/resolv.conf | head -1; grep -c "$IP" /etc/hosts; hostname; echo out >&2; df /mem | tail -1 | cut -c1-5; ${forever}`
+    const script = `echo "$A $IP $K"; cat /etc/v/a; echo; cat /etc/s/k; echo; grep nameserver /etc/resolv.conf; grep -c "$IP" /etc/hosts; hostname; echo out >&2; df /mem | tail -1 | cut -c1-5; ${forever}`
     const env = [
       { name: 'A', valueFrom: { configMapKeyRef: { name: 'settings', key: 'a' } } },
       { name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
@@ -197,13 +204,8 @@ describe('a kubelet over a real containerd', () => {
     for (let tries = 0; tries < 100 && existsSync(folder); tries++) await systemClock.sleep(20)
     expect(existsSync(folder)).toBe(false)
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(full.metadata.uid)
-    const roots = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name))]
-    const left = roots
-      .flatMap((root) => [root + cgroupRoot, `${root + cgroupRoot}/burstable`])
-      .filter(existsSync)
-      .flatMap((path) => readdirSync(path))
-    for (let tries = 0; tries < 50 && left.length < 0; tries++) await systemClock.sleep(20)
-    expect(left.filter((name) => name.includes(full.metadata.uid))).toEqual([])
+    for (let tries = 0; tries < 100 && cgroupsOf(full.metadata.uid).length > 0; tries++) await systemClock.sleep(20)
+    expect(cgroupsOf(full.metadata.uid)).toEqual([])
   })
 
   test('following a log ends with the container; its last words are in the status', async () => {

@@ -39,13 +39,13 @@ async function askFromPod(target: string, times: number, podName = 'client'): Pr
     '--',
     'sh',
     '-c',
-    `for i in $(seq ${times}); do wget -T 2 -qO- http://${target}/ || echo failed; done`,
+    `for i in $(seq ${times}); do timeout 2 wget -qO- http://${target}/ || echo failed; done`,
   ])
   return stdout.trim().split('\n')
 }
 
 async function askFromNode(target: string): Promise<string> {
-  const { stdout, code } = await run('busybox', ['wget', '-T', '2', '-qO-', `http://${target}/`])
+  const { stdout, code } = await run('busybox', ['timeout', '2', 'busybox', 'wget', '-qO-', `http://${target}/`])
   return code === 0 ? stdout.trim() : 'failed'
 }
 
@@ -183,7 +183,7 @@ describe('Services', () => {
     const address = await clusterIp('empty')
     await eventually(async () => {
       const started = performance.now()
-      const { stderr, code } = await cluster.kubectl(['exec', 'client', '--', 'wget', '-T', '20', '-qO-', `http://${address}:80/`])
+      const { stderr, code } = await cluster.kubectl(['exec', 'client', '--', 'timeout', '20', 'wget', '-qO-', `http://${address}:80/`])
       expect(code).not.toBe(0)
       expect(stderr).toMatch(/refused/)
       expect(performance.now() - started).toBeLessThan(10_000)

@@ -174,7 +174,7 @@ async function askFromPod(config: ClusterConfig, podName: string, target: string
     const containers = await runtime.listContainers()
     const container = containers.find(({ labels, state }) => labels['io.kubernetes.pod.name'] === podName && state === 'running')
     if (!container) throw new Error(`pod ${podName} has no running container`)
-    const script = `for i in $(seq ${times}); do wget -T 5 -qO- http://${target}/ || exit 1; done`
+    const script = `for i in $(seq ${times}); do timeout 5 wget -qO- http://${target}/ || exit 1; done`
     const { exitCode, stdout, stderr } = await runtime.execSync(container.id, ['sh', '-c', script], 60)
     if (exitCode !== 0) throw new Error(`wget in pod ${podName} ended with ${exitCode}: ${new TextDecoder().decode(stderr)}`)
     return new TextDecoder().decode(stdout).trim().split('\n')
