@@ -62,7 +62,7 @@ function groupsOf(service: Service, pods: readonly Pod[], nodeOf: (name: string)
       if (!address) continue
       const ports = portsOf(service, pod)
       const key = `${family} ${portsKey(ports)}`
-      const group = groups.get(key) ?? { family, ports, endpoints: [] }
+      const group: Group = groups.get(key) ?? { family, ports, endpoints: [] }
       groups.set(key, group)
       group.endpoints.push(endpointOf(service, pod, address, nodeOf))
     }

@@ -1,0 +1,50 @@
+import type { Client } from '../client/client.ts'
+import type { Clock } from '../host/clock.ts'
+import type { Log } from '../host/log.ts'
+import type { Random } from '../host/random.ts'
+import type { Controller } from './controller-deps.ts'
+import { deploymentController } from './deployment/controller.ts'
+import { endpointsController } from './endpoints/endpoints.ts'
+import { endpointSliceController } from './endpoints/endpointslice.ts'
+import { garbageCollector } from './garbage-collector.ts'
+import { Informers } from './informers.ts'
+import { namespaceController } from './namespace.ts'
+import { nodeLifecycleController } from './node-lifecycle.ts'
+import { podGarbageCollector } from './pod-gc.ts'
+import { replicaSetController } from './replicaset.ts'
+import { serviceAccountController } from './service-account.ts'
+import { taintEvictionController } from './taint-eviction.ts'
+
+export interface StartControllersDeps {
+  client: Client
+  clock: Clock
+  random: Random
+  log: Log
+  /** Ends all controllers. */
+  signal: AbortSignal
+  /** PEM: what pods find in kube-root-ca.crt. */
+  clusterCa: string
+}
+
+/** Starts all controllers; resolves once their informers are synced and their workers run. */
+export async function startControllers(deps: StartControllersDeps): Promise<void> {
+  const informers = new Informers(deps)
+  // The order is only that of the log: controllers meet in the API alone.
+  const controllers: readonly Controller[] = [
+    namespaceController,
+    serviceAccountController(deps.clusterCa),
+    deploymentController,
+    replicaSetController,
+    endpointSliceController,
+    endpointsController,
+    nodeLifecycleController,
+    taintEvictionController,
+    podGarbageCollector,
+    garbageCollector,
+  ]
+  const runs = controllers.map((controller) => controller({ ...deps, informers }))
+  await informers.synced()
+  for (const run of runs) {
+    run().catch((error: unknown) => deps.log.error('a controller ended', { error }))
+  }
+}
