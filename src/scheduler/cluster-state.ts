@@ -98,8 +98,8 @@ export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
     labels: node.metadata.labels ?? {},
     allocatable: amountsOf(node.status?.allocatable ?? node.status?.capacity),
     pods,
-    requested: total(pods.map((pod) => podRequests(pod))),
-    assumedRequested: total(pods.map((pod) => assumedRequests(pod))),
+    requested: total(pods.map(podRequests)),
+    assumedRequested: total(pods.map(assumedRequests)),
     hostPorts: pods.flatMap(hostPortsOf),
   }
 }

@@ -26,12 +26,40 @@ function most(a: Amounts, b: Amounts): Map<string, number> {
 const requestsOf = (container: Container): Map<string, number> => amountsOf(container.resources?.requests)
 const isSidecar = (container: Container): boolean => container.restartPolicy === 'Always'
 
+/** Objects of the API never change, so what a pod needs is worked out once: each decision asks it of every pod on a changed node. */
+const knownRequests = new WeakMap<Pod, Amounts>()
+const knownAssumed = new WeakMap<Pod, Amounts>()
+
+function remembered(known: WeakMap<Pod, Amounts>, pod: Pod, workOut: () => Amounts): Amounts {
+  const before = known.get(pod)
+  if (before) return before
+  const amounts = workOut()
+  known.set(pod, amounts)
+  return amounts
+}
+
 /**
  * What a pod needs of its node: its containers and sidecars together, or the largest moment of its start (an init
  * container runs beside the sidecars before it), whichever is more; pod-level requests stand for both; overhead on top.
  * https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
  */
-export function podRequests(pod: Pod, requests = requestsOf): Map<string, number> {
+export function podRequests(pod: Pod): Amounts {
+  return remembered(knownRequests, pod, () => sumOf(pod, requestsOf))
+}
+
+/** As {@link podRequests}, with 100m and 200Mi for each container that names none: so that such pods spread as well. */
+export function assumedRequests(pod: Pod): Amounts {
+  return remembered(knownAssumed, pod, () =>
+    sumOf(pod, (container) => {
+      const amounts = requestsOf(container)
+      if (!amounts.has('cpu')) amounts.set('cpu', 100)
+      if (!amounts.has('memory')) amounts.set('memory', 200 * 2 ** 20)
+      return amounts
+    }),
+  )
+}
+
+function sumOf(pod: Pod, requests: (container: Container) => Amounts): Amounts {
   let sidecars = new Map<string, number>()
   let start = new Map<string, number>()
   for (const container of pod.spec.initContainers ?? []) {
@@ -44,14 +72,4 @@ export function podRequests(pod: Pod, requests = requestsOf): Map<string, number
   const total = most(running, start)
   for (const [name, amount] of amountsOf(pod.spec.resources?.requests)) total.set(name, amount)
   return plus(total, amountsOf(pod.spec.overhead))
-}
-
-/** As {@link podRequests}, with 100m and 200Mi for each container that names none: so that such pods spread as well. */
-export function assumedRequests(pod: Pod): Map<string, number> {
-  return podRequests(pod, (container) => {
-    const amounts = requestsOf(container)
-    if (!amounts.has('cpu')) amounts.set('cpu', 100)
-    if (!amounts.has('memory')) amounts.set('memory', 200 * 2 ** 20)
-    return amounts
-  })
 }
