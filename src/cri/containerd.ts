@@ -105,7 +105,10 @@ export function connectContainerd(options: { socket: string; clock: Clock; log: 
       return (await call(methods.runPodSandbox, { config: sandboxMessage(config) }, 2 * callTimeoutMs)).podSandboxId
     },
     stopPodSandbox: (podSandboxId) => callUnlessGone(methods.stopPodSandbox, { podSandboxId }),
-    removePodSandbox: (podSandboxId) => callUnlessGone(methods.removePodSandbox, { podSandboxId }),
+    async removePodSandbox(podSandboxId) {
+      await callUnlessGone(methods.removePodSandbox, { podSandboxId })
+      for (const [containerId, sandboxId] of sandboxIds) if (sandboxId === podSandboxId) sandboxIds.delete(containerId)
+    },
     async podSandboxStatus(podSandboxId) {
       return sandboxStatusFrom(await call(methods.podSandboxStatus, { podSandboxId }))
     },

@@ -62,7 +62,6 @@ export function containerStatusFrom({ status }: Decoded<typeof ContainerStatusRe
 
 export function imageFrom(image: Decoded<typeof ListImagesResponse>['images'][number]): Image {
   const { id, repoTags, repoDigests, size, uid, username } = image
-  // An image that says nothing about its user has uid 0 here without meaning it: root either way.
   const user = username !== '' ? { username } : uid ? { uid: uid.value } : {}
   return { id, tags: repoTags, digests: repoDigests, sizeBytes: size, user }
 }

@@ -7,20 +7,24 @@ const visibleWithinMs = 10_000
 
 /**
  * Runs `put` unless CRI knows the image already, then waits until it does: containerd tells its CRI part of new images by an event.
- * With `always` it is put anyhow: a name may have got new content.
+ * With `id` (the image's configuration's digest) only that very content counts: a name may have got new content.
  */
 export async function awaitImage(
   deps: { socket: string; clock: Clock; log: Log },
   name: string,
   put: () => Promise<void>,
-  options: { always?: boolean } = {},
+  id?: string,
 ): Promise<void> {
   const runtime = connectContainerd(deps)
+  const isKnown = async (): Promise<boolean> => {
+    const status = await runtime.imageStatus(name)
+    return status !== undefined && (id === undefined || status.id === id)
+  }
   try {
-    if (!options.always && (await runtime.imageStatus(name))) return
+    if (await isKnown()) return
     await put()
     const deadline = deps.clock.monotonic() + visibleWithinMs
-    while (!(await runtime.imageStatus(name))) {
+    while (!(await isKnown())) {
       if (deps.clock.monotonic() > deadline) {
         throw new RuntimeError('DeadlineExceeded', `${name} was stored, but the container runtime has not noticed it`)
       }

@@ -9,7 +9,7 @@ import type { Clock } from '../../host/clock.ts'
 import type { Log } from '../../host/log.ts'
 import { awaitImage } from './await-image.ts'
 import { type ImageStore, withImageStore } from './image-store.ts'
-import { type Blob, type Descriptor, descriptorOf, jsonBlob, type Manifest, mediaTypes, memoryBlob } from './oci-image.ts'
+import { type Blob, type Descriptor, descriptorOf, goArchitecture, jsonBlob, type Manifest, mediaTypes, memoryBlob } from './oci-image.ts'
 import { normaliseImageName } from './reference.ts'
 
 export class ImageArchiveError extends Error {
@@ -41,7 +41,7 @@ export async function importImage(
     const archive = await readArchive(path, store)
     const images = await findImages(archive, store, options.name ?? basename(path).replace(/\.(tar|tgz|tar\.gz)$/, ''))
     if (images.size === 0) throw new ImageArchiveError(`${path} holds no image`)
-    for (const [name, target] of images) await awaitImage(deps, name, () => store.putName(name, target), { always: true })
+    for (const [name, { target, id }] of images) await awaitImage(deps, name, () => store.putName(name, target), id)
     return [...images.keys()]
   })
 }
@@ -121,7 +121,12 @@ async function storeStream(store: ImageStore, size: number, content: AsyncIterab
   return `sha256:${digest}`
 }
 
-async function findImages(archive: Archive, store: ImageStore, fallbackName: string): Promise<Map<string, Descriptor>> {
+interface FoundImage {
+  target: Descriptor
+  id: string | undefined
+}
+
+async function findImages(archive: Archive, store: ImageStore, fallbackName: string): Promise<Map<string, FoundImage>> {
   const index = jsonOf<{ manifests?: Descriptor[] }>(archive, 'index.json')
   if (index) return await imagesOfLayout(archive, store, index.manifests ?? [], fallbackName)
   const docker = jsonOf<DockerImage[]>(archive, 'manifest.json')
@@ -144,13 +149,24 @@ async function imagesOfLayout(
   store: ImageStore,
   manifests: readonly Descriptor[],
   fallbackName: string,
-): Promise<Map<string, Descriptor>> {
-  const images = new Map<string, Descriptor>()
+): Promise<Map<string, FoundImage>> {
+  const images = new Map<string, FoundImage>()
   for (const { annotations = {}, ...target } of manifests) {
     await storeTree(archive, store, target)
-    images.set(normaliseImageName(nameFrom(annotations, fallbackName)), target)
+    images.set(normaliseImageName(nameFrom(annotations, fallbackName)), { target, id: imageId(archive, target) })
   }
   return images
+}
+
+/** The configuration's digest, for this machine's platform where there are several; undefined where the archive doesn't tell. */
+function imageId(archive: Archive, { digest }: Descriptor): string | undefined {
+  const json = archive.byDigest.get(digest)
+  if (!json) return undefined
+  const inner = JSON.parse(json.toString('utf8')) as Tree
+  if (inner.config) return inner.config.digest
+  const architecture = goArchitecture(process.arch)
+  const own = inner.manifests?.find(({ platform }) => platform?.os === 'linux' && platform.architecture === architecture)
+  return own && imageId(archive, own)
 }
 
 /** Tools differ: the full name, or only the tag of one. */
@@ -165,7 +181,7 @@ function nameFrom(annotations: Record<string, string>, fallbackName: string): st
 interface Tree {
   config?: Descriptor
   layers?: Descriptor[]
-  manifests?: Descriptor[]
+  manifests?: (Descriptor & { platform?: { os: string; architecture: string } })[]
 }
 
 /** Stores a manifest or index after what it leads to; platforms that the archive leaves out stay out. */
@@ -194,8 +210,8 @@ async function imagesOfDocker(
   store: ImageStore,
   docker: readonly DockerImage[],
   fallbackName: string,
-): Promise<Map<string, Descriptor>> {
-  const images = new Map<string, Descriptor>()
+): Promise<Map<string, FoundImage>> {
+  const images = new Map<string, FoundImage>()
   for (const { Config, RepoTags, Layers } of docker) {
     const config = archive.files.get(Config)?.json
     if (!config) throw new ImageArchiveError(`the archive lacks ${Config}, which its manifest.json names`)
@@ -215,7 +231,7 @@ async function imagesOfDocker(
     await store.putBlob(configBlob)
     await store.putBlob(manifestBlob, [configBlob.digest, ...layers.map(({ digest }) => digest)])
     for (const tag of RepoTags?.length ? RepoTags : [fallbackName])
-      images.set(normaliseImageName(tag), descriptorOf(mediaTypes.manifest, manifestBlob))
+      images.set(normaliseImageName(tag), { target: descriptorOf(mediaTypes.manifest, manifestBlob), id: configBlob.digest })
   }
   return images
 }
