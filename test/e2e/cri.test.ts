@@ -7,10 +7,12 @@ import tar from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectContainerd } from '../../src/cri/containerd.ts'
 import { removeRuntimeLeftovers, startContainerd, stopContainerd } from '../../src/cri/containerd-process.ts'
-import { buildImage } from '../../src/cri/image/build-image.ts'
+import { buildImage, writeImageArchive } from '../../src/cri/image/build-image.ts'
 import { busyboxImage } from '../../src/cri/image/busybox-image.ts'
+import { writeLayer } from '../../src/cri/image/image-layer.ts'
 import { withImageStore } from '../../src/cri/image/image-store.ts'
 import { importImage } from '../../src/cri/image/import-image.ts'
+import { composeImage } from '../../src/cri/image/oci-image.ts'
 import { ensurePauseImage, pauseImageName } from '../../src/cri/image/pause-image.ts'
 import type { ContainerRuntime } from '../../src/cri/runtime.ts'
 import { containerConfig, type RuntimeUnderTest, runtimeContract, sandboxConfig } from '../../src/cri/runtime-contract.ts'
@@ -35,6 +37,7 @@ const network = {
   ...{ cluster, chainTag: cluster.slice(0, 3), podCidr: '10.211.0.0/16', nodePodCidr: '10.211.7.0/24' },
   ...{ cniConfDir: containerd.cniConfDir, dataDir: join(directory, 'podnet') },
 }
+const otherArchitecture = process.arch === 'x64' ? 'arm64' : 'amd64'
 const cgroupRoot = `/ownkube-test-${cluster}`
 let under: RuntimeUnderTest & { runtime: ContainerRuntime & { close(): void } }
 let socket = ''
@@ -160,6 +163,14 @@ describe('a pod on a real containerd', () => {
     expect(await under.runtime.imageStatus('web:2')).toBeUndefined()
     expect(await importImage(old, { ...deps, socket })).toEqual(['docker.io/library/web:2'])
     expect(await under.runtime.imageStatus('web:2')).toBeDefined()
+    const foreign = join(directory, 'foreign.tar')
+    const layers = [await writeLayer([])]
+    await writeImageArchive(
+      composeImage({ name: 'docker.io/library/foreign:1', architecture: otherArchitecture, config: {}, layers }),
+      foreign,
+    )
+    await expect(importImage(foreign, { ...deps, socket })).rejects.toThrow(`the image is for linux/${otherArchitecture}; this machine is`)
+    expect(await under.runtime.imageStatus('foreign:1')).toBeUndefined()
     writeFileSync(old, 'no archive at all'.repeat(100))
     await expect(importImage(old, { ...deps, socket })).rejects.toThrow(/old\.tgz is no tar archive/)
   })

@@ -7,6 +7,7 @@ import { createGunzip } from 'node:zlib'
 import tar from 'tar-stream'
 import type { Clock } from '../../host/clock.ts'
 import type { Log } from '../../host/log.ts'
+import { connectContainerd } from '../containerd.ts'
 import { awaitImage } from './await-image.ts'
 import { type ImageStore, withImageStore } from './image-store.ts'
 import { type Blob, type Descriptor, descriptorOf, goArchitecture, jsonBlob, type Manifest, mediaTypes, memoryBlob } from './oci-image.ts'
@@ -41,7 +42,13 @@ export async function importImage(
     const archive = await readArchive(path, store)
     const images = await findImages(archive, store, options.name ?? basename(path).replace(/\.(tar|tgz|tar\.gz)$/, ''))
     if (images.size === 0) throw new ImageArchiveError(`${path} holds no image`)
-    for (const [name, { target, id }] of images) await awaitImage(deps, name, () => store.putName(name, target), id)
+    for (const [name, { target }] of images) await store.putName(name, target)
+    const runtime = connectContainerd(deps)
+    try {
+      for (const [name, { id }] of images) await awaitImage(runtime, deps.clock, name, id)
+    } finally {
+      runtime.close()
+    }
     return [...images.keys()]
   })
 }
@@ -123,7 +130,8 @@ async function storeStream(store: ImageStore, size: number, content: AsyncIterab
 
 interface FoundImage {
   target: Descriptor
-  id: string | undefined
+  /** The configuration's digest, which is CRI's id of the image. */
+  id: string
 }
 
 async function findImages(archive: Archive, store: ImageStore, fallbackName: string): Promise<Map<string, FoundImage>> {
@@ -158,15 +166,31 @@ async function imagesOfLayout(
   return images
 }
 
-/** The configuration's digest, for this machine's platform where there are several; undefined where the archive doesn't tell. */
-function imageId(archive: Archive, { digest }: Descriptor): string | undefined {
+/** The configuration's digest, of this machine's platform where there are several. Throws when there is none for it. */
+function imageId(archive: Archive, { digest }: Descriptor): string {
+  const inner = parsed<Tree>(archive, digest)
+  if (inner.config) {
+    checkPlatform(archive, inner.config.digest)
+    return inner.config.digest
+  }
+  const platforms = (inner.manifests ?? []).map(({ platform }) => `${platform?.os}/${platform?.architecture}`)
+  const own = inner.manifests?.[platforms.indexOf(thisPlatform())]
+  if (!own) throw new ImageArchiveError(`the image is for ${platforms.join(', ')}; this machine is ${thisPlatform()}`)
+  return imageId(archive, own)
+}
+
+const thisPlatform = (): string => `linux/${goArchitecture(process.arch)}`
+
+function checkPlatform(archive: Archive, configDigest: string): void {
+  const { os, architecture } = parsed<{ os?: string; architecture?: string }>(archive, configDigest)
+  if (`${os}/${architecture}` === thisPlatform()) return
+  throw new ImageArchiveError(`the image is for ${os}/${architecture}; this machine is ${thisPlatform()}`)
+}
+
+function parsed<T>(archive: Archive, digest: string): T {
   const json = archive.byDigest.get(digest)
-  if (!json) return undefined
-  const inner = JSON.parse(json.toString('utf8')) as Tree
-  if (inner.config) return inner.config.digest
-  const architecture = goArchitecture(process.arch)
-  const own = inner.manifests?.find(({ platform }) => platform?.os === 'linux' && platform.architecture === architecture)
-  return own && imageId(archive, own)
+  if (!json) throw new ImageArchiveError(`the archive lacks ${digest}`)
+  return JSON.parse(json.toString('utf8')) as T
 }
 
 /** Tools differ: the full name, or only the tag of one. */
@@ -216,6 +240,7 @@ async function imagesOfDocker(
     const config = archive.files.get(Config)?.json
     if (!config) throw new ImageArchiveError(`the archive lacks ${Config}, which its manifest.json names`)
     const configBlob = memoryBlob(config)
+    checkPlatform(archive, configBlob.digest)
     const layers = Layers.map((name): Descriptor => {
       const file = archive.files.get(name)
       if (!file) throw new ImageArchiveError(`the archive lacks ${name}, which its manifest.json names`)

@@ -1,5 +1,6 @@
 import type { Clock } from '../../host/clock.ts'
 import type { Log } from '../../host/log.ts'
+import { connectContainerd } from '../containerd.ts'
 import { awaitImage } from './await-image.ts'
 import { writeLayer } from './image-layer.ts'
 import { withImageStore } from './image-store.ts'
@@ -17,8 +18,13 @@ export async function pauseImage(architecture = goArchitecture(process.arch)): P
 
 /** Puts the pause image into containerd where it is missing, and returns once CRI knows it. */
 export async function ensurePauseImage(deps: { socket: string; clock: Clock; log: Log }): Promise<void> {
-  await awaitImage(deps, pauseImageName, async () => {
+  const runtime = connectContainerd(deps)
+  try {
+    if (await runtime.imageStatus(pauseImageName)) return
     const image = await pauseImage()
     await withImageStore(deps, (store) => store.put(image, { pinned: true }))
-  })
+    await awaitImage(runtime, deps.clock, pauseImageName)
+  } finally {
+    runtime.close()
+  }
 }
