@@ -65,7 +65,8 @@ async function fromProtobuf(body: Uint8Array, kind: Kind | undefined): Promise<u
   })
 }
 
-function checkKind(kind: Kind, value: Readonly<Record<string, unknown>>): void {
+/** Throws BadRequest for a body that says it is of another kind. */
+export function checkKind(kind: Kind, value: Readonly<Record<string, unknown>>): void {
   const expected = apiVersionOf(kind)
   const apiVersion = typeof value.apiVersion === 'string' && value.apiVersion ? value.apiVersion : expected
   const name = typeof value.kind === 'string' && value.kind ? value.kind : kind.kind

@@ -1,28 +1,82 @@
+import type { Kind } from '../api/kind.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
+import { applyConfiguration } from '../machinery/apply/apply.ts'
+import { decodeObject } from '../machinery/decode.ts'
+import { isObject } from '../machinery/equality.ts'
+import { forbiddenField, required } from '../machinery/field-error.ts'
+import { apiVersionOf } from '../machinery/group-version.ts'
+import type { KubeObject } from '../machinery/object.ts'
 import { applyPatch, type PatchType, patchTypeOf } from '../machinery/patch/apply-patch.ts'
 import type { Schema } from '../machinery/schema.ts'
-import { badRequest, unsupportedMediaType } from '../machinery/status.ts'
-import { parsedBody } from './body.ts'
+import { badRequest, invalid, unsupportedMediaType } from '../machinery/status.ts'
+import { checkKind, decodeAs, parsedBody } from './body.ts'
+import type { WriteOptions } from './request-options.ts'
 
 /** A patch as it came in. */
 export interface ReadPatch {
-  readonly type: Exclude<PatchType, 'apply'>
+  readonly type: PatchType
   readonly value: unknown
   readonly duplicates: readonly string[]
 }
 
-const served = 'application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json'
+interface Patched {
+  readonly object: KubeObject
+  readonly warnings: readonly string[]
+}
 
-/** Throws UnsupportedMediaType for what is no patch that is served. */
-export async function readPatch(request: ApiRequest, findDuplicates: boolean): Promise<ReadPatch> {
+/** Throws UnsupportedMediaType for what is no patch. */
+export async function readPatch(request: ApiRequest, { fieldValidation, fieldManager, force }: WriteOptions): Promise<ReadPatch> {
   const type = patchTypeOf(request.contentType)
-  if (type === 'apply') throw unsupportedMediaType(served)
-  const parsed = await parsedBody(request, findDuplicates)
+  const options = { group: 'meta.k8s.io', kind: 'PatchOptions' }
+  if (type !== 'apply' && force) throw invalid(options, '', [forbiddenField('force', 'may not be specified for non-apply patch')])
+  if (type === 'apply' && !request.query.get('fieldManager') && !fieldManager) {
+    throw invalid(options, '', [required('fieldManager', 'is required for apply patch')])
+  }
+  const parsed = await parsedBody(request, fieldValidation !== 'Ignore')
   if (parsed === undefined) throw badRequest('the request has no body')
   return { type, value: parsed.value, duplicates: parsed.duplicates }
 }
 
-/** What the patch makes of the current object, yet to be decoded. */
-export function patched(patch: ReadPatch, schema: Schema, current: object): object {
+/** What the patch makes of a value that is no stored object, such as a Scale; yet to be decoded. */
+export function patchedValue(patch: ReadPatch, schema: Schema, current: object): object {
+  if (patch.type === 'apply') throw unsupportedMediaType('application/json-patch+json, application/merge-patch+json')
   return applyPatch(patch.type, schema, current, patch.value)
+}
+
+/** The object that the patch makes of the current one, decoded, the caller's own; with `apply` there may be none yet. */
+export function patchedObject(
+  kind: Kind,
+  patch: ReadPatch,
+  current: KubeObject | undefined,
+  options: WriteOptions & { readonly subresource: 'status' | undefined; readonly time: string },
+): Patched {
+  const { fieldValidation } = options
+  if (patch.type === 'apply') return applied(kind, patch, current, options)
+  const value = patchedValue(patch, kind.schema, current as KubeObject)
+  return decodeAs(kind, value, { fieldValidation, duplicates: patch.duplicates, patch: patch.value })
+}
+
+function applied(
+  kind: Kind,
+  { value, duplicates }: ReadPatch,
+  live: KubeObject | undefined,
+  options: WriteOptions & { readonly subresource: 'status' | undefined; readonly time: string },
+): Patched {
+  if (!isObject(value)) throw badRequest('error decoding YAML: the configuration to apply must be an object')
+  checkKind(kind, value)
+  const { object: configuration, warnings } = decodeObject(kind.schema, value, { fieldValidation: options.fieldValidation, duplicates })
+  const result = applyConfiguration({
+    schema: kind.schema,
+    live,
+    applied: configuration,
+    manager: options.fieldManager,
+    force: options.force,
+    apiVersion: apiVersionOf(kind),
+    subresource: options.subresource ?? '',
+    time: options.time,
+  }) as KubeObject
+  const { managedFields } = result.metadata
+  const { object } = decodeAs(kind, result, { fieldValidation: 'Ignore' })
+  if (managedFields) object.metadata.managedFields = managedFields
+  return { object, warnings }
 }

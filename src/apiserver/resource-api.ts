@@ -2,26 +2,26 @@ import type { Node, Pod } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
 import { nodes, pods } from '../api/registry.ts'
 import { schemaOf } from '../api/schema.ts'
-import type { Clock } from '../host/clock.ts'
+import { type Clock, timestamp } from '../host/clock.ts'
 import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
 import { deepCopy, isObject } from '../machinery/equality.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { badRequest, isNotFound, methodNotAllowed, pathNotFound } from '../machinery/status.ts'
 import { type Answer, objectAnswer, textAnswer } from './answer.ts'
-import { decodeAs, plainBody, readObject } from './body.ts'
+import { plainBody, readObject } from './body.ts'
 import type { CachedObject } from './cached-object.ts'
 import { kubeletRequestOf } from './kubelet-request.ts'
 import { negotiate } from './negotiation.ts'
 import type { Place } from './objects.ts'
-import { patched, readPatch } from './patching.ts'
+import { patchedObject, patchedValue, readPatch } from './patching.ts'
 import { bind, bindingTargetOf, success } from './pod-subresources.ts'
 import { type Presentation, presentationOf } from './presentation.ts'
 import { mapped, type Reads } from './reads.ts'
-import { deleteRequestOf, readOptionsOf, watchOptionsOf, writeOptionsOf } from './request-options.ts'
+import { deleteRequestOf, readOptionsOf, type WriteOptions, watchOptionsOf, writeOptionsOf } from './request-options.ts'
 import type { ResourceRoute } from './route.ts'
 import { applyScale, scaleOf } from './scale.ts'
 import type { WatchCache } from './watch-cache.ts'
-import type { Writes } from './writes.ts'
+import type { UpdateOptions, Writes } from './writes.ts'
 
 interface Deps {
   readonly reads: Reads
@@ -132,24 +132,30 @@ export class ResourceApi {
     const { object, warnings } = await readObject(request, kind, options.fieldValidation)
     const place = placeOf(call)
     checkName(place, object)
-    const item = await this.#deps.writes.update(place, { subresource, dryRun: options.dryRun }, () => deepCopy(object))
+    const item = await this.#deps.writes.update(place, writeTo(subresource, options), () => deepCopy(object))
     return objectAnswer(200, show.one(item.object), warnings)
   }
 
   async #patch(call: Call, subresource: 'status' | undefined): Promise<ApiResponse> {
     const { kind, request, show } = call
-    const { fieldValidation, dryRun } = writeOptionsOf(request, 'PatchOptions')
-    const patch = await readPatch(request, fieldValidation !== 'Ignore')
+    const options = { ...writeOptionsOf(request, 'PatchOptions'), subresource, time: timestamp(this.#deps.clock.now()) }
+    const patch = await readPatch(request, options)
     const place = placeOf(call)
     let warnings: readonly string[] = []
-    const item = await this.#deps.writes.update(place, { subresource, dryRun }, (current) => {
-      const value = patched(patch, kind.schema, current.object)
-      const decoded = decodeAs(kind, value, { fieldValidation, duplicates: patch.duplicates, patch: patch.value })
-      warnings = decoded.warnings
-      checkName(place, decoded.object)
-      return decoded.object
-    })
-    return objectAnswer(200, show.one(item.object), warnings)
+    const change = (current: KubeObject | undefined): KubeObject => {
+      const patched = patchedObject(kind, patch, current, options)
+      warnings = patched.warnings
+      checkName(place, patched.object)
+      return patched.object
+    }
+    const { writes } = this.#deps
+    const update = (): Promise<CachedObject> =>
+      writes.update(place, writeTo(subresource, options, patch.type), (current) => change(current.object))
+    if (patch.type !== 'apply' || subresource !== undefined) return objectAnswer(200, show.one((await update()).object), warnings)
+    const { item, created } = await this.#deps.writes.updateOrCreate(update, () =>
+      writes.create(kind, place.namespace, change(undefined), options.dryRun),
+    )
+    return objectAnswer(created ? 201 : 200, show.one(item.object), warnings)
   }
 
   #status(call: Call): Promise<ApiResponse> {
@@ -203,11 +209,11 @@ export class ResourceApi {
       return objectAnswer(200, scaleOf(kind, item.object))
     }
     if (route.verb !== 'update' && route.verb !== 'patch') throw methodNotAllowed()
-    const { dryRun } = writeOptionsOf(request, route.verb === 'update' ? 'UpdateOptions' : 'PatchOptions')
-    const patch = route.verb === 'patch' ? await readPatch(request, false) : undefined
+    const options = writeOptionsOf(request, route.verb === 'update' ? 'UpdateOptions' : 'PatchOptions')
+    const patch = route.verb === 'patch' ? await readPatch(request, options) : undefined
     const body = patch ? undefined : await requiredBody(request)
-    const item = await this.#deps.writes.update(place, { subresource: undefined, dryRun }, (current) => {
-      const scale = patch ? (patched(patch, schemaOf('Scale'), scaleOf(kind, current.object)) as Body) : (body as Body)
+    const item = await this.#deps.writes.update(place, writeTo(undefined, options), (current) => {
+      const scale = patch ? (patchedValue(patch, schemaOf('Scale'), scaleOf(kind, current.object)) as Body) : (body as Body)
       return applyScale(kind, current.copy(), scale)
     })
     return objectAnswer(200, scaleOf(kind, item.object))
@@ -248,6 +254,10 @@ export class ResourceApi {
     const nodeOf = (name: string): Node | undefined => this.#deps.cache.kind(nodes).get(undefined, name)?.object as Node | undefined
     return kubeletRequestOf(pod.object as Pod, subresource, call.request.query, nodeOf)
   }
+}
+
+function writeTo(subresource: UpdateOptions['subresource'], { dryRun, fieldManager }: WriteOptions, patch?: string): UpdateOptions {
+  return { subresource, dryRun, manager: fieldManager, applies: patch === 'apply' }
 }
 
 function placeOf({ route, kind }: Call): Place {

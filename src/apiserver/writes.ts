@@ -1,13 +1,14 @@
 import type { Service } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
 import { validateMetadata } from '../api/metadata-validation.ts'
-import type { Clock } from '../host/clock.ts'
+import { type Clock, timestamp } from '../host/clock.ts'
 import type { Random } from '../host/random.ts'
+import { managedFieldsAfterUpdate } from '../machinery/apply/managed-fields.ts'
 import { deepEqual } from '../machinery/equality.ts'
 import { type FieldError, required } from '../machinery/field-error.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject } from '../machinery/object.ts'
-import { alreadyExists, badRequest, conflict, invalid, objectModified } from '../machinery/status.ts'
+import { alreadyExists, badRequest, conflict, invalid, isAlreadyExists, isNotFound, objectModified } from '../machinery/status.ts'
 import { type AdmissionFacts, admit } from './admission.ts'
 import { type CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
@@ -29,6 +30,10 @@ interface Deps {
 export interface UpdateOptions {
   readonly subresource: 'status' | 'finalize' | undefined
   readonly dryRun: boolean
+  /** Who is said to have changed what, in objects that keep account of it. */
+  readonly manager: string
+  /** Server-side apply: what is written has its account of managers with it. */
+  readonly applies: boolean
 }
 
 /** Times a change is tried against what others write at the same moment. */
@@ -60,6 +65,25 @@ export class Writes {
       const made = await this.#alone(kind, () => this.#insert(kind, namespace, object, dryRun))
       if (made) return made
       if (!isGenerated || attempt === generatedNameAttempts) throw alreadyExists(kind, metadata.name)
+    }
+  }
+
+  /** Server-side apply: an object that isn't there is made; one that comes about at the same moment is then updated. */
+  async updateOrCreate(
+    update: () => Promise<CachedObject>,
+    create: () => Promise<CachedObject>,
+  ): Promise<{ item: CachedObject; created: boolean }> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return { item: await update(), created: false }
+      } catch (error) {
+        if (!isNotFound(error)) throw error
+      }
+      try {
+        return { item: await create(), created: true }
+      } catch (error) {
+        if (!isAlreadyExists(error) || attempt === attempts) throw error
+      }
     }
   }
 
@@ -141,7 +165,9 @@ export class Writes {
     const { kind, namespace, name } = place
     const previous = current.object
     this.#checkIdentity(place, next, previous)
-    limitUpdate(kind, next, previous, options.subresource)
+    const { managedFields } = next.metadata
+    // A copy: what is carried over becomes part of `next`, which defaults may change.
+    limitUpdate(kind, next, current.copy(), options.subresource)
     next.apiVersion = previous.apiVersion
     next.kind = previous.kind
     kind.setDefaults(next)
@@ -151,8 +177,31 @@ export class Writes {
       kind.prepareForUpdate(next, previous)
       await this.#assign(place, next)
     }
+    if (options.applies) next.metadata = { ...next.metadata, ...(managedFields ? { managedFields } : {}) }
+    else this.#account(kind, next, previous, options)
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
     return this.#store(place, current, next, options.dryRun)
+  }
+
+  /**
+   * Who owns which field is kept account of from an object's first server-side apply on: before that it would cost every
+   * object memory and every write time, to tell only what `before-first-apply` tells as well.
+   */
+  #account(kind: Kind, next: KubeObject, previous: KubeObject, { manager, subresource }: UpdateOptions): void {
+    const entries = previous.metadata.managedFields
+    if (!entries?.length) return
+    const time = timestamp(this.#deps.clock.now())
+    const info = {
+      schema: kind.schema,
+      previous,
+      next,
+      entries,
+      manager,
+      apiVersion: apiVersionOf(kind),
+      subresource: subresource ?? '',
+      time,
+    }
+    next.metadata = { ...next.metadata, managedFields: managedFieldsAfterUpdate(info) }
   }
 
   #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: string | undefined): FieldError[] {
