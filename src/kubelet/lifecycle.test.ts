@@ -170,7 +170,7 @@ describe('configuration', () => {
   })
 
   test('a volume follows its ConfigMap', async () => {
-    const { readFileSync } = await import('node:fs')
+    const { existsSync, readFileSync } = await import('node:fs')
     const api = kubelet.client.resource<ConfigMap>(configMaps, 'default')
     await api.create(settings({ a: 'x' }))
     const volumes = [{ name: 'v', configMap: { name: 'settings' } }]
@@ -181,7 +181,7 @@ describe('configuration', () => {
     expect(readFileSync(`${mount?.hostPath}/a`, 'utf8')).toBe('x')
     expect(mount?.readonly).toBe(true)
     await api.patch('settings', { type: 'merge', body: { data: { a: 'y', b: 'z' } } })
-    await kubelet.pass(1000)
+    await kubelet.until('a', () => existsSync(`${mount?.hostPath}/b`))
     expect(readFileSync(`${mount?.hostPath}/a`, 'utf8')).toBe('y')
     expect(readFileSync(`${mount?.hostPath}/b`, 'utf8')).toBe('z')
   })

@@ -7,6 +7,8 @@ import { attemptsOf, latestOf, type ObservedPod } from './observed-pod.ts'
 /** What the worker of a pod knows beyond the API and the runtime; lost (harmlessly) when the kubelet restarts. */
 export interface PodMemory {
   volumesReady: boolean
+  /** Counts changes of what volumes show: a set-up that was overtaken by one is done again. */
+  volumeChanges: number
   /** Volumes are taken down and resources given back. */
   released: boolean
   /** Why the kubelet itself ended the pod: deadline, admission. */
@@ -31,7 +33,7 @@ export interface PodMemory {
 
 export function newMemory(): PodMemory {
   return {
-    ...{ volumesReady: false, released: false, finished: false, removed: false },
+    ...{ volumesReady: false, volumeChanges: 0, released: false, finished: false, removed: false },
     ...{ failure: undefined, sandboxFailure: undefined, volumeFailure: undefined },
     ...{ restarts: new Map(), pulled: new Map(), pullFailures: new Map(), startFailures: new Map() },
     ...{ started: new Set(), condemned: new Map() },

@@ -1,7 +1,8 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Node, Pod } from '../api/generated/types.ts'
 import type { SandboxSummary } from '../cri/runtime.ts'
 import { refusalOf } from './admit-pod.ts'
-import { namespaceOf } from './labels.ts'
 import type { PodDeps } from './pod-deps.ts'
 import { PodWorker } from './pod-worker.ts'
 import type { PullBackOffs } from './pull-image.ts'
@@ -17,6 +18,7 @@ export class PodManager {
   constructor(deps: PodDeps, node: () => Node | undefined) {
     this.#deps = deps
     this.#node = node
+    deps.signal.addEventListener('abort', () => this.#close(), { once: true })
   }
 
   added(pod: Pod): void {
@@ -57,6 +59,11 @@ export class PodManager {
       const pod = podOf({ podUid: uid, podName: 'unknown', podNamespace: 'unknown', labels: {} })
       this.#start(pod).remove(pod)
     }
+    const { logDir } = this.#deps.sandbox
+    for (const folder of await readdir(logDir)) {
+      const uid = folder.slice(folder.lastIndexOf('_') + 1)
+      if (!this.#workers.has(uid)) await rm(join(logDir, folder), { recursive: true, force: true })
+    }
   }
 
   /** A container or sandbox has changed: its pod looks again. Ids that no pod of ours claims mean nothing. */
@@ -77,6 +84,10 @@ export class PodManager {
 
   list(): readonly PodWorker[] {
     return [...this.#workers.values()]
+  }
+
+  #close(): void {
+    for (const worker of this.#workers.values()) worker.close()
   }
 
   #start(pod: Pod): PodWorker {
@@ -101,9 +112,4 @@ function podOf({ podUid, podName, podNamespace, labels }: Pick<SandboxSummary, '
     metadata: { name: podName, namespace: podNamespace, uid: podUid, resourceVersion: '0', creationTimestamp: '', labels },
     spec: { containers: [] },
   }
-}
-
-/** `ns/name` of a pod. */
-export function podKey(pod: Pod): string {
-  return `${namespaceOf(pod)}/${pod.metadata.name}`
 }

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod } from '../api/generated/types.ts'
-import { pods } from '../api/registry.ts'
+import { pods, serviceAccounts } from '../api/registry.ts'
 import { isConflict, isNotFound } from '../machinery/status.ts'
 import { removeCgroup } from './cgroups.ts'
 import type { ReferencedObjects } from './env/environment.ts'
@@ -11,7 +11,7 @@ import type { ObservedPod } from './observed-pod.ts'
 import type { PodMemory, Step } from './plan-pod.ts'
 import { errorText, type PodDeps } from './pod-deps.ts'
 import { notePullBackOff, type PullBackOffs, pullForContainer } from './pull-image.ts'
-import { cgroupParent } from './resources.ts'
+import { cgroupParents } from './resources.ts'
 import { sandboxConfigOf } from './sandbox-config.ts'
 import { startContainer } from './start-container.ts'
 import { removeWithMounts } from './volumes/mounts-under.ts'
@@ -99,6 +99,7 @@ async function kill(step: Extract<Step, { do: 'kill' }>, { pod, observed, deps, 
 
 async function mountVolumes({ pod, observed, memory, deps, objects }: StepContext): Promise<void> {
   const { nodeName, nodeAddress, cpuCores, memoryBytes } = deps
+  const changes = memory.volumeChanges
   const podIp = pod.spec.hostNetwork ? nodeAddress : (observed.sandbox?.ip ?? '')
   try {
     await setUpVolumes(
@@ -106,7 +107,7 @@ async function mountVolumes({ pod, observed, memory, deps, objects }: StepContex
       { objects, facts: { nodeName, nodeAddress, podIp, cpuCores, memoryBytes }, token: (...asked) => token(deps, ...asked) },
       deps,
     )
-    memory.volumesReady = true
+    memory.volumesReady = memory.volumeChanges === changes
     memory.volumeFailure = undefined
   } catch (error) {
     if (!(error instanceof VolumeError)) throw error
@@ -128,7 +129,6 @@ async function token({ client }: PodDeps, pod: Pod, audience: string | undefined
     },
   }
   try {
-    const { serviceAccounts } = await import('../api/registry.ts')
     const answer = await client
       .resource(serviceAccounts, namespaceOf(pod))
       .createSubresource<{ status?: { token?: string } }>(account, 'token', body)
@@ -176,6 +176,6 @@ async function removeTraces({ pod, observed, deps, memory }: StepContext): Promi
   deps.observer.forget([...observed.sandboxes, ...observed.containers, ...left].map(({ id }) => id))
   await tearDownPod(pod.metadata.uid, deps)
   await rm(join(deps.sandbox.logDir, podLogFolder(pod)), { recursive: true, force: true })
-  await removeCgroup(cgroupParent(deps.sandbox.cgroupRoot, pod), deps.log)
+  for (const parent of cgroupParents(deps.sandbox.cgroupRoot, pod.metadata.uid)) await removeCgroup(parent, deps.log)
   memory.removed = true
 }

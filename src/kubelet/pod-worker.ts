@@ -51,7 +51,6 @@ export class PodWorker {
       () => this.wake(),
     )
     this.#writer = new StatusWriter(deps.client, (written) => this.#see(written))
-    deps.signal.addEventListener('abort', () => this.#close(), { once: true })
   }
 
   get pod(): Pod {
@@ -67,8 +66,7 @@ export class PodWorker {
     const { labels, annotations } = before.metadata
     const changed = JSON.stringify([labels, annotations]) !== JSON.stringify([pod.metadata.labels, pod.metadata.annotations])
     // Downward files show labels and annotations as they are now.
-    if (changed && (pod.spec.volumes ?? []).some(({ downwardAPI, projected }) => downwardAPI ?? projected))
-      this.#memory.volumesReady = false
+    if (changed && (pod.spec.volumes ?? []).some(({ downwardAPI, projected }) => downwardAPI ?? projected)) this.#volumesChanged()
     this.wake()
   }
 
@@ -99,10 +97,15 @@ export class PodWorker {
   }
 
   #referenceChanged(): void {
-    this.#memory.volumesReady = false
+    this.#volumesChanged()
     this.#memory.volumeFailure = undefined
     this.#memory.startFailures.clear()
     this.wake()
+  }
+
+  #volumesChanged(): void {
+    this.#memory.volumeChanges++
+    this.#memory.volumesReady = false
   }
 
   async #loop(): Promise<void> {
@@ -120,7 +123,7 @@ export class PodWorker {
     }
     this.#looping = false
     if (this.#memory.removed) {
-      this.#close()
+      this.close()
       this.#deps.objects.release(this.#pod.metadata.uid)
       this.#onRemoved()
     }
@@ -207,7 +210,8 @@ export class PodWorker {
     }
   }
 
-  #close(): void {
+  /** Ends timers and probes; the pod itself goes on. */
+  close(): void {
     this.#cancelTimer()
     this.#probes.close()
   }

@@ -46,6 +46,11 @@ export function cgroupParent(cgroupRoot: string, pod: Pod): string {
   return `${cgroupRoot}${folder}/pod${pod.metadata.uid}`
 }
 
+/** Wherever a pod's cgroup may lie: of one that the API has forgotten the class is not known any more. */
+export function cgroupParents(cgroupRoot: string, podUid: string): string[] {
+  return ['', '/burstable', '/besteffort'].map((folder) => `${cgroupRoot}${folder}/pod${podUid}`)
+}
+
 /** What a pod as a whole asks for: containers side by side, init containers one after another. */
 export function podRequest(pod: Pod, resource: string): number {
   const of = ({ resources }: Container): number => amountOf(resources?.requests?.[resource] ?? resources?.limits?.[resource])

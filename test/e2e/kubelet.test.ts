@@ -3,6 +3,7 @@ import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import type { ConfigMap, Event, Node, Pod, PodSpec, Secret } from '../../src/api/generated/types.ts'
 import { configMaps, events, nodes, pods, secrets } from '../../src/api/registry.ts'
 import { createApiServer } from '../../src/apiserver/apiserver.ts'
@@ -142,6 +143,21 @@ async function get(path: string, as: { cert: string; key: string } = tls.client)
   })
 }
 
+/** What comes over an upgraded connection, by channel, until it closes or the first line is echoed. */
+async function stream(path: string, protocol: string, onOpen?: (socket: WebSocket) => void): Promise<[channel: number, text: string][]> {
+  const socket = new WebSocket(`wss://127.0.0.1:${kubelet.port}${path}`, protocol, { ca: tls.ca, ...tls.client })
+  const parts: [number, string][] = []
+  return new Promise((resolve, reject) => {
+    socket.on('open', () => onOpen?.(socket))
+    socket.on('message', (data: Buffer) => {
+      if (data.length > 1) parts.push([data[0]!, data.subarray(1).toString()])
+      if (onOpen && data.length > 1) socket.close()
+    })
+    socket.on('close', () => resolve(parts))
+    socket.on('error', reject)
+  })
+}
+
 function cgroupsOf(uid: string): string[] {
   const roots = ['/sys/fs/cgroup', ...readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name))]
   const parents = roots.flatMap((root) => ['', '/burstable', '/besteffort'].map((part) => root + cgroupRoot + part)).filter(existsSync)
@@ -237,6 +253,23 @@ describe('a kubelet over a real containerd', () => {
     })
     await until('probed', (pod) => pod?.status?.containerStatuses?.every(({ ready, started }) => ready && started))
     await gone('probed')
+  })
+
+  test('exec, attach and port-forward pass through to the runtime; half a connection may close', async () => {
+    await run('shell', { containers: [sh(forever)] })
+    await until('shell', running)
+    const echoed = await stream('/exec/default/shell/c?command=cat&input=1&output=1&error=1', 'v4.channel.k8s.io', (socket) => {
+      socket.send(Buffer.from([0, ...Buffer.from('through\n')]))
+    })
+    expect(echoed).toContainEqual([1, 'through\n'])
+    const failed = await stream('/exec/default/shell/c?command=sh&command=-c&command=exit+7&output=1&error=1', 'v4.channel.k8s.io')
+    expect(JSON.parse(failed.find(([channel]) => channel === 3)?.[1] ?? '{}')).toMatchObject({
+      status: 'Failure',
+      reason: 'NonZeroExitCode',
+    })
+    await expect(stream('/exec/default/shell/nope?command=true&output=1', 'v4.channel.k8s.io')).rejects.toThrow('404')
+    await expect(stream('/exec/default/shell/c?command=true&output=1', 'v9.channel.k8s.io')).rejects.toThrow(/4\d\d|Unexpected|subprotocol/)
+    await gone('shell')
   })
 
   test('a command that is not there', async () => {

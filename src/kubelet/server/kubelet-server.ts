@@ -23,7 +23,10 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   server.on('request', (request, response) => {
     answer(request, response, options).catch((error: unknown) => fail(error, response, options))
   })
+  const streams = new Set<Duplex>()
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    streams.add(socket)
+    socket.once('close', () => streams.delete(socket))
     socket.on('error', () => undefined) // a client that breaks off is gone; pipes notice by close
     upgrade(request, socket, head, options).catch((error: unknown) => {
       const known = error instanceof RequestError
@@ -40,6 +43,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   const close = (): void => {
     server.close()
     server.closeAllConnections()
+    for (const socket of streams) socket.destroy() // upgraded connections are no longer the server's
   }
   if (options.signal.aborted) close()
   else options.signal.addEventListener('abort', close, { once: true })
