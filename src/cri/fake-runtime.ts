@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path'
 import type { Clock } from '../host/clock.ts'
 import { EventQueue } from './event-queue.ts'
 import { type FakeProgram, fakeProgram } from './fake-command.ts'
-import { normaliseImageName } from './image/reference.ts'
+import { type FakeImage, FakeImages } from './fake-images.ts'
 import {
   type ContainerConfig,
   type ContainerRuntime,
@@ -18,6 +18,8 @@ import {
   type SandboxStatus,
   type SandboxSummary,
 } from './runtime.ts'
+
+export type { FakeImage } from './fake-images.ts'
 
 interface FakeSandbox {
   config: SandboxConfig
@@ -34,14 +36,6 @@ interface FakeContainer {
   cancelEnd: () => void
   /** Called once when it exits. */
   onExit: (() => void)[]
-}
-
-export interface FakeImage {
-  name: string
-  /** Default entrypoint and arguments; the default runs until it is stopped. */
-  command?: string[]
-  user?: { uid?: number; username?: string }
-  sizeBytes?: number
 }
 
 export interface FakeExecResult {
@@ -61,8 +55,7 @@ export class FakeRuntime implements ContainerRuntime {
   readonly #clock: Clock
   readonly #sandboxes = new Map<string, FakeSandbox>()
   readonly #containers = new Map<string, FakeContainer>()
-  readonly #images = new Map<string, Image & { command: string[] }>()
-  readonly #registry = new Map<string, FakeImage>()
+  readonly #images = new FakeImages()
   readonly #subscribers = new Set<EventQueue<RuntimeEvent>>()
   readonly #faults: { method: keyof ContainerRuntime; error: Error }[] = []
   #serial = 0
@@ -82,23 +75,12 @@ export class FakeRuntime implements ContainerRuntime {
 
   /** Puts an image on the node. */
   addImage(image: string | FakeImage): void {
-    const { name, command = ['run'], user = {}, sizeBytes = 1_000_000 } = typeof image === 'string' ? { name: image } : image
-    const tag = normaliseImageName(name)
-    const hex = Buffer.from(tag).toString('hex').padEnd(64, '0').slice(-64)
-    this.#images.set(tag, {
-      id: `sha256:${hex}`,
-      tags: [tag],
-      digests: [`${tag.replace(/:[^/:]*$/, '')}@sha256:${hex}`],
-      sizeBytes,
-      user,
-      command,
-    })
+    this.#images.add(image)
   }
 
   /** Makes an image pullable. */
   publishImage(image: string | FakeImage): void {
-    const fake = typeof image === 'string' ? { name: image } : image
-    this.#registry.set(normaliseImageName(fake.name), fake)
+    this.#images.publish(image)
   }
 
   /** The container's process ends by itself. */
@@ -212,7 +194,7 @@ export class FakeRuntime implements ContainerRuntime {
   async createContainer(sandboxId: string, config: ContainerConfig, _sandbox: SandboxConfig): Promise<string> {
     this.#enter('createContainer', config.name)
     const sandbox = this.#sandbox(sandboxId)
-    const image = this.#image(config.image)
+    const image = this.#images.find(config.image)?.image
     if (!image) throw new RuntimeError('NotFound', `failed to resolve image ${JSON.stringify(config.image)}: not found`)
     const id = `${config.name}-${++this.#serial}`
     const { name, attempt, labels, annotations } = config
@@ -243,7 +225,7 @@ export class FakeRuntime implements ContainerRuntime {
     const { config, status } = container
     if (status.state !== 'created')
       throw new RuntimeError('Unknown', `container ${containerId} is in CONTAINER_${status.state.toUpperCase()} state`)
-    const entrypoint = config.command.length > 0 ? config.command : (this.#image(config.image)?.command ?? [])
+    const entrypoint = config.command.length > 0 ? config.command : (this.#images.find(config.image)?.command ?? [])
     const program = fakeProgram([...entrypoint, ...config.args])
     status.startedAt = this.#clock.now()
     if (!program) {
@@ -352,39 +334,30 @@ export class FakeRuntime implements ContainerRuntime {
 
   async imageStatus(image: string): Promise<Image | undefined> {
     this.#enter('imageStatus')
-    const found = this.#image(image)
-    return found && publicImage(found)
+    return structuredClone(this.#images.find(image)?.image)
   }
 
   async listImages(): Promise<Image[]> {
     this.#enter('listImages')
-    return [...this.#images.values()].map(publicImage)
+    return this.#images.list()
   }
 
   async pullImage(image: string): Promise<{ imageRef: string }> {
     this.#enter('pullImage', image)
-    const published = this.#registry.get(normaliseImageName(image))
-    if (!published) {
-      const name = normaliseImageName(image)
-      throw new RuntimeError(
-        'NotFound',
-        `failed to pull and unpack image "${name}": failed to resolve reference "${name}": ${name}: not found`,
-      )
-    }
-    this.addImage(published)
-    return { imageRef: this.#image(image)?.id ?? '' }
+    this.#images.pull(image)
+    return { imageRef: this.#images.find(image)?.image.id ?? '' }
   }
 
   async removeImage(image: string): Promise<void> {
     this.#enter('removeImage', image)
-    const found = this.#image(image)
-    for (const tag of found?.tags ?? []) this.#images.delete(tag)
+    this.#images.remove(image)
   }
 
   async imageFsInfo(): Promise<{ mountpoint: string; usedBytes: number; inodesUsed: number }> {
     this.#enter('imageFsInfo')
-    const usedBytes = [...this.#images.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    return { mountpoint: '/var/lib/fake', usedBytes, inodesUsed: this.#images.size * 100 }
+    const images = this.#images.list()
+    const usedBytes = images.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    return { mountpoint: '/var/lib/fake', usedBytes, inodesUsed: images.length * 100 }
   }
 
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
@@ -430,11 +403,6 @@ export class FakeRuntime implements ContainerRuntime {
     return [...this.#containers.values()].filter(({ status }) => status.sandboxId === sandboxId)
   }
 
-  #image(name: string): (Image & { command: string[] }) | undefined {
-    const tag = normaliseImageName(name)
-    return this.#images.get(tag) ?? [...this.#images.values()].find(({ id, digests }) => id === name || digests.includes(tag))
-  }
-
   /** Waits until the container exits or the time is up; true: it has exited. */
   async #exitWithin(container: FakeContainer, ms: number): Promise<boolean> {
     const stop = new AbortController()
@@ -467,8 +435,4 @@ function execResult(command: readonly string[]): FakeExecResult {
       .join('')
   const takesMs = program.endsAfterMs ?? 2 ** 31 - 1
   return { exitCode: program.exitCode, stdout: textOf('stdout'), stderr: textOf('stderr'), takesMs }
-}
-
-function publicImage({ command: _, ...image }: Image & { command: string[] }): Image {
-  return structuredClone(image)
 }
