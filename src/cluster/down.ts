@@ -5,10 +5,12 @@ import type { ContainerRuntime } from '../cri/runtime.ts'
 import { runningProcess, stopProcess, withLock } from '../host/processes.ts'
 import { removePodNetwork } from '../podnet/pod-network.ts'
 import { removeProxyRules } from '../proxy/remove-rules.ts'
+import { adminClient } from './admin-client.ts'
 import { cgroupRootOf, containerdOptions, containerdPidFile, containerdSocket, podNetworkOptions } from './agent.ts'
 import type { ClusterConfig } from './config.ts'
 import { ConfigError } from './config-file.ts'
 import { cleanUserKubeconfig } from './kubeconfig-files.ts'
+import { markStopped } from './mark-stopped.ts'
 import { pathsOf } from './paths.ts'
 import type { OperatorDeps, Step } from './steps.ts'
 import { pidFileOf } from './up.ts'
@@ -29,7 +31,13 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
   const steps: Step[] = [
     { title: 'Agent', run: () => stopRole('agent') },
     { title: 'Pods', run: (report) => stopPods(config, deps, report) },
-    { title: 'Server', run: () => stopRole('server') },
+    {
+      title: 'Server',
+      async run() {
+        if (await runningProcess(pidFileOf(config, 'server'))) await writeDownStop(config, deps)
+        return await stopRole('server')
+      },
+    },
     {
       title: 'containerd',
       async run() {
@@ -74,6 +82,18 @@ export async function exclusively<T>(config: ClusterConfig, deps: OperatorDeps, 
     },
     work,
   )
+}
+
+/** A server that no longer answers is only stopped: its objects then say what the next boot finds out anyway. */
+async function writeDownStop(config: ClusterConfig, deps: OperatorDeps): Promise<void> {
+  const client = await adminClient(config)
+  try {
+    await markStopped(client, config.nodeName, deps.clock)
+  } catch (error) {
+    deps.log.warn('the stop could not be written down', { error })
+  } finally {
+    await client.close()
+  }
 }
 
 /** Containers get a short notice; then sandboxes go, so that each gives its address and links back. */

@@ -1,12 +1,10 @@
 import { stat } from 'node:fs/promises'
 import type { Node } from '../api/generated/types.ts'
 import { nodes } from '../api/registry.ts'
-import { httpClient } from '../client/http-client.ts'
 import { runningProcess } from '../host/processes.ts'
+import { adminClient } from './admin-client.ts'
 import { containerdPidFile } from './agent.ts'
-import { readCertificates } from './certificates.ts'
 import type { ClusterConfig } from './config.ts'
-import { pathsOf } from './paths.ts'
 import { pidFileOf } from './up.ts'
 
 export interface ComponentStatus {
@@ -42,13 +40,7 @@ export async function clusterStatus(config: ClusterConfig): Promise<ClusterStatu
     }),
   )
   if (components[0]?.pid === undefined) return { config, components, api: 'not running', nodes: [] }
-  const certificates = await readCertificates(pathsOf(config).pki)
-  const client = httpClient({
-    server: `https://127.0.0.1:${config.apiPort}`,
-    ca: certificates.ca,
-    ...certificates.admin,
-    userAgent: 'ownkube/cli',
-  })
+  const client = await adminClient(config)
   try {
     const api = await client.raw('/readyz', { signal: AbortSignal.timeout(5_000) })
     const { items } = await client.resource<Node>(nodes).list()

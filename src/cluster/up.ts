@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import type { Node } from '../api/generated/types.ts'
 import { nodes } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
-import { httpClient } from '../client/http-client.ts'
 import { isAlive, type ProcessMark, runningProcess, startDetached, stopProcess, withLock } from '../host/processes.ts'
 import { nodeAddress } from '../podnet/node-address.ts'
-import { type ClusterCertificates, ensureCertificates } from './certificates.ts'
+import { adminClient } from './admin-client.ts'
+import { ensureCertificates } from './certificates.ts'
 import { type ClusterConfig, type ClusterOptions, firstAddress, runDirOf } from './config.ts'
 import { ConfigError, portIsFree, resolveConfig, writeConfig } from './config-file.ts'
 import { writeAdminKubeconfig } from './kubeconfig-files.ts'
@@ -39,7 +39,6 @@ const logRotateBytes = 10 * 1024 * 1024
 /** Boots the cluster, or finds it running and starts what is missing of it. */
 export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]; result: () => UpResult; undo: () => Promise<void> } {
   let config: ClusterConfig
-  let certificates: ClusterCertificates
   let client: Client
   const startedNow: ProcessMark[] = []
   const running = new Map<Role, ProcessMark>()
@@ -68,7 +67,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     {
       title: 'Certificates',
       async run() {
-        certificates = await ensureCertificates(
+        const certificates = await ensureCertificates(
           pathsOf(config).pki,
           { nodeName: config.nodeName, nodeAddress: config.nodeAddress, serviceAddress: firstAddress(config.serviceCidr) },
           deps.clock.now(),
@@ -106,13 +105,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
             return missing.length > 0 ? `started ${missing.join(' and ')}` : 'already running'
           },
         )
-        client = httpClient({
-          server: `https://127.0.0.1:${config.apiPort}`,
-          ca: certificates.ca,
-          cert: certificates.admin.cert,
-          key: certificates.admin.key,
-          userAgent: 'ownkube/cli',
-        })
+        client = await adminClient(config)
         return texts
       },
     },
@@ -213,8 +206,11 @@ async function waitForApi(
   }
 }
 
-export function isReady(node: Node): boolean {
-  return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+/** `sinceMs`: what an earlier agent reported before doesn't count; heartbeats have whole seconds. */
+export function isReady(node: Node, sinceMs = 0): boolean {
+  const ready = node.status?.conditions?.find(({ type }) => type === 'Ready')
+  if (ready?.status !== 'True') return false
+  return sinceMs === 0 || Date.parse(ready.lastHeartbeatTime ?? '') >= Math.floor(sinceMs / 1000) * 1000
 }
 
 /** Waits for the node's Ready condition as the running agent reports it. */
@@ -225,6 +221,7 @@ async function waitForNode(
   deps: OperatorDeps,
 ): Promise<void> {
   const fieldSelector = `metadata.name=${config.nodeName}`
+  const agentSince = (await stat(pidFileOf(config, 'agent'))).mtimeMs
   const signal = AbortSignal.timeout(readyTimeoutMs)
   const dead = new AbortController()
   const watchdog = (async () => {
@@ -235,13 +232,13 @@ async function waitForNode(
   })()
   const ready = (async () => {
     const list = await client.resource<Node>(nodes).list({ fieldSelector })
-    if (list.items.some(isReady)) return
+    if (list.items.some((node) => isReady(node, agentSince))) return
     const watch = client.resource<Node>(nodes).watch({
       fieldSelector,
       resourceVersion: list.metadata.resourceVersion ?? '',
       signal: AbortSignal.any([signal, dead.signal]),
     })
-    for await (const { object } of watch) if (isReady(object)) return
+    for await (const { object } of watch) if (isReady(object, agentSince)) return
     throw new Error(`node ${config.nodeName} was not Ready within ${readyTimeoutMs / 1000} s; see 'ownkube logs agent'`)
   })()
   try {

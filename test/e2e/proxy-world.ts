@@ -85,7 +85,8 @@ export async function buildWorld(): Promise<PacketWorld> {
   try {
     await mustRun(systemExec, 'ip', ['netns', 'add', node])
     await inside(node, 'ip', 'link', 'set', 'lo', 'up')
-    await inside(node, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward')
+    // A new namespace starts with the host's own settings, which may be anything.
+    await inside(node, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/conf/all/route_localnet')
     // A hairpin goes out where it came in. Redirects for that share a rate limit with the refusals that we want to see.
     await inside(node, 'sh', '-c', 'for each in all default; do echo 0 > /proc/sys/net/ipv4/conf/$each/send_redirects; done')
     for (const { name, address, gateway } of members) {

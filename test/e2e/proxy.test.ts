@@ -124,6 +124,8 @@ describe.skipIf(!root).each(['nft', 'legacy'] as const)('real packets through ip
     api.put(slice('dns', [other], dnsPorts))
     await eventually(async () => (await first()) === other)
     api.put(slice('dns', ['a', 'b'], dnsPorts))
+    const back = new RegExp(`-> ${world.pods[pod]}:8080`)
+    await eventually(async () => (await save()).split('\n').some((line) => line.includes('test/dns:udp') && back.test(line)))
   })
 
   test.each([['-F'], ['-F', 'KUBE-SERVICES'], ['-F', 'PREROUTING']])(

@@ -160,7 +160,9 @@ async function firstAnswer(address: string, { clock }: OperatorDeps): Promise<st
   const deadline = clock.monotonic() + 15_000
   for (;;) {
     try {
-      return await ask(address, 3001, 1_000)
+      const answer = await ask(address, 3001, 1_000)
+      tally([answer])
+      return answer
     } catch (error) {
       if (clock.monotonic() > deadline) throw error
       await clock.sleep(10)

@@ -61,6 +61,6 @@ export function service(
 /** A server that answers every request with its host's name, on the ports given. */
 export function nameServer(image: string, ports: readonly number[]): Container {
   const servers = ports.map((port) => `httpd -f -p ${port} -h /www &`).join(' ')
-  const script = `mkdir -p /www/cgi-bin; printf '#!/bin/sh\\necho; hostname\\n' > /www/cgi-bin/index.cgi; chmod +x /www/cgi-bin/index.cgi; trap 'exit 0' TERM; ${servers} wait`
+  const script = `mkdir -p /www/cgi-bin; printf '#!/bin/sh\\nprintf "\\\\r\\\\n"; hostname\\n' > /www/cgi-bin/index.cgi; chmod +x /www/cgi-bin/index.cgi; trap 'exit 0' TERM; ${servers} wait`
   return { image, command: ['sh', '-c', script], readinessProbe: { tcpSocket: { port: ports[0] }, periodSeconds: 1 } }
 }
