@@ -14,6 +14,7 @@ import type { Kubelet, KubeletOptions } from './options.ts'
 import { errorText, type PodDeps } from './pod-deps.ts'
 import { PodManager } from './pod-manager.ts'
 import { startKubeletServer } from './server/kubelet-server.ts'
+import { within } from './within.ts'
 
 export type { Kubelet, KubeletOptions } from './options.ts'
 
@@ -38,7 +39,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     events: (pod, type, reason, message, container) =>
       recorder.event(referenceTo(pod, container && fieldPath(pod, container)), type, reason, message),
     services: async () => {
-      await serviceInformer.synced()
+      const message = 'services have not yet been read at least once, cannot construct envvars'
+      if (!serviceInformer.hasSynced) await within(clock, 10_000, serviceInformer.synced(), message)
       return serviceInformer.list()
     },
     sandbox: {

@@ -133,6 +133,18 @@ describe('deletion', () => {
   })
 })
 
+describe('a pod that the node will not have', () => {
+  test('fails at once, with the reason', async () => {
+    await kubelet.run('a', { containers: [{ ...web, resources: { requests: { cpu: '1000' } } }] })
+    const pod = await kubelet.until('a', phase('Failed'))
+    expect(pod.status?.reason).toBe('OutOfcpu')
+    expect(pod.status?.message).toMatch(/^Pod was rejected: Node didn't have enough resource: cpu, requested: 1000000, used: 0, capacity: /)
+    expect(await kubelet.runtime.listPodSandboxes()).toEqual([])
+    await kubelet.client.resource(pods, 'default').delete('a')
+    await kubelet.until('a', (gone) => gone === undefined)
+  })
+})
+
 describe('images', () => {
   test('one that is not there: ErrImagePull, then ImagePullBackOff, and running once it is published', async () => {
     await kubelet.run('a', { containers: [{ name: 'web', image: 'missing:1' }] })

@@ -7,6 +7,7 @@ import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import type { ReferencedObjects } from './env/environment.ts'
+import { within } from './within.ts'
 
 interface Watched {
   readonly informer: Informer<KubeObject>
@@ -14,6 +15,9 @@ interface Watched {
   /** Pods by uid, and how to tell them of changes. */
   readonly holders: Map<string, () => void>
 }
+
+/** A pod doesn't wait longer for an object that the API will not show: it tells why, and tries again. */
+const syncMs = 10_000
 
 type Collection = typeof configMaps | typeof secrets
 
@@ -54,7 +58,9 @@ export class ObjectCache {
     const key = `${kind.plural}/${namespace}/${name}`
     const watched = this.#watched.get(key) ?? this.#watch(kind, key, namespace, name)
     watched.holders.set(podUid, onChange)
-    await watched.informer.synced()
+    const singular = kind.kind.toLowerCase()
+    const message = `failed to sync ${singular} cache: timed out waiting for the condition`
+    if (!watched.informer.hasSynced) await within(this.#deps.clock, syncMs, watched.informer.synced(), message)
     return watched.informer.get(`${namespace}/${name}`) as T | undefined
   }
 

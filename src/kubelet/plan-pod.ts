@@ -9,6 +9,8 @@ export interface PodMemory {
   volumesReady: boolean
   /** Counts changes of what volumes show: a set-up that was overtaken by one is done again. */
   volumeChanges: number
+  /** When tokens in the pod's volumes must be renewed. */
+  renewVolumesAt: number | undefined
   /** Volumes are taken down and resources given back. */
   released: boolean
   /** Why the kubelet itself ended the pod: deadline, admission. */
@@ -34,7 +36,7 @@ export interface PodMemory {
 export function newMemory(): PodMemory {
   return {
     ...{ volumesReady: false, volumeChanges: 0, released: false, finished: false, removed: false },
-    ...{ failure: undefined, sandboxFailure: undefined, volumeFailure: undefined },
+    ...{ renewVolumesAt: undefined, failure: undefined, sandboxFailure: undefined, volumeFailure: undefined },
     ...{ restarts: new Map(), pulled: new Map(), pullFailures: new Map(), startFailures: new Map() },
     ...{ started: new Set(), condemned: new Map() },
   }
@@ -194,6 +196,9 @@ function planLife(situation: PodSituation, draft: Draft): void {
     if (memory.volumeFailure && memory.volumeFailure.retryAt > now) lookAgain(draft, memory.volumeFailure.retryAt)
     else draft.steps.push({ do: 'mount-volumes' })
     if (!sandbox?.ready) return
+  } else if (memory.renewVolumesAt !== undefined) {
+    if (memory.renewVolumesAt <= now) draft.steps.push({ do: 'mount-volumes' })
+    else lookAgain(draft, memory.renewVolumesAt)
   }
   if (!sandbox?.ready) {
     if (memory.sandboxFailure && memory.sandboxFailure.retryAt > now) lookAgain(draft, memory.sandboxFailure.retryAt)

@@ -15,7 +15,7 @@ import { cgroupParents } from './resources.ts'
 import { sandboxConfigOf } from './sandbox-config.ts'
 import { startContainer } from './start-container.ts'
 import { removeWithMounts } from './volumes/mounts-under.ts'
-import { VolumeError } from './volumes/payload.ts'
+import { type PayloadSources, VolumeError } from './volumes/payload.ts'
 import { podFolder, setUpVolumes, tearDownPod } from './volumes/pod-volumes.ts'
 
 export interface StepContext {
@@ -98,22 +98,30 @@ async function kill(step: Extract<Step, { do: 'kill' }>, { pod, observed, deps, 
 }
 
 async function mountVolumes({ pod, observed, memory, deps, objects }: StepContext): Promise<void> {
-  const { nodeName, nodeAddress, cpuCores, memoryBytes } = deps
+  const { clock, nodeName, nodeAddress, cpuCores, memoryBytes } = deps
   const changes = memory.volumeChanges
   const podIp = pod.spec.hostNetwork ? nodeAddress : (observed.sandbox?.ip ?? '')
+  let renewAt: number | undefined
+  const sources: PayloadSources = {
+    objects,
+    facts: { nodeName, nodeAddress, podIp, cpuCores, memoryBytes },
+    token(of, audience, expirationSeconds) {
+      // Upstream renews when a fifth of the time is left.
+      renewAt = Math.min(renewAt ?? Number.POSITIVE_INFINITY, clock.now() + expirationSeconds * 800)
+      return token(deps, of, audience, expirationSeconds)
+    },
+  }
   try {
-    await setUpVolumes(
-      pod,
-      { objects, facts: { nodeName, nodeAddress, podIp, cpuCores, memoryBytes }, token: (...asked) => token(deps, ...asked) },
-      deps,
-    )
+    await setUpVolumes(pod, sources, deps)
     memory.volumesReady = memory.volumeChanges === changes
     memory.volumeFailure = undefined
+    memory.renewVolumesAt = renewAt
   } catch (error) {
     if (!(error instanceof VolumeError)) throw error
     deps.events(pod, 'Warning', 'FailedMount', error.message)
     const delayMs = Math.min((memory.volumeFailure?.delayMs ?? 250) * 2, 122_000)
-    memory.volumeFailure = { retryAt: deps.clock.now() + delayMs, delayMs }
+    memory.volumeFailure = { retryAt: clock.now() + delayMs, delayMs }
+    if (memory.renewVolumesAt !== undefined) memory.renewVolumesAt = clock.now() + delayMs
   }
 }
 

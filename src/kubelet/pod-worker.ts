@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Pod, PodStatus } from '../api/generated/types.ts'
 import type { ReferencedObjects } from './env/environment.ts'
 import { namespaceOf, podDescription } from './labels.ts'
@@ -61,12 +62,7 @@ export class PodWorker {
   }
 
   update(pod: Pod): void {
-    const before = this.#pod
     this.#see(pod)
-    const { labels, annotations } = before.metadata
-    const changed = JSON.stringify([labels, annotations]) !== JSON.stringify([pod.metadata.labels, pod.metadata.annotations])
-    // Downward files show labels and annotations as they are now.
-    if (changed && (pod.spec.volumes ?? []).some(({ downwardAPI, projected }) => downwardAPI ?? projected)) this.#volumesChanged()
     this.wake()
   }
 
@@ -93,7 +89,12 @@ export class PodWorker {
   /** The newer of what the informer tells and what our own writes answered. */
   #see(pod: Pod): void {
     if (pod.metadata.uid !== this.#pod.metadata.uid) return
-    if (Number(pod.metadata.resourceVersion) >= Number(this.#pod.metadata.resourceVersion)) this.#pod = pod
+    if (Number(pod.metadata.resourceVersion) < Number(this.#pod.metadata.resourceVersion)) return
+    const { labels, annotations } = this.#pod.metadata
+    this.#pod = pod
+    // Downward files show labels and annotations as they are now.
+    const shown = (pod.spec.volumes ?? []).some(({ downwardAPI, projected }) => downwardAPI ?? projected)
+    if (shown && !isDeepStrictEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations])) this.#volumesChanged()
   }
 
   #referenceChanged(): void {

@@ -73,8 +73,8 @@ async function createContainer(
   const { runtime, rootDir, nodeName, nodeAddress, cpuCores, memoryBytes } = deps
   const folder = podFolder(rootDir, pod.metadata.uid)
   const podIp = pod.spec.hostNetwork ? nodeAddress : sandbox.ip
-  const services = await deps.services()
   const config = await named('CreateContainerConfigError', async () => {
+    const services = await deps.services()
     const facts = { nodeName, nodeAddress, podIp, cpuCores, memoryBytes }
     const env = await environmentOf(pod, container, { objects, services, facts })
     const mounts = await mountsOf(pod, container, env, rootDir)

@@ -59,7 +59,7 @@ async function updateNode(options: NodeAgentOptions, heartbeat: boolean): Promis
   const api = options.client.resource<Node>(nodes)
   const seen = await observe(options)
   const ready = seen.runtimeReady && seen.networkReady
-  for (;;) {
+  for (let tries = 0; ; tries++) {
     const node = await register(options)
     const status = nodeStatusOf(seen, node.status)
     if (!heartbeat && !nodeStatusChanged(node.status, status)) return { ready, wrote: false }
@@ -67,7 +67,7 @@ async function updateNode(options: NodeAgentOptions, heartbeat: boolean): Promis
       options.onRegistered(await api.updateStatus({ ...node, status }))
       return { ready, wrote: true }
     } catch (error) {
-      if (!isConflict(error) && !isNotFound(error)) throw error
+      if (tries === 5 || (!isConflict(error) && !isNotFound(error))) throw error
     }
   }
 }
