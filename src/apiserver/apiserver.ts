@@ -7,7 +7,7 @@ import type { ApiHandler } from '../machinery/api-request.ts'
 import type { Store } from '../storage/store.ts'
 import type { AdmissionFacts } from './admission.ts'
 import { Api } from './api.ts'
-import { bootstrap } from './bootstrap.ts'
+import { bootstrap, watchOver } from './bootstrap.ts'
 import { Discovery } from './discovery.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
 import { parseNetwork } from './ipv4.ts'
@@ -67,7 +67,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     metrics,
     log,
   })
-  await bootstrap({ writes, cache }, { network, advertise })
+  const establish = (): Promise<void> => bootstrap({ writes, cache }, { network, advertise })
+  await establish()
+  let closed = false
+  watchOver(cache, () => {
+    establish().catch((error) => closed || log.error('cannot restore the kubernetes Service', { error }))
+  })
   const kubelets = new KubeletConnections(options.kubeletClient)
   const frontEnds: FrontEnd[] = []
   return {
@@ -79,6 +84,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       return { port: frontEnd.port }
     },
     async close() {
+      closed = true
       // Watches first: a connection with an open answer would hold up its end.
       await cache.close()
       await Promise.all(frontEnds.splice(0).map((frontEnd) => frontEnd.close()))

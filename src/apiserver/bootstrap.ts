@@ -33,8 +33,27 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
   await cache.fresh()
   await ensure(anyKind(services), 'default', kubernetesService(at.network))
   if (!at.advertise) return
-  await ensure(anyKind(endpoints), 'default', kubernetesEndpoints(at.advertise))
-  await ensure(anyKind(endpointSlices), 'default', kubernetesSlice(at.advertise))
+  const made = [
+    [anyKind(endpoints), kubernetesEndpoints(at.advertise)],
+    [anyKind(endpointSlices), kubernetesSlice(at.advertise)],
+  ] as const
+  for (const [kind, object] of made) {
+    await ensure(kind, 'default', object)
+    // The address may be another than at the last start.
+    const { metadata: _, ...fields } = object
+    const place = { kind, namespace: 'default', name: 'kubernetes' }
+    const options = { subresource: undefined, dryRun: false, manager: 'kube-apiserver', applies: false }
+    await writes.update(place, options, (current) => Object.assign(current.copy(), fields))
+  }
+}
+
+/** Has `restore` called when someone deletes an object by which pods find this server. */
+export function watchOver(cache: WatchCache, restore: () => void): void {
+  for (const kind of [services, endpoints, endpointSlices]) {
+    cache.kind(kind).onChange(({ item, previous }) => {
+      if (!item && previous?.namespace === 'default' && previous.name === 'kubernetes') restore()
+    })
+  }
 }
 
 const anyKind = (kind: unknown): Kind => kind as Kind

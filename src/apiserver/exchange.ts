@@ -101,7 +101,8 @@ async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined>
   if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of input) {
+  // The stream is also the way out: giving up reading must not destroy it.
+  for await (const chunk of input.iterator({ destroyOnReturn: false })) {
     size += (chunk as Buffer).byteLength
     if (size > maxBytes) throw tooLarge()
     chunks.push(chunk as Buffer)
@@ -168,6 +169,8 @@ async function sendBytes(
   const coded: Record<string, string> = encoding ? { 'content-encoding': encoding, vary: 'Accept-Encoding' } : {}
   exchange.respond(code, { ...common, ...headers, ...coded, 'content-length': bytes.byteLength })
   exchange.output.end(exchange.method === 'HEAD' ? undefined : bytes)
+  // What was not read, such as the rest of a body that is too large, is let go.
+  exchange.input.resume()
 }
 
 async function sendWatch(exchange: Exchange, events: AsyncIterable<ApiWatchEvent>): Promise<void> {
