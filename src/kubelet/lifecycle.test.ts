@@ -28,6 +28,8 @@ describe('restarts', () => {
       (await kubelet.events('a')).some((event) => event.startsWith('BackOff: Back-off restarting failed container web in pod a')),
     ).toBe(true)
     expect(await kubelet.runtime.listContainers()).toHaveLength(2)
+    expect((await kubelet.get('/containerLogs/default/a/web?previous=true')).code).toBe(200)
+    expect((await kubelet.get('/containerLogs/default/a/web')).code).toBe(200)
   })
 
   test('Never: one failure fails the pod', async () => {
@@ -152,6 +154,9 @@ describe('images', () => {
     const pod = await kubelet.until('a', (pod) => state(pod)?.waiting?.reason === 'ImagePullBackOff')
     expect(state(pod)?.waiting?.message).toMatch(/^Back-off pulling image "missing:1": ErrImagePull: /)
     expect(pod.status?.phase).toBe('Pending')
+    expect(await kubelet.get('/containerLogs/default/a/web')).toEqual({
+      ...{ code: 400, text: 'container "web" in pod "a" is waiting to start: trying and failing to pull image' },
+    })
     const events = await kubelet.events('a')
     expect(events).toContain('Pulling: Pulling image "missing:1"')
     expect(events.some((event) => event.startsWith('Failed: Failed to pull image "missing:1": '))).toBe(true)

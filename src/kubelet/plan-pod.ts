@@ -21,6 +21,8 @@ export interface PodMemory {
   readonly pulled: Map<string, { attempt: number; imageRef: string }>
   readonly pullFailures: Map<string, PullFailure>
   readonly startFailures: Map<string, StartFailure>
+  /** The container that is being started right now. */
+  starting: string | undefined
   /** Containers (by id) whose startup probe has succeeded, or that have none. */
   readonly started: Set<string>
   /** Containers (by id) that must be restarted, and the message of their Killing event. */
@@ -36,7 +38,7 @@ export interface PodMemory {
 export function newMemory(): PodMemory {
   return {
     ...{ volumesReady: false, volumeChanges: 0, released: false, finished: false, removed: false },
-    ...{ renewVolumesAt: undefined, failure: undefined, sandboxFailure: undefined, volumeFailure: undefined },
+    ...{ starting: undefined, renewVolumesAt: undefined, failure: undefined, sandboxFailure: undefined, volumeFailure: undefined },
     ...{ restarts: new Map(), pulled: new Map(), pullFailures: new Map(), startFailures: new Map() },
     ...{ started: new Set(), condemned: new Map() },
   }
@@ -267,6 +269,7 @@ function mayRestart(pod: Pod, container: Container, ended: ContainerStatus): boo
 function bringUp(situation: InSandbox, container: Container, latest: ContainerStatus | undefined, draft: Draft): void {
   const { pod, observed, memory, now } = situation
   const { name } = container
+  if (memory.starting === name) return // neither waits nor runs yet
   const newest = latestOf(observed, name)
   const unstarted = latest?.state === 'created' || latest?.state === 'unknown' ? latest : undefined
   const attempt = unstarted ? unstarted.attempt : newest ? newest.attempt + 1 : restartCountIn(pod, name)

@@ -36,6 +36,7 @@ export class PodWorker {
   #observed: ObservedPod = nothingObserved
   #waiting: PodPlan['waiting'] = new Map()
   #dirty = false
+  #completed = 0
   #looping = false
   #cancelTimer: () => void = () => {}
 
@@ -133,7 +134,10 @@ export class PodWorker {
   async #sync(): Promise<void> {
     const { clock, observer } = this.#deps
     this.#cancelTimer()
+    const completed = this.#completed
     this.#observed = await observer.observe(this.#pod.metadata.uid)
+    // A step that ended meanwhile may have made what this look has missed: never plan on that, or it would be made twice.
+    if (completed !== this.#completed) return
     await this.#readLastWords()
     const situation = () => ({ pod: this.#pod, gone: this.#gone, observed: this.#observed, memory: this.#memory, now: clock.now() })
     this.#probes.update(this.#pod, this.#observed, isEnding(situation()))
@@ -157,6 +161,7 @@ export class PodWorker {
     carryOut(step, context).then(
       () => {
         this.#active.delete(key)
+        this.#completed++
         this.wake()
       },
       (error: unknown) => {
@@ -165,6 +170,7 @@ export class PodWorker {
         // The key stays taken meanwhile, so that a failing step isn't begun again at once.
         this.#deps.clock.after(retryMs, () => {
           this.#active.delete(key)
+          this.#completed++
           this.wake()
         })
       },

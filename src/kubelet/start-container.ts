@@ -47,6 +47,7 @@ export async function startContainer(step: Extract<Step, { do: 'start' }>, conte
   const { name } = container
   const now = deps.clock.now()
   if (latestOf(observed, name)?.state === 'exited') memory.restarts.set(name, nextBackOff(memory.restarts.get(name), now))
+  memory.starting = name
   try {
     if (step.replaces) await deps.runtime.removeContainer(step.replaces)
     const id = await createContainer(container, attempt, context)
@@ -61,6 +62,8 @@ export async function startContainer(step: Extract<Step, { do: 'start' }>, conte
     deps.events(pod, 'Warning', 'Failed', `Error: ${error.message}`, name)
     const failedAt = deps.clock.now()
     memory.startFailures.set(name, { reason: error.reason, message: error.message, attempt, failedAt, retryAt: failedAt + 10_000 })
+  } finally {
+    memory.starting = undefined
   }
   await pruneAttempts(name, observed, deps)
 }

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Event, Node, Pod, PodSpec } from '../../src/api/generated/types.ts'
@@ -127,6 +128,22 @@ export class TestKubelet {
       await this.clock.advance(Math.min(left, 1000))
     }
     await this.rest()
+  }
+
+  /** From the kubelet's own server, as the API server asks. */
+  get(path: string): Promise<{ code: number; text: string }> {
+    return new Promise((resolve, reject) => {
+      const options = { ca: this.credentials?.ca, ...this.credentials?.client, agent: false }
+      const sent = request(`https://127.0.0.1:${this.kubelet?.port}${path}`, options, (answer) => {
+        let text = ''
+        answer.setEncoding('utf8').on('data', (part: string) => {
+          text += part
+        })
+        answer.on('end', () => resolve({ code: answer.statusCode ?? 0, text }))
+      })
+      sent.on('error', reject)
+      sent.end()
+    })
   }
 
   /** `Reason: message`, in the order written. */

@@ -36,12 +36,13 @@ export function loggedContainer(worker: PodWorker, name: string, previous: boole
   if (!specOf(pod, name)) throw new RequestError(400, `container "${name}" ${where} is not available`)
   const [latest, before] = attemptsOf(observed, name)
   if (previous) {
-    // A container held back after its end counts as not yet started: its end is the previous one.
-    const ended = before?.state === 'exited' ? before : latest?.state === 'exited' && isWaiting(worker, name) ? latest : undefined
-    if (!ended) throw new RequestError(400, `previous terminated container "${name}" ${where} not found`)
+    // A container held back after its end counts as not yet started: its last end is the previous one.
+    const ended = latest?.state === 'exited' && isWaiting(worker, name) ? latest : before
+    if (ended?.state !== 'exited') throw new RequestError(400, `previous terminated container "${name}" ${where} not found`)
     return ended
   }
   if (latest?.state === 'running' || latest?.state === 'exited') return latest
+  if (before?.state === 'exited') return before
   const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
   const waiting = statuses.find((status) => status.name === name)?.state?.waiting
   const reason = waiting?.reason ?? 'ContainerCreating'
