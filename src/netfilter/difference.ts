@@ -25,7 +25,9 @@ function changedChains(from: Chains, to: Chains): { write: string[]; remove: str
     if (!before || !sameRules(before, rules)) write.push(name)
   }
   const remove = [...from.keys()].filter((name) => !to.has(name))
-  return { write, remove }
+  // By name: iptables-nft 1.8 keeps its chains in a sorted list, and inserting at random places made a load quadratic
+  // (5,000 Services: 56 s in order of Services).
+  return { write: write.sort(), remove: remove.sort() }
 }
 
 /**

@@ -92,6 +92,7 @@ export class ProxyLoop {
     let failed = false
     while (!signal.aborted) {
       const why = failed ? await this.#pause(signal) : await this.#wait(changes.pending, signal)
+      if (why === 'mark') await clock.sleep(0) // what came in together is handed on together
       if (signal.aborted) return
       try {
         if (why === 'check') await this.#check()

@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest'
+import { conntrack, parseFlows } from './conntrack.ts'
+import { difference, ownRules, repeatedHooks } from './difference.ts'
+import { FakeKernel } from './fake-kernel.ts'
+import { iptables } from './iptables.ts'
+import { parseRule, parseSaved } from './parse.ts'
+import { emptyRuleSet, type Rule, type RuleSet, ruleText } from './rules.ts'
+import { contains } from './trace.ts'
+
+describe('a rule reads back as it was written', () => {
+  test.each([
+    '-s 10.0.0.1/32 -m comment --comment test/web -j KUBE-MARK-MASQ',
+    '! -s 10.244.0.0/16 -d 10.96.0.1/32 -p tcp -m tcp --dport 80 -m comment --comment "a \\"quoted\\" note" -j X',
+    '-m statistic --mode random --probability 0.3333333333 -j X',
+    '-m recent --rcheck --seconds 100 --reap --name X --mask 255.255.255.255 --rsource -j X',
+    '-p udp -m recent --set --name X --mask 255.255.255.255 --rsource -j DNAT --to-destination 10.0.0.1:53',
+    '-m mark ! --mark 0x4000/0x4000 -j RETURN',
+    '-j MARK --set-xmark 0x4000/0x0',
+    '-j MARK --set-xmark 0x4000/0x4000',
+    '-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
+    '-m addrtype --src-type LOCAL -j REJECT --reject-with icmp-port-unreachable',
+    '-j MASQUERADE --random-fully',
+  ])('%s', (text) => expect(ruleText(parseRule(text))).toBe(text))
+
+  test('the kernel rounds shares to 31 bits', () => {
+    for (const parts of [2, 3, 7, 99, 1000]) {
+      const rounded = Math.round((2 ** 31 - 1) / parts) / (2 ** 31 - 1)
+      expect(parseRule(`-m statistic --mode random --probability ${rounded.toFixed(11)} -j X`).matches).toEqual([{ type: 'oneIn', parts }])
+    }
+  })
+})
+
+const jump = (chain: string): Rule => ({ matches: [], target: { type: 'jump', chain } })
+const setOf = (chains: Record<string, readonly Rule[]>, hooked = false): RuleSet => ({
+  tables: { ...emptyRuleSet.tables, nat: new Map(Object.entries(chains)) },
+  hooks: hooked ? [{ table: 'nat', chain: 'PREROUTING', rule: jump('A') }] : [],
+})
+const ours = (_table: string, chain: string): boolean => chain.length === 1
+
+describe('a difference', () => {
+  test('of equal sets is nothing', () =>
+    expect(difference(setOf({ A: [jump('B')], B: [] }), setOf({ A: [jump('B')], B: [] }))).toBeUndefined())
+
+  test('sends what changed, and deletes at the end what nothing refers to any more', () => {
+    const change = difference(setOf({ A: [jump('B')], B: [], C: [] }), setOf({ A: [jump('D')], C: [], D: [] }))
+    expect(change?.text).toBe('*nat\n:A - [0:0]\n:D - [0:0]\n:B - [0:0]\n-A A -j D\n-X B\nCOMMIT\n')
+  })
+
+  test('applied and read back is the wanted set; hooks go first and once', async () => {
+    const kernel = new FakeKernel({ addresses: [] })
+    await kernel.run('iptables-restore', [], { input: '*nat\n:THEIRS - [0:0]\n-A PREROUTING -j THEIRS\nCOMMIT\n' })
+    const wanted = setOf({ A: [jump('B')], B: [] }, true)
+    const tables = iptables({ exec: kernel })
+    await tables.apply(difference(emptyRuleSet, wanted)!)
+    expect(ownRules(parseSaved(kernel.save()), ours, wanted)).toEqual(wanted)
+    expect(kernel.rules('nat', 'PREROUTING').map(ruleText)).toEqual(['-j A', '-j THEIRS'])
+    await kernel.run('iptables-restore', [], { input: '*nat\n-I PREROUTING 1 -j A\nCOMMIT\n' })
+    expect(repeatedHooks(ownRules(await tables.read(), ours, wanted))).toHaveLength(1)
+  })
+})
+
+test('a refusal names the line that was refused', async () => {
+  const tables = iptables({ exec: new FakeKernel({ addresses: [] }) })
+  const change = { text: '*nat\n-X NOWHERE\nCOMMIT\n', chainsWritten: 0, chainsRemoved: 1, rulesWritten: 0 }
+  await expect(tables.apply(change)).rejects.toThrow('(-X NOWHERE)')
+})
+
+test('flows as conntrack prints them, answered or not', () => {
+  const text = [
+    'udp      17 29 src=10.0.0.9 dst=10.96.0.1 sport=4 dport=53 src=10.0.0.1 dst=10.0.0.9 sport=5353 dport=4 [ASSURED] mark=0 use=1',
+    'udp      17 29 src=10.0.0.9 dst=10.96.0.1 sport=5 dport=53 [UNREPLIED] src=10.0.0.1 dst=10.0.0.9 sport=5353 dport=5 mark=0 use=1',
+  ].join('\n')
+  expect(parseFlows(text)).toEqual([{ address: '10.96.0.1', port: 53, replyAddress: '10.0.0.1', replyPort: 5353 }])
+})
+
+test('forgetting flows that are gone already is no error', async () => {
+  const flows = conntrack(new FakeKernel({ addresses: [] }))
+  await flows.forget({ address: '10.96.0.1', port: 53, replyAddress: '10.0.0.1', replyPort: 53 })
+})
+
+test.each([
+  ['10.0.0.0/8', '10.255.0.1', true],
+  ['10.0.0.0/9', '10.128.0.1', false],
+  ['192.0.2.7/32', '192.0.2.7', true],
+  ['0.0.0.0/0', '1.2.3.4', true],
+])('%s holds %s: %s', (cidr, address, holds) => expect(contains(cidr, address)).toBe(holds))
