@@ -46,6 +46,7 @@ const network = {
 const cgroupRoot = `/ownkube-test-${cluster}`
 let runtime: ContainerRuntime & { close(): void }
 let client: Client
+let containerdPid = 0
 let kubelet: Kubelet
 let stop = new AbortController()
 let tls: {
@@ -78,7 +79,8 @@ beforeAll(async () => {
     stranger: await issue('eve', 'client'),
   }
   await ensurePodNetwork(network, deps)
-  const { socket } = await startContainerd(containerd, deps)
+  const { socket, pid } = await startContainerd(containerd, deps)
+  containerdPid = pid
   await ensurePauseImage({ ...deps, socket })
   const busybox = await busyboxImage(deps)
   await withImageStore({ ...deps, socket }, (store) => store.put(busybox))
@@ -277,6 +279,19 @@ describe('a kubelet over a real containerd', () => {
     const pod = await until('nope', (pod) => pod?.status?.containerStatuses?.[0]?.state?.waiting?.reason === 'CrashLoopBackOff')
     expect(pod.status?.containerStatuses?.[0]?.lastState?.terminated).toMatchObject({ reason: 'StartError', exitCode: 128 })
     await gone('nope')
+  })
+
+  test('pods outlive a containerd that is killed, and are looked after by its successor', async () => {
+    await run('tough', { containers: [sh(forever)] })
+    const before = await until('tough', running)
+    process.kill(containerdPid, 'SIGKILL')
+    await systemClock.sleep(200)
+    await startContainerd(containerd, deps)
+    await systemClock.sleep(1500)
+    expect((await pod('tough'))?.status?.containerStatuses).toEqual(before.status?.containerStatuses)
+    await runtime.stopContainer((await runtime.listContainers({ podUid: before.metadata.uid }))[0]!.id, 1)
+    await until('tough', (pod) => pod?.status?.containerStatuses?.[0]?.restartCount === 1 && running(pod))
+    await gone('tough')
   })
 
   test('a restarted kubelet finds its pods running', async () => {
