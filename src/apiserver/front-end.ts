@@ -69,7 +69,11 @@ export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise
   })
   // With a `request` listener Node also wraps every HTTP/2 stream for it; the streams are served as they are instead.
   server.removeAllListeners('stream')
-  server.on('stream', (stream, headers) => void serveExchange(exchangeOfHttp2(stream, headers, userOf), exchangeDeps))
+  server.on('stream', (stream, headers) => {
+    // The connection may have gone between a stream's arrival and now.
+    if (!stream.session?.socket) return stream.destroy()
+    void serveExchange(exchangeOfHttp2(stream, headers, userOf), exchangeDeps)
+  })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const user = userOf(socket, socket as unknown as PeerSocket)
     void serveUpgrade({ request, socket, head, user }, { api, kubelets, log })

@@ -4,7 +4,8 @@ import type { UserInfo } from '../machinery/api-request.ts'
 /** What of a TLS connection tells who is there. */
 export interface PeerSocket {
   readonly authorized: boolean
-  getPeerCertificate(detailed?: false): PeerCertificate | object
+  /** Null once the connection has gone. */
+  getPeerCertificate(detailed?: false): PeerCertificate | object | null
 }
 
 export const anonymous: UserInfo = { name: 'system:anonymous', uid: '', groups: ['system:unauthenticated'], extra: {} }
@@ -14,7 +15,8 @@ export const anonymous: UserInfo = { name: 'system:anonymous', uid: '', groups: 
  * anonymous; undefined (401) for a certificate that the cluster's CA has not signed, that has run out or names nobody.
  */
 export function userOfPeer(socket: PeerSocket): UserInfo | undefined {
-  const certificate = socket.getPeerCertificate() as Partial<PeerCertificate>
+  const certificate = socket.getPeerCertificate() as Partial<PeerCertificate> | null
+  if (!certificate) return undefined
   if (!certificate.subject) return anonymous
   if (!socket.authorized) return undefined
   const { CN, O } = certificate.subject as { CN?: string | string[]; O?: string | string[] }

@@ -80,6 +80,7 @@ function splice(
     // The kubelet's refusal: no such container, not running.
     outgoing.once('response', (response) => {
       socket.write(headText(response))
+      response.once('error', () => socket.destroy())
       response.pipe(socket)
       resolve()
     })
