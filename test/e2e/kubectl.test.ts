@@ -140,7 +140,7 @@ describe('kubectl, unchanged', () => {
   it('watches changes as they happen', async () => {
     const child = spawn(
       cluster.programs.kubectl,
-      ['--kubeconfig', cluster.kubeconfig, 'get', 'configmaps', '-w', '--output-watch-events', '-o', 'name'],
+      ['--kubeconfig', cluster.kubeconfig, 'get', 'configmaps', '-w', '--output-watch-events'],
       { env: { ...process.env, HOME: cluster.folder } },
     )
     let seen = ''

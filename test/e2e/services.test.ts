@@ -10,6 +10,7 @@ import { deployment, nameServer, pod, service } from './harness/manifests.ts'
  * it is named in the test's title.
  */
 const image = 'ownkube.test/busybox:1'
+const nodeImage = 'ownkube.test/node:1'
 let cluster: TestCluster
 
 beforeAll(async () => {
@@ -191,21 +192,44 @@ describe('Services', () => {
     await cluster.must(['delete', 'service', 'empty'])
   })
 
-  it('carries UDP beside TCP on the same port', async () => {
-    const script = "trap 'exit 0' TERM; nc -lk -p 7000 -e echo tcp & nc -luk -p 7000 -e echo udp & wait"
-    await cluster.apply(pod('both', [{ image, command: ['sh', '-c', script] }], {}, { labels: { app: 'both' } }))
+  it('carries UDP beside TCP on the same port, from the node and from a pod', async () => {
+    await cluster.importNode(nodeImage)
+    const serve = `
+      require('net').createServer((socket) => socket.end('tcp')).listen(7000)
+      const udp = require('dgram').createSocket('udp4').bind(7000)
+      udp.on('message', (_, from) => udp.send('udp', from.port, from.address))
+      process.on('SIGTERM', () => process.exit())`
+    await cluster.apply(
+      pod(
+        'both',
+        [{ image: nodeImage, command: ['node', '-e', serve], readinessProbe: { tcpSocket: { port: 7000 }, periodSeconds: 1 } }],
+        {},
+        { labels: { app: 'both' } },
+      ),
+    )
+    await cluster.apply(
+      pod('caller', [
+        { image: nodeImage, command: ['node', '-e', "process.on('SIGTERM', () => process.exit()); setInterval(() => {}, 1000)"] },
+      ]),
+    )
     const ports = [
       { name: 't', port: 7, targetPort: 7000, protocol: 'TCP' },
       { name: 'u', port: 7, targetPort: 7000, protocol: 'UDP' },
     ]
     await cluster.apply(service('both', { app: 'both' }, ports))
-    await cluster.must(['wait', '--for=condition=Ready', 'pod/both', '--timeout=60s'])
+    await cluster.must(['wait', '--for=condition=Ready', 'pod/both', 'pod/caller', '--timeout=90s'])
     const address = await clusterIp('both')
-    const say = async (flags: string): Promise<string> =>
-      (await cluster.kubectl(['exec', 'client', '--', 'sh', '-c', `echo hi | timeout 2 nc ${flags} -w 1 ${address} 7`])).stdout.trim()
-    await eventually(async () => expect(await say('')).toBe('tcp'))
-    await eventually(async () => expect(await say('-u')).toBe('udp'))
-    await cluster.must(['delete', 'service/both', 'pod/both'])
+    const ask = `
+      const udp = require('dgram').createSocket('udp4')
+      const answers = [
+        new Promise((resolve, reject) => require('net').connect(7, '${address}').on('data', (text) => resolve(String(text))).on('error', reject)),
+        new Promise((resolve) => { udp.on('message', (text) => resolve(String(text))).send('hi', 7, '${address}') }),
+      ]
+      setTimeout(() => process.exit(1), 2000).unref()
+      Promise.all(answers).then((texts) => { console.log(texts.join(' ')); process.exit(0) })`
+    await eventually(async () => expect((await run(process.execPath, ['-e', ask])).stdout).toBe('tcp udp\n'))
+    await eventually(async () => expect((await cluster.kubectl(['exec', 'caller', '--', 'node', '-e', ask])).stdout).toBe('tcp udp\n'))
+    await cluster.must(['delete', 'service/both', 'pod/both', 'pod/caller'])
   })
 
   it('keeps namespaces apart whose names begin alike', async () => {

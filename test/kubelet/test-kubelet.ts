@@ -27,13 +27,16 @@ const never: Exec = {
 export class TestKubelet {
   readonly clock: VirtualClock
   readonly runtime: FakeRuntime
+  /** An administrator's. */
   readonly client: Client
+  readonly #nodeClient: Client
   readonly folder = mkdtempSync(join(tmpdir(), 'ownkube-kubelet-'))
   kubelet: Kubelet | undefined
   credentials: { ca: string; client: { cert: string; key: string }; stranger: { cert: string; key: string } } | undefined
   #stop = new AbortController()
 
-  private constructor(clock: VirtualClock, runtime: FakeRuntime, client: Client) {
+  private constructor(clock: VirtualClock, runtime: FakeRuntime, client: Client, nodeClient: Client) {
+    this.#nodeClient = nodeClient
     this.clock = clock
     this.runtime = runtime
     this.client = client
@@ -45,16 +48,17 @@ export class TestKubelet {
       ...{ store: new MemoryStore(), clock, random: systemRandom, log: silentLog },
       ...{ serviceCidr: '10.96.0.0/16', nodePortRange: { from: 30_000, to: 32_767 } },
     })
-    const user = { name: 'system:node:n1', uid: '', groups: ['system:masters'], extra: {} }
+    const client = (name: string, group: string) =>
+      directClient(api.handle, { name, uid: '', groups: [group, 'system:authenticated'], extra: {} }, 'test')
     const runtime = new FakeRuntime({ clock, images: ['web:1'] })
-    const test = new TestKubelet(clock, runtime, directClient(api.handle, user, 'kubelet'))
+    const test = new TestKubelet(clock, runtime, client('admin', 'system:masters'), client('system:node:n1', 'system:nodes'))
     await test.boot()
     return test
   }
 
   async boot(): Promise<void> {
     this.#stop = new AbortController()
-    const { clock, runtime, client, folder } = this
+    const { clock, runtime, folder } = this
     const span = { notBefore: clock.now() - 60_000, notAfter: clock.now() + 3600_000 }
     const authority = await makeAuthority({ commonName: 'test', ...span })
     const issue = (commonName: string, usage: 'client' | 'server') =>
@@ -66,7 +70,7 @@ export class TestKubelet {
       stranger: await issue('eve', 'client'),
     }
     this.kubelet = await startKubelet({
-      ...{ client, runtime, clock, random: systemRandom, log: silentLog, exec: never, signal: this.#stop.signal },
+      ...{ client: this.#nodeClient, runtime, clock, random: systemRandom, log: silentLog, exec: never, signal: this.#stop.signal },
       ...{ nodeName: 'n1', nodeAddress: '192.0.2.1', podCidr: '10.244.0.0/24' },
       ...{ rootDir: join(folder, 'kubelet'), logDir: join(folder, 'logs'), cgroupRoot: '/ownkube-test-kubelet' },
       server: { host: '127.0.0.1', port: 0, ca: authority.cert, ...server },

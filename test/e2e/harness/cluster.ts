@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type ClientPrograms, clientPrograms } from './clients.ts'
 import { type Outcome, ownkube, run } from './command.ts'
 
@@ -89,6 +89,20 @@ export class TestCluster {
     writeFileSync(join(root, 'image.json'), JSON.stringify({ base: 'busybox', cmd: ['sh'] }))
     const { code, stderr } = await this.ownkube('image build', root, '--tag', tag)
     if (code !== 0) throw new Error(`image build: ${stderr}`)
+  }
+
+  /** This test's own Node, with the libraries it needs, on busybox: for servers that busybox has no program for. */
+  async importNode(tag: string): Promise<void> {
+    const root = join(this.folder, 'image-node')
+    const { stdout } = await run('ldd', [process.execPath])
+    const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map((found) => found[1] as string)
+    for (const [from, to] of [[process.execPath, '/bin/node'] as const, ...libraries.map((path) => [path, path] as const)]) {
+      mkdirSync(dirname(join(root, to)), { recursive: true })
+      copyFileSync(from, join(root, to))
+    }
+    writeFileSync(join(root, 'image.json'), JSON.stringify({ base: 'busybox', cmd: ['node'] }))
+    const built = await this.ownkube('image build', root, '--tag', tag)
+    if (built.code !== 0) throw new Error(`image build: ${built.stderr}`)
   }
 
   async down(): Promise<Outcome> {
