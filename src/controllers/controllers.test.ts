@@ -103,12 +103,10 @@ describe('a Deployment', () => {
     await of.deployments().create(deployment({ replicas: 1, strategy: { type: 'Recreate' } }))
     await plane.rest()
     const [old] = await plane.pods()
-    await of
-      .pods()
-      .createSubresource(old?.metadata.name ?? '', 'binding', {
-        metadata: { name: old?.metadata.name },
-        target: { kind: 'Node', name: 'n' },
-      })
+    await of.pods().createSubresource(old?.metadata.name ?? '', 'binding', {
+      metadata: { name: old?.metadata.name },
+      target: { kind: 'Node', name: 'n' },
+    })
     await plane.run(old as Pod, '10.244.0.1')
     await of.deployments().patch('web', { type: 'merge', body: { spec: { template: template('web:2') } } })
     await plane.rest()
