@@ -8,7 +8,7 @@ export async function runHook(
   handler: LifecycleHandler,
   target: { container: Container; containerId: string; podIp: string },
   timeoutMs: number,
-  deps: { runtime: ContainerRuntime; clock: Clock },
+  deps: { runtime: ContainerRuntime; clock: Clock; signal: AbortSignal },
 ): Promise<void> {
   if (handler.exec) {
     const { command = [] } = handler.exec
@@ -17,7 +17,7 @@ export async function runHook(
     const output = Buffer.concat([stdout, stderr]).toString()
     throw new Error(`command '${command.join(' ')}' exited with ${exitCode}: ${output}`)
   }
-  if (handler.sleep) return deps.clock.sleep(Math.min(handler.sleep.seconds * 1000, timeoutMs))
+  if (handler.sleep) return deps.clock.sleep(Math.min(handler.sleep.seconds * 1000, timeoutMs), deps.signal)
   if (handler.httpGet) {
     const late = new AbortController()
     const cancel = deps.clock.after(timeoutMs, () => late.abort(new Error(`no answer within ${timeoutMs} ms`)))

@@ -13,12 +13,14 @@ export async function killContainer(pod: Pod, status: ContainerStatus, graceSeco
   const began = deps.clock.monotonic()
   if (container && hook) {
     const work = runHook(hook, { container, containerId: status.id, podIp }, graceSeconds * 1000, deps).catch((error: unknown) => {
+      if (deps.signal.aborted) return
       deps.log.warn('preStop hook failed', { pod: pod.metadata.name, container: container.name, reason: errorText(error) })
       deps.events(pod, 'Warning', 'FailedPreStopHook', 'PreStopHook failed', container.name)
     })
     const late = new AbortController()
-    await Promise.race([work, deps.clock.sleep(graceSeconds * 1000, late.signal).catch(() => undefined)]) // rejects only when cancelled below
+    await Promise.race([work, deps.clock.sleep(graceSeconds * 1000, AbortSignal.any([late.signal, deps.signal])).catch(() => undefined)]) // rejects only when cancelled below
     late.abort()
+    if (deps.signal.aborted) return // the next kubelet ends the pod
   }
   const spent = hook ? Math.ceil((deps.clock.monotonic() - began) / 1000) : 0
   const left = hook ? Math.max(graceSeconds - spent, Math.min(leastGraceSeconds, graceSeconds)) : graceSeconds
