@@ -86,6 +86,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
       nodeName: config.nodeName,
       nodeAddresses: [config.nodeAddress],
       podCidr: config.podCidr,
+      serviceCidr: config.serviceCidr,
       chainTag: config.chainTag,
       healthPort: config.proxyHealthPort,
       metricsPort: config.proxyMetricsPort,

@@ -9,7 +9,7 @@ import { isAlive, type ProcessMark, runningProcess, startDetached, stopProcess, 
 import { nodeAddress } from '../podnet/node-address.ts'
 import { adminClient } from './admin-client.ts'
 import { ensureCertificates } from './certificates.ts'
-import { type ClusterConfig, type ClusterOptions, firstAddress, runDirOf } from './config.ts'
+import { type ClusterConfig, type ClusterOptions, firstAddress } from './config.ts'
 import { ConfigError, portIsFree, resolveConfig, writeConfig } from './config-file.ts'
 import { writeAdminKubeconfig } from './kubeconfig-files.ts'
 import { pathsOf } from './paths.ts'
@@ -58,9 +58,10 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     {
       title: 'Configuration',
       async run() {
-        await mkdir(runDirOf(options.name), { recursive: true, mode: 0o711 })
         const address = await nodeAddress(deps.exec)
         config = await resolveConfig(options, { clock: deps.clock, nodeName: hostname().toLowerCase(), nodeAddress: address })
+        // Found out before anything is written: what cannot boot leaves nothing behind.
+        await refuseTakenPorts(config, (await findRunning(config)).missing, deps)
         return `node ${config.nodeName} at ${config.nodeAddress}`
       },
     },
@@ -79,6 +80,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     {
       title: 'Processes',
       async run() {
+        await mkdir(config.runDir, { recursive: true, mode: 0o711 })
         const texts = await withLock(
           pathsOf(config).lock,
           {
@@ -88,11 +90,8 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
               new ConfigError(`another ownkube command (process ${pid}) is working on cluster ${config.name}: wait for it, or end it`),
           },
           async () => {
-            for (const role of roles) {
-              const found = await runningProcess(pidFileOf(config, role))
-              if (found) running.set(role, found)
-            }
-            const missing = roles.filter((role) => !running.has(role))
+            const { running: found, missing } = await findRunning(config)
+            for (const [role, mark] of found) running.set(role, mark)
             await refuseTakenPorts(config, missing, deps)
             if (missing.length > 0) await writeConfig(config)
             await Promise.all(
@@ -141,6 +140,15 @@ export function pidFileOf(config: ClusterConfig, role: Role): string {
 
 export function logFileOf(config: ClusterConfig, role: Role | 'containerd'): string {
   return join(pathsOf(config).logs, `${role}.log`)
+}
+
+async function findRunning(config: ClusterConfig): Promise<{ running: Map<Role, ProcessMark>; missing: Role[] }> {
+  const running = new Map<Role, ProcessMark>()
+  for (const role of roles) {
+    const found = await runningProcess(pidFileOf(config, role))
+    if (found) running.set(role, found)
+  }
+  return { running, missing: roles.filter((role) => !running.has(role)) }
 }
 
 async function startRole(config: ClusterConfig, role: Role, deps: OperatorDeps): Promise<ProcessMark> {
