@@ -65,10 +65,19 @@ export const replicaSetController: Controller = (deps) => {
     const after = ownedAfter(writes.over(key, pods.byIndex('namespace', namespace ?? '')), set, owned)
     const { status, changesAtMs } = replicaStatus(set, after, failure?.failure, deps.clock.now())
     if (changesAtMs !== undefined) queue.addAfter(key, changesAtMs - deps.clock.now())
-    if (!deepEqual(status, set.status)) await setClient.updateStatus({ ...set, status })
+    if (!deepEqual(status, set.status)) await ignoringAbsence(() => setClient.updateStatus({ ...set, status }))
     if (failure) throw failure.error
   }
   return () => queue.runWorkers(5, sync)
+}
+
+/** A set that went meanwhile has no status to write. */
+async function ignoringAbsence(run: () => Promise<unknown>): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
 }
 
 /** With the adopted ones, whose new owner the informer may not show yet. */

@@ -72,8 +72,10 @@ export const deploymentController: Controller = (deps) => {
     const outcome = await carryOut(work, { key, deployment, owned, clients, writes, recorder })
     const { status, checkAgainAtMs } = deploymentStatus({ deployment, nowMs: clock.now(), ...outcome })
     if (checkAgainAtMs !== undefined) queue.addAfter(key, checkAgainAtMs - clock.now())
-    const fresh = await setRevision(work.revision, deployment, clients)
-    if (!deepEqual(status, deployment.status)) await clients.deployments.updateStatus({ ...fresh, status })
+    await ignoringAbsence(async () => {
+      const fresh = await setRevision(work.revision, deployment, clients)
+      if (!deepEqual(status, deployment.status)) await clients.deployments.updateStatus({ ...fresh, status })
+    })
     if (outcome.error !== undefined) throw outcome.error
   }
   return () => queue.runWorkers(5, sync)
