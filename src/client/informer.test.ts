@@ -149,7 +149,7 @@ describe('an informer', () => {
     stop.abort(new Error('enough'))
   })
 
-  test('turns the pages of a long list, and begins anew without pages if they go stale', async () => {
+  test('turns the pages of a long list', async () => {
     const script = new Script()
     script.lists = [[map('a', 1)], [map('b', 2)]]
     const { clock, stop, names } = start(script)
