@@ -10,7 +10,9 @@ const available = readdirSync(here)
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !available.includes(name))
 if (wanted.length === 0 || unknown.length > 0) {
-  console.error(`${unknown.length ? `no such bench: ${unknown.join(', ')}\n` : ''}npm run bench NAME, where NAME is one of: ${available.join(', ')}`)
+  console.error(
+    `${unknown.length ? `no such bench: ${unknown.join(', ')}\n` : ''}npm run bench NAME, where NAME is one of: ${available.join(', ')}`,
+  )
   process.exit(2)
 }
 for (const name of wanted) {
