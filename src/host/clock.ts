@@ -24,7 +24,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, delayMs)
+    const timer = setTimeout(run, delayMs).unref()
     return () => clearTimeout(timer)
   },
   sleep(delayMs, signal) {
