@@ -5,7 +5,7 @@ import type { Log } from '../host/log.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
 import { internalError, methodNotAllowed, pathNotFound, StatusError, serviceUnavailable, tooManyRequests } from '../machinery/status.ts'
 import { StoreClosedError } from '../storage/store.ts'
-import { type Answer, errorAnswer } from './answer.ts'
+import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
 import { authorize, type Facts } from './authorizer.ts'
 import type { Metrics } from './metrics.ts'
 import { isTrue } from './request-options.ts'
@@ -61,6 +61,7 @@ export class Api {
   #resource(route: ResourceRoute, request: ApiRequest): Promise<Answer> {
     const kind: Kind | undefined = kindFor(route.group, route.version, route.plural)
     if (kind) return this.#deps.resources.handle(route, kind, request)
+    if (isDefinitionList(route)) return Promise.resolve(noDefinitions(this.#deps.cache.revision))
     const isBindings = route.plural === 'bindings' && route.group === '' && route.version === 'v1' && route.name === undefined
     if (!isBindings || route.namespace === undefined) throw pathNotFound()
     if (route.verb !== 'create') throw methodNotAllowed()
@@ -78,6 +79,19 @@ export class Api {
     })
     return internalError((error as Error).message)
   }
+}
+
+/**
+ * kubectl lists custom resource definitions before it says that it knows no such kind. There are none, and there is no way
+ * to make one yet: the empty list is true, and discovery doesn't offer the resource.
+ */
+function isDefinitionList({ group, version, plural, name, verb }: ResourceRoute): boolean {
+  return `${group}/${version}/${plural}` === 'apiextensions.k8s.io/v1/customresourcedefinitions' && name === undefined && verb === 'list'
+}
+
+function noDefinitions(revision: number): Answer {
+  const metadata = { resourceVersion: String(revision) }
+  return objectAnswer(200, { kind: 'CustomResourceDefinitionList', apiVersion: 'apiextensions.k8s.io/v1', metadata, items: [] })
 }
 
 function labelsOf(route: Route): { verb: string; group: string; version: string; resource: string; subresource: string } {

@@ -50,22 +50,12 @@ function allPaths(discovery: Discovery): string[] {
   return [...paths].sort()
 }
 
-/**
- * kubectl asks for custom resource definitions before it says that it knows no such kind. There are none, and there is no
- * way to make one yet: the list is true, and discovery doesn't offer the resource.
- */
-const customResourceDefinitions = 'apiextensions.k8s.io/v1/customresourcedefinitions'
-
 function discovered(root: 'api' | 'apis', rest: readonly string[], request: ApiRequest, deps: Deps): ApiResponse {
   const { discovery } = deps
   const aggregated = rest.length === 0 && negotiate(request.accept).as === 'APIGroupDiscoveryList'
   if (aggregated) return objectAnswer(200, discovery.aggregated(root === 'api'))
   const [first = '', second] = rest
   let found: object | undefined
-  if (root === 'apis' && rest.join('/') === customResourceDefinitions) {
-    const metadata = { resourceVersion: String(deps.cache.revision) }
-    return objectAnswer(200, { kind: 'CustomResourceDefinitionList', apiVersion: 'apiextensions.k8s.io/v1', metadata, items: [] })
-  }
   if (root === 'api') {
     if (rest.length === 0) found = discovery.coreVersions(deps.serverAddress())
     else if (rest.length === 1) found = discovery.resources({ group: '', version: first })
