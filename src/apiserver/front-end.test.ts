@@ -39,6 +39,10 @@ afterAll(async () => {
 async function fakeKubelet(tls: { ca: string; cert: string; key: string }): Promise<Server> {
   const made = createServer({ ...tls, requestCert: true, rejectUnauthorized: true }, (request, response) => {
     response.setHeader('content-type', 'text/plain')
+    if (request.url?.includes('previous=true')) {
+      response.writeHead(400).end('previous terminated container "main" in pod "web" not found')
+      return
+    }
     response.write(`first ${request.url}\n`)
     response.end('second\n')
   })
@@ -127,6 +131,11 @@ describe('over HTTP/2', () => {
     expect(bytes.toString()).toBe('first /containerLogs/default/web/main?follow=true&tailLines=5\nsecond\n')
     const wrong = await over2(admin, '/api/v1/namespaces/default/pods/web/log?container=nope')
     expect(JSON.parse(wrong.bytes.toString())).toMatchObject({ code: 400, message: 'container nope is not valid for pod web' })
+    const refused = await over2(admin, '/api/v1/namespaces/default/pods/web/log?previous=true')
+    expect(JSON.parse(refused.bytes.toString())).toMatchObject({
+      kind: 'Status',
+      ...{ code: 400, reason: 'BadRequest', message: 'previous terminated container "main" in pod "web" not found' },
+    })
     admin.close()
   })
 })

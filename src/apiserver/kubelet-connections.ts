@@ -5,7 +5,7 @@ import { badRequest, serviceUnavailable } from '../machinery/status.ts'
 import { errorAnswer, type KubeletRequest, textAnswer } from './answer.ts'
 import type { Api } from './api.ts'
 import { drained, type Exchange, type Headers } from './exchange.ts'
-import { kubeletUnreachable } from './kubelet-request.ts'
+import { kubeletRefusal, kubeletUnreachable } from './kubelet-request.ts'
 
 /** PEM. */
 export interface KubeletCredentials {
@@ -46,7 +46,9 @@ export class KubeletConnections {
     } catch (error) {
       return refuse(exchange, kubeletUnreachable(request, error as Error))
     }
-    exchange.respond(answer.statusCode ?? 500, {
+    const code = answer.statusCode ?? 500
+    if (!isSuccess(code)) return refuse(exchange, kubeletRefusal(code, await startOf(answer)))
+    exchange.respond(code, {
       'content-type': answer.headers['content-type'] ?? 'text/plain',
       'cache-control': 'no-cache, private',
     })
@@ -62,9 +64,11 @@ export class KubeletConnections {
     if (answer.upgrades) return errorAnswer(badRequest('Upgrade request required'))
     try {
       const response = await answered(this.open(answer, 'GET', {}, request.signal))
+      const code = response.statusCode ?? 500
+      if (!isSuccess(code)) return errorAnswer(kubeletRefusal(code, await startOf(response)))
       const chunks: Buffer[] = []
       for await (const chunk of response) chunks.push(chunk as Buffer)
-      return textAnswer(response.statusCode ?? 500, Buffer.concat(chunks).toString())
+      return textAnswer(code, Buffer.concat(chunks).toString())
     } catch (error) {
       return errorAnswer(kubeletUnreachable(answer, error as Error))
     }
@@ -77,6 +81,19 @@ function answered(request: ClientRequest): Promise<IncomingMessage> {
     request.once('error', reject)
     request.end()
   })
+}
+
+const isSuccess = (code: number): boolean => code >= 200 && code <= 206
+/** A kubelet says why in one line; no more of it is passed on. */
+const reasonBytes = 2000
+
+async function startOf(answer: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of answer) {
+    text += (chunk as Buffer).toString()
+    if (text.length > reasonBytes) break
+  }
+  return text.slice(0, reasonBytes).trimEnd()
 }
 
 function refuse(exchange: Exchange, { status }: ReturnType<typeof badRequest>): void {

@@ -1,5 +1,5 @@
 import type { Node, Pod } from '../api/generated/types.ts'
-import { badRequest, StatusError, serviceUnavailable } from '../machinery/status.ts'
+import { badRequest, internalError, StatusError, serviceUnavailable } from '../machinery/status.ts'
 import type { KubeletRequest } from './answer.ts'
 
 const logParameters = [
@@ -108,4 +108,12 @@ export function kubeletUnreachable(request: KubeletRequest, error: Error): Statu
     reason: 'InternalError',
     code: 500,
   })
+}
+
+/** What the kubelet answered instead of a log, as the Status that clients show: kubectl prints its message. */
+export function kubeletRefusal(code: number, text: string): StatusError {
+  if (code === 400) return badRequest(text)
+  if (code === 500) return internalError(text)
+  const reason = code === 404 ? 'NotFound' : code === 503 ? 'ServiceUnavailable' : 'Unknown'
+  return new StatusError({ apiVersion: 'v1', kind: 'Status', metadata: {}, status: 'Failure', message: text, reason, code })
 }

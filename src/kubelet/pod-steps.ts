@@ -6,7 +6,7 @@ import { isConflict, isNotFound } from '../machinery/status.ts'
 import { removeCgroup } from './cgroups.ts'
 import type { ReferencedObjects } from './env/environment.ts'
 import { killContainer } from './kill-container.ts'
-import { namespaceOf, podLogFolder } from './labels.ts'
+import { namespaceOf, podDescription, podLogFolder } from './labels.ts'
 import type { ObservedPod } from './observed-pod.ts'
 import type { PodMemory, Step } from './plan-pod.ts'
 import { errorText, type PodDeps } from './pod-deps.ts'
@@ -79,6 +79,7 @@ export async function carryOut(step: Step, context: StepContext): Promise<void> 
       // Last words and logs stay until the pod itself goes.
       await removeWithMounts(join(podFolder(deps.rootDir, pod.metadata.uid), 'volumes'), deps.exec)
       memory.released = true
+      deps.log.info('pod has ended', { pod: podDescription(pod) })
       return
     case 'finish':
       return finish(context)
@@ -152,7 +153,9 @@ async function createSandbox(step: Extract<Step, { do: 'create-sandbox' }>, { po
   const config = sandboxConfigOf(pod, step.attempt, deps.sandbox)
   try {
     await mkdir(config.logDirectory, { recursive: true, mode: 0o755 })
-    deps.observer.claim(await deps.runtime.runPodSandbox(config), pod.metadata.uid)
+    const sandbox = await deps.runtime.runPodSandbox(config)
+    deps.observer.claim(sandbox, pod.metadata.uid)
+    deps.log.info('pod starts', { pod: podDescription(pod), sandbox: sandbox.slice(0, 13) })
     memory.sandboxFailure = undefined
   } catch (error) {
     deps.events(pod, 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${errorText(error)}`)
@@ -186,4 +189,5 @@ async function removeTraces({ pod, observed, deps, memory }: StepContext): Promi
   await rm(join(deps.sandbox.logDir, podLogFolder(pod)), { recursive: true, force: true })
   for (const parent of cgroupParents(deps.sandbox.cgroupRoot, pod.metadata.uid)) await removeCgroup(parent, deps.log)
   memory.removed = true
+  deps.log.info('pod is gone from this node', { pod: podDescription(pod) })
 }

@@ -7,6 +7,7 @@ import { containerConfigOf } from './container-config.ts'
 import { hostsFile } from './dns.ts'
 import { ConfigError, environmentOf, type ReferencedObjects } from './env/environment.ts'
 import { runHook } from './hooks.ts'
+import { podDescription } from './labels.ts'
 import { latestOf, type ObservedPod } from './observed-pod.ts'
 import type { PodMemory, Step } from './plan-pod.ts'
 import { errorText, type PodDeps } from './pod-deps.ts'
@@ -55,6 +56,7 @@ export async function startContainer(step: Extract<Step, { do: 'start' }>, conte
     deps.events(pod, 'Normal', 'Created', 'Container created', name)
     await named('RunContainerError', () => deps.runtime.startContainer(id))
     deps.events(pod, 'Normal', 'Started', 'Container started', name)
+    deps.log.info('container started', { pod: podDescription(pod), container: name, attempt })
     memory.startFailures.delete(name)
     await postStart(container, id, context)
   } catch (error) {

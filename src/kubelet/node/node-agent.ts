@@ -36,7 +36,8 @@ const lookMs = 10_000
 
 /** Registers the node and keeps its status true, until the signal ends it. */
 export async function runNodeAgent(options: NodeAgentOptions): Promise<void> {
-  const { clock, log, signal } = options
+  const { clock, log, signal, nodeName, address } = options
+  let told: boolean | undefined
   let lastWritten = Number.NEGATIVE_INFINITY
   let readySince: number | undefined
   while (!signal.aborted) {
@@ -44,6 +45,8 @@ export async function runNodeAgent(options: NodeAgentOptions): Promise<void> {
     try {
       const { ready, wrote } = await updateNode(options, clock.now() - lastWritten >= heartbeatMs)
       if (wrote) lastWritten = clock.now()
+      if (told !== ready) log.info(ready ? 'node is ready' : 'node is not ready', { node: nodeName, address })
+      told = ready
       readySince = ready ? (readySince ?? clock.now()) : undefined
       if (!ready) waitMs = notReadyMs
     } catch (error) {
@@ -90,7 +93,9 @@ async function register(options: NodeAgentOptions): Promise<Node> {
   } catch (error) {
     if (!isNotFound(error)) throw error
     try {
-      return await api.create({ metadata: { name: nodeName, labels }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } })
+      const made = await api.create({ metadata: { name: nodeName, labels }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } })
+      options.log.info('node registered', { node: nodeName })
+      return made
     } catch (failure) {
       if (!isAlreadyExists(failure)) throw failure
       node = await api.get(nodeName)
