@@ -154,3 +154,19 @@ function valueImportsOnly(cycles: readonly string[]): string[] {
     })
   })
 }
+
+/** npm from 11 on refuses `npm ci` where a lock lacks even a package for other systems. */
+describe('package-lock.json', () => {
+  it('has every package that another one in it names, those for other systems too', () => {
+    const lock = JSON.parse(readFileSync(join(src, '../package-lock.json'), 'utf8')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>
+    }
+    const paths = Object.keys(lock.packages)
+    const lacking = Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies)
+        .filter((name) => !paths.some((other) => other.endsWith(`node_modules/${name}`)))
+        .map((name) => `${path} names ${name}`),
+    )
+    expect(lacking).toEqual([])
+  })
+})
