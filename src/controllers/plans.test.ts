@@ -167,6 +167,13 @@ describe('slices', () => {
     expect(shape(plan(many(251), existing))).toEqual([0, 1, 0])
     expect(shape(plan(many(250).slice(1), existing))).toEqual([0, 1, 0])
   })
+  test('of an earlier Service of the same name go, and are not taken over', () => {
+    const existing = stored(plan(many(3)).create)
+    const recreated = { ...service(), metadata: meta('web', { uid: 'uid-another-web' }) }
+    const made = plan(many(3), existing, recreated)
+    expect(shape(made)).toEqual([1, 0, 1])
+    expect(made.create[0]?.metadata.ownerReferences?.[0]?.uid).toBe('uid-another-web')
+  })
   test('pods that name a port differently stand apart', () => {
     const made = plan([pod('a', '10.0.0.1', { port: 80 }), pod('b', '10.0.0.2', { port: 81 })])
     expect(made.create.map((slice) => [slice.ports?.[0]?.port, slice.endpoints?.[0]?.addresses[0]])).toEqual([

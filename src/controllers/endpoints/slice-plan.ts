@@ -37,9 +37,12 @@ export function planSlices(
   const remove: EndpointSlice[] = []
   const groups = groupsOf(service, pods, nodeOf)
   const labels = labelsOf(service)
-  const unclaimed = new Set(existing)
+  // Slices of an earlier Service of this name go with that one: the garbage collector would take them from under ours.
+  const own = existing.filter((slice) => isOwnedBy(slice, service))
+  const foreign = existing.filter((slice) => !own.includes(slice))
+  const unclaimed = new Set(own)
   for (const [key, group] of groups) {
-    const slices = existing.filter((slice) => `${slice.addressType} ${portsKey(slice.ports ?? [])}` === key)
+    const slices = own.filter((slice) => `${slice.addressType} ${portsKey(slice.ports ?? [])}` === key)
     for (const slice of slices) unclaimed.delete(slice)
     const filled = fill(group, slices)
     for (const [slice, endpoints] of filled.kept) {
@@ -50,7 +53,12 @@ export function planSlices(
     for (const endpoints of filled.more) create.push(sliceOf(service, group, endpoints, labels))
   }
   // A slice of ports that nobody has any more can serve for new ones: one write in place of two.
-  return reuse({ create, update, remove: [...remove, ...unclaimed] })
+  const plan = reuse({ create, update, remove: [...remove, ...unclaimed] })
+  return { ...plan, remove: [...plan.remove, ...foreign] }
+}
+
+function isOwnedBy(slice: EndpointSlice, service: Service): boolean {
+  return (slice.metadata.ownerReferences ?? []).some((owner) => owner.uid === service.metadata.uid)
 }
 
 function groupsOf(service: Service, pods: readonly Pod[], nodeOf: (name: string) => Node | undefined): Map<string, Group> {
