@@ -283,6 +283,13 @@ describe('ownership', () => {
     await expect(maps.get('lost')).rejects.toThrow('not found')
     expect((await maps.get('held')).metadata.ownerReferences?.map((one) => one.name)).toEqual(['owner'])
   })
+  test('an object without a namespace that names an owner with one stays: nobody can say whether that is there', async () => {
+    const spaces = plane.client.resource<Namespace>(namespaces)
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'somewhere', uid: 'u' }]
+    await spaces.create({ metadata: { name: 'kept', ownerReferences } } as NewObject<Namespace>)
+    await plane.rest()
+    expect((await spaces.get('kept')).metadata.deletionTimestamp).toBeUndefined()
+  })
 })
 
 describe('a namespace', () => {

@@ -109,8 +109,8 @@ async function judge(deps: ControllerDeps, watched: readonly Kind[], kind: Kind,
 async function stateOf(deps: ControllerDeps, owner: OwnerReference, object: KubeObject): Promise<OwnerState> {
   const kind = kindNamed(owner.apiVersion, owner.kind)
   if (!kind) return { owner, state: 'present' } // a kind that we don't know may well be there
-  // A namespaced owner can only be in the dependent's own namespace.
-  if (kind.namespaced && !object.metadata.namespace) return { owner, state: 'absent' }
+  // An object without a namespace cannot name an owner that has one: nobody can say whether that owner is there, so it stays.
+  if (kind.namespaced && !object.metadata.namespace) return { owner, state: 'present' }
   const present = shown(deps, kind, owner, object.metadata.namespace) ?? (await read(deps, kind, owner, object))
   if (!present) return { owner, state: 'absent' }
   return { owner, state: waitsForDependents(present) ? 'waiting' : 'present' }
