@@ -105,6 +105,17 @@ const cases: [string, Partial<PodSituation>, string[]][] = [
     ['pull web 5'],
   ],
   [
+    'in the new sandbox what had succeeded under OnFailure is not run again',
+    {
+      pod: pod({ restartPolicy: 'OnFailure', containers: [web, { name: 'job', image: 'web:1' }] }),
+      observed: observed(
+        [sandbox(1), sandbox(0, false)],
+        [container(web, 0, 'exited'), container({ ...web, name: 'job' }, 0, 'exited', failed)],
+      ),
+    },
+    ['pull job 1'],
+  ],
+  [
     'a changed image: the container is replaced',
     { pod: pod({ containers: [{ ...web, image: 'web:2' }] }), observed: observed([sandbox(0)], [container(web, 0, 'running')]) },
     ['kill web-0 30'],

@@ -256,8 +256,15 @@ function keepRunning(situation: InSandbox, container: Container, draft: Draft): 
     if (message !== undefined) draft.steps.push({ do: 'kill', container: latest, graceSeconds, message })
     return
   }
+  // Done for good is done also where the sandbox has been made anew since.
+  const ended = latest ?? latestOf(situation.observed, container.name)
+  if (ended?.state === 'exited' && isDone(pod, container, ended)) return
   if (latest?.state === 'exited' && !mayRestart(pod, container, latest)) return
   bringUp(situation, container, latest, draft)
+}
+
+function isDone(pod: Pod, container: Container, ended: ContainerStatus): boolean {
+  return !isSidecar(container) && pod.spec.restartPolicy === 'OnFailure' && ended.exitCode === 0
 }
 
 function mayRestart(pod: Pod, container: Container, ended: ContainerStatus): boolean {
