@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { renderContainerdConfig, snapshotterIn } from './containerd-config.ts'
 import { mountPoints, mountsBeneath } from './mounts.ts'
 import { isShimOf } from './runtime-leftovers.ts'
+import { strayIds } from './stray-tasks.ts'
 
 const config = renderContainerdConfig({
   ...{ dataDir: '/data', runDir: '/run/x', socket: '/run/x/containerd.sock', sandboxImage: 'ownkube.local/pause:1' },
@@ -53,4 +54,9 @@ describe('shims', () => {
     ['those of a cluster whose name begins like ours', shim('/run/ownkube/ab/containerd.sock'), false],
     ['an editor with the same words', ['vi', '-address', '/run/ownkube/a/containerd.sock'], false],
   ])('%s', (_, commandLine, expected) => expect(isShimOf(commandLine, '/run/ownkube/a')).toBe(expected))
+})
+
+test('what a killed containerd had only begun is told from what its successor knows', () => {
+  const [known, stray] = ['a'.repeat(64), 'b'.repeat(64)] as const
+  expect(strayIds([known, stray, '.something-else'], new Set([known]))).toEqual([stray])
 })

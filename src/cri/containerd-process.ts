@@ -7,6 +7,7 @@ import { isAlive, type ProcessMark, runningProcess, startDetached, stopProcess }
 import { connectContainerd } from './containerd.ts'
 import { renderContainerdConfig, snapshotterIn } from './containerd-config.ts'
 import { RuntimeError } from './runtime.ts'
+import { begunTasks, removeStrayTasks } from './stray-tasks.ts'
 
 export { removeRuntimeLeftovers } from './runtime-leftovers.ts'
 
@@ -67,6 +68,7 @@ export async function startContainerd(options: ContainerdOptions, deps: Containe
   }
   await writeFile(configIn(dataDir), config, { mode: 0o600 })
   await rm(socket, { force: true })
+  const begun = await begunTasks(options)
   const logStart = await sizeOf(options.logFile)
   const mark = await startDetached({
     program: options.binary ?? 'containerd',
@@ -80,7 +82,27 @@ export async function startContainerd(options: ContainerdOptions, deps: Containe
     await stopProcess(mark, 1_000, deps.clock)
     throw new Error(`containerd ${reason}; the end of ${options.logFile}:\n${await tailOf(options.logFile, logStart)}`)
   }
+  await removeStrayTasks(options, begun, await knownIds(socket, mark, deps), deps)
   return { pid: mark.pid, socket }
+}
+
+/** Whatever CRI knows of, running or not, once it has read its records. */
+async function knownIds(socket: string, mark: ProcessMark, { clock, log }: ContainerdDeps): Promise<ReadonlySet<string>> {
+  const runtime = connectContainerd({ socket, clock, log })
+  const deadline = clock.monotonic() + startTimeoutMs
+  try {
+    for (;;) {
+      try {
+        const [sandboxes, containers] = await Promise.all([runtime.listPodSandboxes(), runtime.listContainers()])
+        return new Set([...sandboxes, ...containers].map(({ id }) => id))
+      } catch (error) {
+        if (!(error instanceof RuntimeError) || !isAlive(mark) || clock.monotonic() > deadline) throw error
+        await clock.sleep(10)
+      }
+    }
+  } finally {
+    runtime.close()
+  }
 }
 
 /** Ends containerd itself; containers run on. Nothing to do is fine. */

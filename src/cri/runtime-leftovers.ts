@@ -43,7 +43,7 @@ async function hierarchies(): Promise<string[]> {
 /** Shims of this run-time folder first, so that nobody reports exits to nobody; then whatever is in our cgroups. */
 async function killAll({ runDir }: LeftoverOptions, cgroups: readonly string[], clock: Clock): Promise<void> {
   for (let round = 0; round < 200; round++) {
-    const pids = [...(await shimsOf(runDir)), ...(await Promise.all(cgroups.map(processesIn))).flat()]
+    const pids = [...(await shimsOf(runDir)).map(({ pid }) => pid), ...(await Promise.all(cgroups.map(processesIn))).flat()]
     if (pids.length === 0) return
     for (const pid of new Set(pids)) sendSignal(pid, 'SIGKILL')
     await clock.sleep(10)
@@ -57,15 +57,16 @@ export function isShimOf(commandLine: readonly string[], runDir: string): boolea
   return /(^|\/)containerd-shim/.test(commandLine[0] ?? '') && address.startsWith(`${runDir}/`)
 }
 
-async function shimsOf(runDir: string): Promise<number[]> {
+/** Each with the id of the sandbox that it was started for. */
+export async function shimsOf(runDir: string): Promise<{ pid: number; id: string }[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
   const found = await Promise.all(
     pids.map(async (pid) => {
-      const text = await unlessGone(readFile(`/proc/${pid}/cmdline`, 'utf8'), '')
-      return isShimOf(text.split('\0'), runDir)
+      const words = (await unlessGone(readFile(`/proc/${pid}/cmdline`, 'utf8'), '')).split('\0')
+      return isShimOf(words, runDir) ? [{ pid, id: words[words.indexOf('-id') + 1] ?? '' }] : []
     }),
   )
-  return pids.filter((_, i) => found[i])
+  return found.flat()
 }
 
 async function processesIn(cgroup: string): Promise<number[]> {
@@ -93,7 +94,10 @@ async function removeCgroup(cgroup: string, clock: Clock): Promise<void> {
   }
 }
 
-const tasksIn = (runDir: string): string => join(runDir, 'state', 'io.containerd.runtime.v2.task', 'k8s.io')
+/** Containers' bundles; what outlives a reboot of them lies in the same place beneath the data folder's root. */
+export function tasksIn(runDir: string, root: string = join(runDir, 'state')): string {
+  return join(root, 'io.containerd.runtime.v2.task', 'k8s.io')
+}
 
 /** containerd's shims listen in /run/containerd/s, whatever the state folder; each bundle names its own socket. */
 async function shimSocketsOf(runDir: string): Promise<string[]> {
@@ -113,7 +117,7 @@ async function cniResultsOf({ dataDir, runDir }: LeftoverOptions): Promise<strin
   return names.filter((name) => ids.has(/-([0-9a-f]{64})-[^-]+$/.exec(name)?.[1] ?? '')).map((name) => join(cniResults, name))
 }
 
-async function unmountBeneath(directories: readonly string[], { exec, log }: { exec: Exec; log: Log }): Promise<void> {
+export async function unmountBeneath(directories: readonly string[], { exec, log }: { exec: Exec; log: Log }): Promise<void> {
   const real = await Promise.all((await existing(directories)).map((directory) => realpath(directory)))
   // Mounts may lie over one another: a few rounds until none is left.
   for (let round = 0; round < 5; round++) {
@@ -132,7 +136,7 @@ async function existing(paths: readonly string[]): Promise<string[]> {
 }
 
 /** What vanishes while it is being looked at is what was wanted. ENODEV: a cgroup's file after its removal; ESRCH: a process. */
-async function unlessGone<T>(work: Promise<T>, otherwise: T): Promise<T> {
+export async function unlessGone<T>(work: Promise<T>, otherwise: T): Promise<T> {
   try {
     return await work
   } catch (error) {

@@ -16,6 +16,7 @@ import { composeImage } from '../../src/cri/image/oci-image.ts'
 import { ensurePauseImage, pauseImageName } from '../../src/cri/image/pause-image.ts'
 import type { ContainerRuntime } from '../../src/cri/runtime.ts'
 import { containerConfig, type RuntimeUnderTest, runtimeContract, sandboxConfig } from '../../src/cri/runtime-contract.ts'
+import { shimsOf, tasksIn } from '../../src/cri/runtime-leftovers.ts'
 import { systemClock } from '../../src/host/clock.ts'
 import { systemExec } from '../../src/host/exec.ts'
 import { silentLog } from '../../src/host/log.ts'
@@ -217,6 +218,22 @@ describe('a pod on a real containerd', () => {
     expect((await events.next()).value).toEqual({ type: 'container-exited', id })
     stop.abort()
     await runtime.removePodSandbox(sandboxId)
+  })
+
+  test('killed while it makes sandboxes, it leaves none behind that its successor does not know', async () => {
+    const { runtime } = under
+    for (const afterMs of [60, 110, 160]) {
+      const made = Promise.allSettled([1, 2, 3].map((n) => runtime.runPodSandbox(sandboxConfig(under, `begun-${afterMs}-${n}`))))
+      await systemClock.sleep(afterMs)
+      process.kill(pid, 'SIGKILL')
+      await made
+      ;({ pid } = await startContainerd(containerd, deps))
+      const known = (await runtime.listPodSandboxes()).map(({ id }) => id)
+      const begun = [...(await shimsOf(containerd.runDir)).map(({ id }) => id), ...readdirSync(tasksIn(containerd.runDir))]
+      expect(begun.filter((id) => !known.includes(id))).toEqual([])
+      for (const id of known) await runtime.removePodSandbox(id)
+      expect(await shimsOf(containerd.runDir)).toEqual([])
+    }
   })
 
   test('leaves nothing behind, even when it was running', async () => {
