@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { renderContainerdConfig, snapshotterIn } from './containerd-config.ts'
 import { mountPoints, mountsBeneath } from './mounts.ts'
-import { isShimOf } from './runtime-leftovers.ts'
+import { isShimOf, refuseForeign } from './runtime-leftovers.ts'
 import { strayIds } from './stray-tasks.ts'
 
 const config = renderContainerdConfig({
@@ -54,6 +54,11 @@ describe('shims', () => {
     ['those of a cluster whose name begins like ours', shim('/run/ownkube/ab/containerd.sock'), false],
     ['an editor with the same words', ['vi', '-address', '/run/ownkube/a/containerd.sock'], false],
   ])('%s', (_, commandLine, expected) => expect(isShimOf(commandLine, '/run/ownkube/a')).toBe(expected))
+})
+
+test('processes of another container in our cgroups are refused, not signalled as our own group', () => {
+  expect(() => refuseForeign([12, 13], ['/sys/fs/cgroup/ownkube-a'])).not.toThrow()
+  expect(() => refuseForeign([12, 0], ['/sys/fs/cgroup/ownkube-a'])).toThrow(/ownkube-a holds processes .* --name/s)
 })
 
 test('what a killed containerd had only begun is told from what its successor knows', () => {

@@ -45,10 +45,23 @@ async function killAll({ runDir }: LeftoverOptions, cgroups: readonly string[], 
   for (let round = 0; round < 200; round++) {
     const pids = [...(await shimsOf(runDir)).map(({ pid }) => pid), ...(await Promise.all(cgroups.map(processesIn))).flat()]
     if (pids.length === 0) return
+    refuseForeign(pids, cgroups)
     for (const pid of new Set(pids)) sendSignal(pid, 'SIGKILL')
     await clock.sleep(10)
   }
   throw new Error(`processes in ${cgroups.join(', ')} can not be killed: a device or network file system may hold them`)
+}
+
+/**
+ * The kernel calls a process of another PID namespace 0, and a signal to 0 would end this program's own process group.
+ * It happens where two containers with a cluster of the same name each share the machine's cgroups.
+ */
+export function refuseForeign(pids: readonly number[], cgroups: readonly string[]): void {
+  if (!pids.includes(0)) return
+  throw new Error(
+    `${cgroups.join(', ')} holds processes that can't be seen from here: a cluster of the same name runs in another container, ` +
+      'which shares these cgroups. Take that one down first, or give one of them another --name',
+  )
 }
 
 /** containerd's shims whose `-address` is a socket beneath this folder. */
