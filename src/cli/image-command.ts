@@ -1,6 +1,6 @@
-import { containerdPidFile } from '../cluster/agent.ts'
 import type { ClusterConfig } from '../cluster/config.ts'
 import { buildAndImport, buildImageArchive, importImageArchive, listNodeImages } from '../cluster/images.ts'
+import { containerdPidFile } from '../cluster/paths.ts'
 import { runningProcess } from '../host/processes.ts'
 import { exitCodes } from './exit-codes.ts'
 import { CommandError, requireRoot } from './failure.ts'

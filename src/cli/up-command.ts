@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { ClusterOptions } from '../cluster/config.ts'
 import { contextName, mergeUserKubeconfig } from '../cluster/kubeconfig-files.ts'
+import { undoUp } from '../cluster/undo-up.ts'
 import { type UpOptions, type UpResult, upSteps } from '../cluster/up.ts'
 import { paint } from './colors.ts'
 import { requireRoot } from './failure.ts'
@@ -17,14 +18,14 @@ export interface BootFlags extends Omit<ClusterOptions, 'nodePortRange'> {
 export async function boot(flags: BootFlags, extraRequirements?: UpOptions['extraRequirements']): Promise<UpResult> {
   const deps = operatorDeps()
   const { serviceNodePortRange, ...options } = flags
-  const { steps, result, undo } = upSteps(
+  const { steps, result, begun } = upSteps(
     { ...options, nodePortRange: serviceNodePortRange, ...(extraRequirements ? { extraRequirements } : {}) },
     deps,
   )
   try {
     await showSteps(steps)
   } catch (error) {
-    await undo()
+    await undoUp(begun(), deps)
     throw error
   }
   return result()

@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { httpClient } from '../client/http-client.ts'
 import { connectContainerd } from '../cri/containerd.ts'
 import { type ContainerdOptions, containerdSocketIn, startContainerd } from '../cri/containerd-process.ts'
@@ -44,10 +43,6 @@ export function containerdOptions(config: ClusterConfig): ContainerdOptions {
 
 export function containerdSocket(config: ClusterConfig): string {
   return containerdSocketIn(pathsOf(config).containerdRun)
-}
-
-export function containerdPidFile(config: ClusterConfig): string {
-  return join(pathsOf(config).containerdRun, 'containerd.pid')
 }
 
 export function podNetworkOptions(config: ClusterConfig): PodNetworkOptions {

@@ -41,5 +41,9 @@ export function pathsOf({ dataDir, runDir }: { dataDir: string; runDir: string }
   }
 }
 
+export function containerdPidFile(config: { dataDir: string; runDir: string }): string {
+  return join(pathsOf(config).containerdRun, 'containerd.pid')
+}
+
 /** Programs' CNI plugins lie where the distribution puts them; only directories that exist are given to containerd. */
 export const cniPluginDirs = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni']

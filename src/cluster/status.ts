@@ -3,8 +3,8 @@ import type { Node } from '../api/generated/types.ts'
 import { nodes } from '../api/registry.ts'
 import { runningProcess } from '../host/processes.ts'
 import { adminClient } from './admin-client.ts'
-import { containerdPidFile } from './agent.ts'
 import type { ClusterConfig } from './config.ts'
+import { containerdPidFile } from './paths.ts'
 import { pidFileOf } from './up.ts'
 
 export interface ComponentStatus {

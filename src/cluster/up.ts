@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import type { Node } from '../api/generated/types.ts'
 import { nodes } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
-import { isAlive, type ProcessMark, runningProcess, startDetached, stopProcess, withLock } from '../host/processes.ts'
+import { isAlive, type ProcessMark, runningProcess, startDetached, withLock } from '../host/processes.ts'
 import { nodeAddress } from '../podnet/node-address.ts'
 import { adminClient } from './admin-client.ts'
 import { ensureCertificates } from './certificates.ts'
 import { type ClusterConfig, type ClusterOptions, firstAddress } from './config.ts'
 import { ConfigError, portIsFree, resolveConfig, writeConfig } from './config-file.ts'
 import { writeAdminKubeconfig } from './kubeconfig-files.ts'
-import { pathsOf } from './paths.ts'
+import { containerdPidFile, pathsOf } from './paths.ts'
 import { ensureRequirements } from './requirements.ts'
 import type { OperatorDeps, Step } from './steps.ts'
 
@@ -31,16 +31,25 @@ export interface UpResult {
   started: boolean
 }
 
+/** What an `up` has done so far that a failure must undo. */
+export interface Begun {
+  config: ClusterConfig
+  /** Nothing of the cluster ran before. */
+  wasDown: boolean
+  started: readonly ProcessMark[]
+}
+
 type Role = 'server' | 'agent'
 const roles: readonly Role[] = ['server', 'agent']
 const readyTimeoutMs = 120_000
 const logRotateBytes = 10 * 1024 * 1024
 
 /** Boots the cluster, or finds it running and starts what is missing of it. */
-export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]; result: () => UpResult; undo: () => Promise<void> } {
+export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]; result: () => UpResult; begun: () => Begun } {
   let config: ClusterConfig
   let client: Client
   const startedNow: ProcessMark[] = []
+  let wasDown = false
   const running = new Map<Role, ProcessMark>()
   const steps: Step[] = [
     {
@@ -93,6 +102,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
             const { running: found, missing } = await findRunning(config)
             for (const [role, mark] of found) running.set(role, mark)
             await refuseTakenPorts(config, missing, deps)
+            wasDown = found.size === 0 && !(await runningProcess(containerdPidFile(config)))
             if (missing.length > 0) await writeConfig(config)
             await Promise.all(
               missing.map(async (role) => {
@@ -127,9 +137,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
   return {
     steps,
     result: () => ({ config, client, started: startedNow.length > 0 }),
-    async undo() {
-      for (const mark of startedNow) await stopProcess(mark, 5_000, deps.clock)
-    },
+    begun: () => ({ config, wasDown, started: startedNow }),
   }
 }
 

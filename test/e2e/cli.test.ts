@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { TestCluster } from './harness/cluster.ts'
 import { ownkube, run } from './harness/command.ts'
-import { machineState } from './harness/machine.ts'
+import { clean, machineState } from './harness/machine.ts'
 
 describe('the command line', () => {
   it('has help worth reading for every command', async () => {
@@ -76,7 +76,7 @@ describe('the command line', () => {
       const { code, stderr } = await ownkube(['up', '--name', name, '--data-dir', dataDir, '--api-port', String(port)])
       expect(code).toBe(1)
       expect(stderr).toMatch(new RegExp(`port ${port} is in use by .*\\(process ${process.pid}\\).*--api-port`))
-      expect((await machineState(name)).processes).toEqual([])
+      expect(await machineState(name)).toEqual(clean)
     } finally {
       server.close()
       await ownkube(['down', '--delete', '--name', name, '--data-dir', dataDir])
@@ -87,9 +87,7 @@ describe('the command line', () => {
 
 describe('a cluster from up to down', () => {
   let cluster: TestCluster
-  let before: Awaited<ReturnType<typeof machineState>>
   beforeAll(async () => {
-    before = await machineState(`t-life-${process.pid}`)
     cluster = await TestCluster.start('life')
   })
   afterAll(async () => {
@@ -192,13 +190,7 @@ describe('a cluster from up to down', () => {
     const down = await cluster.down()
     expect(down.stderr).not.toMatch(/error/i)
     expect(down.code).toBe(0)
-    const after = await machineState(cluster.name)
-    expect(after.processes).toEqual([])
-    expect(after.mounts).toEqual([])
-    expect(after.cgroups).toEqual([])
-    expect(after.links).toEqual(before.links)
-    expect(after.namespaces).toEqual(before.namespaces)
-    expect(after.chains).toEqual(before.chains)
+    expect(await machineState(cluster.name)).toEqual(clean)
     expect(existsSync(cluster.runDir)).toBe(false)
     expect((await cluster.ownkube('status')).code).toBe(3)
     expect((await cluster.down()).code, 'down twice').toBe(0)
@@ -207,5 +199,21 @@ describe('a cluster from up to down', () => {
     expect((await cluster.ownkube('down', '--delete')).code).toBe(0)
     expect(existsSync(cluster.dataDir)).toBe(false)
     expect(readFileSync(join(cluster.folder, 'user.kubeconfig'), 'utf8')).not.toContain(cluster.name)
+  })
+
+  it('refuses a damaged store by name, and takes down again what it began', async () => {
+    expect((await cluster.ownkube('up')).code).toBe(0)
+    expect((await cluster.down()).code).toBe(0)
+    const store = join(cluster.dataDir, 'store')
+    const largest = readdirSync(store)
+      .map((name) => join(store, name))
+      .sort((a, b) => statSync(b).size - statSync(a).size)[0] as string
+    const bytes = readFileSync(largest)
+    bytes[200] = (bytes[200] ?? 0) ^ 0xff
+    writeFileSync(largest, bytes)
+    const { code, stderr } = await cluster.ownkube('up')
+    expect(code).toBe(1)
+    expect(stderr).toContain(largest)
+    expect(await machineState(cluster.name)).toEqual(clean)
   })
 })

@@ -1,14 +1,16 @@
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { tagOf } from '../../../src/cluster/config.ts'
+import { bridgeName, chainNames, networkName } from '../../../src/podnet/names.ts'
 import { run } from './command.ts'
 
-/** What a cluster could leave on a machine, as sets of lines to compare before and after. */
+/** What a cluster could leave on a machine. */
 export interface MachineState {
   processes: string[]
   links: string[]
   namespaces: string[]
   mounts: string[]
   chains: string[]
-  tables: string[]
   cgroups: string[]
 }
 
@@ -43,21 +45,27 @@ function cgroupsNaming(text: string): string[] {
   return found
 }
 
-/** `text` is the cluster's name: processes, mounts and cgroups of others are not ours to judge. */
-export async function machineState(text: string): Promise<MachineState> {
+/**
+ * What there is of one cluster on this machine: nothing, after `down`. Others may run beside it, so everything is looked for by
+ * the names that only this cluster's things have.
+ */
+export async function machineState(name: string): Promise<MachineState> {
+  const tag = tagOf(name, (text) => createHash('sha256').update(text).digest('hex'))
+  const ours = [`KUBE${tag}-`, networkName(name), ...Object.values(chainNames(tag))]
+  const links = JSON.parse((await run('ip', ['-json', 'link'])).stdout) as { ifname: string; master?: string }[]
+  const isOurs = (link: { ifname: string; master?: string }): boolean => [link.ifname, link.master].includes(bridgeName(name))
+  const outside = createHash('sha256').update(name).digest('hex').slice(0, 8)
   return {
-    processes: processesNaming(text),
-    links: (await lines('ip', ['-brief', 'link'])).map((line) => line.split(/[\s@]/)[0] as string).sort(),
-    namespaces: (await lines('ip', ['netns', 'list'])).sort(),
+    processes: processesNaming(name),
+    links: links.filter((link) => isOurs(link) || link.ifname.includes(outside)).map(({ ifname }) => ifname),
+    namespaces: (await lines('ip', ['netns', 'list'])).filter((line) => line.includes(outside)),
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
-      .filter((line) => line.includes(text)),
-    // Tables and chains that iptables itself creates empty at first use are nobody's leftovers.
-    chains: (await lines('iptables-save', []))
-      .filter((line) => /^:(KUBE|OWNKUBE|CNI|OK)/i.test(line) || (line.startsWith('-A') && /KUBE|OWNKUBE|CNI/i.test(line)))
-      .map((line) => line.replace(/ \[\d+:\d+\]$/, ''))
-      .sort(),
-    tables: (await lines('nft', ['list', 'tables'])).filter((line) => /kube/i.test(line)),
-    cgroups: cgroupsNaming(text),
+      .filter((line) => line.includes(name)),
+    chains: (await lines('iptables-save', [])).filter((line) => ours.some((text) => line.includes(text))),
+    cgroups: cgroupsNaming(name),
   }
 }
+
+/** Nothing at all. */
+export const clean: MachineState = { processes: [], links: [], namespaces: [], mounts: [], chains: [], cgroups: [] }
