@@ -1,3 +1,4 @@
+import { needsNodePorts } from '../api/core/service-facts.ts'
 import type { Service, ServicePort } from '../api/generated/types.ts'
 import type { Random } from '../host/random.ts'
 import { type FieldError, invalidValue } from '../machinery/field-error.ts'
@@ -53,7 +54,7 @@ export class ServiceAddresses {
     if (service.spec.type === 'ExternalName') return []
     const faults = assignFamilies(service)
     if (faults.length === 0) faults.push(...this.#assignAddress(service, key))
-    if (faults.length === 0 && wantsNodePorts(service)) faults.push(...this.#assignPorts(service, key))
+    if (faults.length === 0 && needsNodePorts(service)) faults.push(...this.#assignPorts(service, key))
     return faults
   }
 
@@ -162,10 +163,6 @@ function heldBy(item: CachedObject): Held {
 
 function failedAddress(asked: readonly string[], detail: string): FieldError {
   return invalidValue('spec.clusterIPs', asked, detail)
-}
-
-function wantsNodePorts({ spec }: Service): boolean {
-  return spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false)
 }
 
 /** This cluster has one family. */

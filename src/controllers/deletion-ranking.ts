@@ -1,5 +1,5 @@
+import { isReady, podCondition } from '../api/core/pod-facts.ts'
 import type { Pod } from '../api/generated/types.ts'
-import { isReady, podCondition } from './pod-state.ts'
 
 const deletionCostAnnotation = 'controller.kubernetes.io/pod-deletion-cost'
 

@@ -1,3 +1,4 @@
+import { isReady } from '../api/core/pod-facts.ts'
 import type { Lease, Node, Pod } from '../api/generated/types.ts'
 import { leases as leaseKind, nodes as nodeKind, pods as podKind } from '../api/registry.ts'
 import { EventRecorder } from '../client/event-recorder.ts'
@@ -6,7 +7,6 @@ import { timestamp } from '../host/clock.ts'
 import { isNotFound } from '../machinery/status.ts'
 import type { Controller, ControllerDeps } from './controller-deps.ts'
 import { nodeGraceMs, nodeReady, silentConditions, wantedTaints } from './node-plan.ts'
-import { isReady } from './pod-state.ts'
 
 const name = 'node-controller'
 const leaseNamespace = 'kube-node-lease'

@@ -1,4 +1,5 @@
-import type { Node, NodeCondition, Pod, Taint, Toleration } from '../api/generated/types.ts'
+import { tolerates } from '../api/core/tolerations.ts'
+import type { Node, NodeCondition, Pod, Taint } from '../api/generated/types.ts'
 import { timestamp } from '../host/clock.ts'
 
 /** A node that has not renewed its lease for this long is taken for lost. */
@@ -55,13 +56,6 @@ export function wantedTaints(node: Node, nowMs: number): Taint[] | undefined {
   const added = wanted.filter((one) => !before.some((taint) => same(one, taint)))
   if (added.length === 0 && kept.length === before.length) return undefined
   return [...kept, ...added.map((one) => (one.effect === 'NoExecute' ? { ...one, timeAdded: timestamp(nowMs) } : one))]
-}
-
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false
-  if (toleration.key && toleration.key !== taint.key) return false
-  if ((toleration.operator ?? 'Equal') === 'Exists') return true
-  return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '')
 }
 
 /** When the pod has to leave its node because of NoExecute taints, in ms since the epoch; undefined: it may stay. */

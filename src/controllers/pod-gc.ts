@@ -1,3 +1,4 @@
+import { isTerminated } from '../api/core/pod-facts.ts'
 import type { Pod } from '../api/generated/types.ts'
 import { nodes as nodeKind, pods as podKind } from '../api/registry.ts'
 import { WorkQueue } from '../client/work-queue.ts'
@@ -5,7 +6,6 @@ import { timestamp } from '../host/clock.ts'
 import { objectKey } from '../machinery/object.ts'
 import { isConflict, isNotFound } from '../machinery/status.ts'
 import type { Controller, ControllerDeps } from './controller-deps.ts'
-import { isTerminated } from './pod-state.ts'
 
 const name = 'pod-garbage-collector'
 

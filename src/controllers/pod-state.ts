@@ -1,17 +1,5 @@
-import type { Pod, PodCondition } from '../api/generated/types.ts'
-
-export function podCondition(pod: Pod, type: string): PodCondition | undefined {
-  return pod.status?.conditions?.find((condition) => condition.type === type)
-}
-
-export function isReady(pod: Pod): boolean {
-  return podCondition(pod, 'Ready')?.status === 'True'
-}
-
-/** Succeeded or Failed: it will never run again. */
-export function isTerminated(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
-}
+import { isTerminated, podCondition } from '../api/core/pod-facts.ts'
+import type { Pod } from '../api/generated/types.ts'
 
 /** Counts towards its controller's replicas. */
 export function isActive(pod: Pod): boolean {

@@ -1,7 +1,8 @@
+import { isReady, isTerminated } from '../api/core/pod-facts.ts'
 import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '../api/generated/types.ts'
 import { timestamp } from '../host/clock.ts'
 import { leastValuable } from './deletion-ranking.ts'
-import { availableAtMs, isActive, isReady } from './pod-state.ts'
+import { availableAtMs, isActive } from './pod-state.ts'
 
 /** So that one set cannot flood the API server in a single step. */
 const burst = 500
@@ -42,9 +43,7 @@ export function replicaStatus(
     if (at <= nowMs) available++
     else changesAtMs = Math.min(at, changesAtMs ?? at)
   }
-  const terminating = owned.filter(
-    (pod) => pod.metadata.deletionTimestamp !== undefined && !['Succeeded', 'Failed'].includes(pod.status?.phase ?? ''),
-  )
+  const terminating = owned.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isTerminated(pod))
   const conditions = withFailure(set.status?.conditions ?? [], failure, nowMs)
   const status: ReplicaSetStatus = {
     replicas: active.length,

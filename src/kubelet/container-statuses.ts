@@ -1,3 +1,4 @@
+import { isSidecar } from '../api/core/pod-facts.ts'
 import type {
   ContainerStatus as ApiContainerStatus,
   Container,
@@ -8,7 +9,6 @@ import type {
 import type { ContainerStatus } from '../cri/runtime.ts'
 import { timestamp } from '../host/clock.ts'
 import { attemptsOf, type ObservedPod } from './observed-pod.ts'
-import { isSidecar } from './plan-pod.ts'
 
 /** What else decides a container's status. */
 export interface ContainerFacts {

@@ -1,3 +1,4 @@
+import { isSidecar, isTerminated } from '../api/core/pod-facts.ts'
 import type { Container, Pod } from '../api/generated/types.ts'
 import type { ContainerStatus } from '../cri/runtime.ts'
 import { type BackOff, goSeconds, retryAt } from './back-off.ts'
@@ -99,10 +100,6 @@ export interface PodPlan {
 /** How long a pull's or start's own error shows before its back-off does. */
 const errorShownMs = 3000
 
-export function isSidecar(container: Container): boolean {
-  return container.restartPolicy === 'Always'
-}
-
 /** What to do now for a pod, everything at once that can run at once. Pure: the same situation gives the same plan. */
 export function planPod(situation: PodSituation): PodPlan {
   const draft: Draft = { steps: [], waiting: new Map(), lookAgainAt: undefined }
@@ -128,7 +125,7 @@ export function isEnding({ pod, gone, memory, observed }: Pick<PodSituation, 'po
 
 /** The pod has run its course: it succeeded or failed, and its restart policy leaves it at that. */
 export function isOver(pod: Pod, observed: ObservedPod): boolean {
-  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return true
+  if (isTerminated(pod)) return true
   const policy = pod.spec.restartPolicy ?? 'Always'
   if (policy === 'Always') return false
   const failed = (container: Container): boolean => {

@@ -1,5 +1,6 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isTerminated } from '../api/core/pod-facts.ts'
 import type { Node, Pod } from '../api/generated/types.ts'
 import type { SandboxSummary } from '../cri/runtime.ts'
 import { refusalOf } from './admit-pod.ts'
@@ -100,7 +101,7 @@ export class PodManager {
   #active(except: Pod): Pod[] {
     return [...this.#workers.values()]
       .map(({ pod }) => pod)
-      .filter(({ metadata, status }) => metadata.uid !== except.metadata.uid && status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
+      .filter(({ metadata, status }) => metadata.uid !== except.metadata.uid && !isTerminated({ status }))
   }
 }
 

@@ -1,8 +1,8 @@
+import { isSidecar } from '../api/core/pod-facts.ts'
+import { qosClass } from '../api/core/pod-qos.ts'
 import type { ContainerStatus as ApiContainerStatus, Pod, PodCondition, PodStatus } from '../api/generated/types.ts'
 import { timestamp } from '../host/clock.ts'
 import { type ContainerFacts, containerStatusOf } from './container-statuses.ts'
-import { isSidecar } from './plan-pod.ts'
-import { qosClassOf } from './qos.ts'
 
 export interface PodFacts extends ContainerFacts {
   readonly now: number
@@ -35,7 +35,7 @@ export function podStatusOf(facts: PodFacts): PodStatus {
     ...(failure?.message ? { message: failure.message } : {}),
     phase,
     ...(podIp ? { podIP: podIp, podIPs: [{ ip: podIp }] } : {}),
-    qosClass: previous.qosClass ?? qosClassOf(pod),
+    qosClass: previous.qosClass ?? qosClass(pod),
     ...(failure?.reason ? { reason: failure.reason } : {}),
     startTime: previous.startTime ?? timestamp(now),
     ...(previous.ephemeralContainerStatuses ? { ephemeralContainerStatuses: previous.ephemeralContainerStatuses } : {}),

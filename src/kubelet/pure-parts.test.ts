@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Pod, Service } from '../api/generated/types.ts'
 import { systemClock } from '../host/clock.ts'
-import { amountOf } from './amount.ts'
 import { goSeconds, nextBackOff, retryAt } from './back-off.ts'
 import { parseResolvConf, podDns } from './dns.ts'
 import { expand } from './env/expand.ts'
@@ -15,8 +14,7 @@ import { type LogQuery, readLog } from './logs/read-log.ts'
 import { setAside } from './logs/rotate-logs.ts'
 import { count, freshTally } from './probes/probe-loop.ts'
 import { isImageReference, pullPolicyOf } from './pull-image.ts'
-import { qosClassOf } from './qos.ts'
-import { linuxResources, podRequest } from './resources.ts'
+import { linuxResources } from './resources.ts'
 import { mayEnter } from './server/kubelet-server.ts'
 import { routeOf } from './server/route.ts'
 import { writeAtomically } from './volumes/atomic-writer.ts'
@@ -46,34 +44,12 @@ describe('$(VAR) expansion', () => {
   })
 })
 
-describe('quantities and resources', () => {
-  test.each([
-    ['100m', 0.1],
-    ['1.5Gi', 1.5 * 2 ** 30],
-    ['2', 2],
-    ['1e3', 1000],
-    ['128Mi', 2 ** 27],
-    ['1E', 1e18],
-  ])('%s is %d', (text, amount) => {
-    expect(amountOf(text)).toBeCloseTo(amount)
-  })
-
-  test('of a pod: classes', () => {
-    expect(qosClassOf(podOf({ containers: [{ name: 'c' }] }))).toBe('BestEffort')
-    expect(qosClassOf(podOf({ containers: [using({ cpu: '1' })] }))).toBe('Burstable')
-    expect(qosClassOf(podOf({ containers: [using({}, { cpu: '1', memory: '1Gi' })] }))).toBe('Guaranteed')
-  })
-
+describe('resources', () => {
   test('as the kernel is told them', () => {
     const container = using({ cpu: '250m' }, { cpu: '500m', memory: '64Mi' })
     expect(linuxResources(podOf({ containers: [container] }), container, 2 ** 32)).toEqual({
       ...{ cpuPeriod: 100_000, cpuQuota: 50_000, cpuShares: 256, memoryLimitBytes: 2 ** 26, oomScoreAdj: 984 },
     })
-  })
-
-  test('a pod needs its containers together, or its largest init container', () => {
-    const pod = podOf({ initContainers: [using({ cpu: '3' })], containers: [using({ cpu: '1' }), using({ cpu: '1' })] })
-    expect(podRequest(pod, 'cpu')).toBe(3)
   })
 
   test('a resourceFieldRef is rounded up by its divisor', () => {

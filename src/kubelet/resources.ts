@@ -1,7 +1,7 @@
+import { qosClass } from '../api/core/pod-qos.ts'
 import type { Container, Pod } from '../api/generated/types.ts'
 import type { LinuxResources } from '../cri/runtime.ts'
-import { amountOf } from './amount.ts'
-import { qosClassOf } from './qos.ts'
+import { quantityNumber } from '../machinery/quantity.ts'
 
 /** Microseconds: the kernel's own default. */
 const cpuPeriod = 100_000
@@ -19,11 +19,11 @@ export function cpuQuota(cores: number): number {
 /** What the kernel is told of a container: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/ */
 export function linuxResources(pod: Pod, container: Container, nodeMemoryBytes: number): LinuxResources {
   const { requests, limits } = container.resources ?? {}
-  const cpuRequest = requests?.cpu !== undefined ? amountOf(requests.cpu) : amountOf(limits?.cpu)
+  const amountOf = (quantity: string | undefined): number => quantityNumber(quantity ?? '0')
   return {
     cpuPeriod,
     cpuQuota: cpuQuota(amountOf(limits?.cpu)),
-    cpuShares: cpuShares(cpuRequest),
+    cpuShares: cpuShares(amountOf(requests?.cpu ?? limits?.cpu)),
     memoryLimitBytes: Math.floor(amountOf(limits?.memory)),
     oomScoreAdj: oomScore(pod, amountOf(requests?.memory ?? limits?.memory), nodeMemoryBytes),
   }
@@ -32,7 +32,7 @@ export function linuxResources(pod: Pod, container: Container, nodeMemoryBytes: 
 /** https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#node-out-of-memory-behavior */
 function oomScore(pod: Pod, requestedBytes: number, nodeMemoryBytes: number): number {
   if ((pod.spec.priority ?? 0) >= 2_000_000_000) return -997
-  const qos = qosClassOf(pod)
+  const qos = pod.status?.qosClass ?? qosClass(pod)
   if (qos === 'Guaranteed') return -997
   if (qos === 'BestEffort') return 1000
   const score = Math.floor(1000 - (1000 * requestedBytes) / nodeMemoryBytes)
@@ -41,7 +41,7 @@ function oomScore(pod: Pod, requestedBytes: number, nodeMemoryBytes: number): nu
 
 /** `/ownkube-x/burstable/pod<uid>`; guaranteed pods lie directly below the root, as upstream's do. */
 export function cgroupParent(cgroupRoot: string, pod: Pod): string {
-  const qos = pod.status?.qosClass ?? qosClassOf(pod)
+  const qos = pod.status?.qosClass ?? qosClass(pod)
   const folder = qos === 'Guaranteed' ? '' : `/${qos.toLowerCase()}`
   return `${cgroupRoot}${folder}/pod${pod.metadata.uid}`
 }
@@ -49,18 +49,4 @@ export function cgroupParent(cgroupRoot: string, pod: Pod): string {
 /** Wherever a pod's cgroup may lie: of one that the API has forgotten the class is not known any more. */
 export function cgroupParents(cgroupRoot: string, podUid: string): string[] {
   return ['', '/burstable', '/besteffort'].map((folder) => `${cgroupRoot}${folder}/pod${podUid}`)
-}
-
-/** What a pod as a whole asks for: containers side by side, init containers one after another. */
-export function podRequest(pod: Pod, resource: string): number {
-  const of = ({ resources }: Container): number => amountOf(resources?.requests?.[resource] ?? resources?.limits?.[resource])
-  let mains = pod.spec.containers.reduce((sum, container) => sum + of(container), 0)
-  let peak = 0
-  let sidecars = 0
-  for (const init of pod.spec.initContainers ?? []) {
-    if (init.restartPolicy === 'Always') sidecars += of(init)
-    else peak = Math.max(peak, sidecars + of(init))
-  }
-  mains += sidecars
-  return Math.max(mains, peak) + amountOf(pod.spec.overhead?.[resource])
 }

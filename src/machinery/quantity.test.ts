@@ -7,6 +7,7 @@ import {
   formatQuantity,
   parseQuantity,
   quantityMilliValue,
+  quantityNumber,
   quantityValue,
   subtractQuantities,
 } from './quantity.ts'
@@ -67,5 +68,18 @@ describe('arithmetic', () => {
     expect(formatQuantity(subtractQuantities('1', '100m'))).toBe('900m')
     expect(compareQuantities('1000m', '1')).toBe(0)
     expect(compareQuantities('1Mi', '1M')).toBe(1)
+  })
+})
+
+describe('as a number with its fraction', () => {
+  it.each([
+    ['100m', 0.1],
+    ['1.5Gi', 1.5 * 2 ** 30],
+    ['2', 2],
+    ['1e3', 1000],
+    ['128Mi', 2 ** 27],
+    ['1E', 1e18],
+  ])('%s is %d', (text, number) => {
+    expect(quantityNumber(text)).toBeCloseTo(number)
   })
 })

@@ -126,6 +126,11 @@ export function quantityMilliValue(quantity: string | Quantity): number {
   return Number(dividedAwayFromZero(quantityOf(quantity).nano, one / 1000n))
 }
 
+/** In units of 1 with its fraction, as near as a floating-point number comes: for what the kernel is told. */
+export function quantityNumber(quantity: string | Quantity): number {
+  return Number(quantityOf(quantity).nano) / Number(one)
+}
+
 function dividedAwayFromZero(value: bigint, by: bigint): bigint {
   return value < 0n ? -((-value + by - 1n) / by) : (value + by - 1n) / by
 }

@@ -1,5 +1,6 @@
+import { isSidecar } from '../api/core/pod-facts.ts'
+import { type Amounts, amountsOf, assumedRequests, podRequests } from '../api/core/pod-requests.ts'
 import type { ContainerPort, Node, Pod } from '../api/generated/types.ts'
-import { type Amounts, amountsOf, assumedRequests, podRequests } from './resources.ts'
 
 /** A node and what stands on it, pods on their way there included. */
 export interface NodeInfo {
@@ -22,7 +23,7 @@ export interface ClusterView {
 
 /** Host ports that a pod's containers hold on their node. */
 export function hostPortsOf(pod: Pod): ContainerPort[] {
-  const sidecars = (pod.spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always')
+  const sidecars = (pod.spec.initContainers ?? []).filter(isSidecar)
   return [...pod.spec.containers, ...sidecars].flatMap((container) => (container.ports ?? []).filter((port) => port.hostPort))
 }
 

@@ -1,3 +1,4 @@
+import { isTerminated } from '../api/core/pod-facts.ts'
 import type { Pod, PodCondition } from '../api/generated/types.ts'
 import { pods as podKind } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
@@ -35,11 +36,7 @@ export interface SchedulerDeps {
 export function wantsNode(pod: Pod): boolean {
   const { spec, metadata, status } = pod
   if (spec.nodeName || metadata.deletionTimestamp || spec.schedulingGates?.length) return false
-  return (spec.schedulerName ?? schedulerName) === schedulerName && !isFinished({ status })
-}
-
-export function isFinished({ status }: Pick<Pod, 'status'>): boolean {
-  return status?.phase === 'Succeeded' || status?.phase === 'Failed'
+  return (spec.schedulerName ?? schedulerName) === schedulerName && !isTerminated({ status })
 }
 
 export type Decision =

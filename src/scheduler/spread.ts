@@ -1,9 +1,9 @@
+import { isTolerated } from '../api/core/tolerations.ts'
 import type { Pod, TopologySpreadConstraint } from '../api/generated/types.ts'
 import { labelSelectorMatcher } from '../machinery/label-selector.ts'
 import type { NodeInfo } from './cluster-state.ts'
 import { matchesNodeAffinity } from './node-selector.ts'
 import { ownValues, type PodMatcher } from './pod-terms.ts'
-import { isTolerated } from './tolerations.ts'
 
 /** https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/ */
 export function constraintsOf(pod: Pod, whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway'): readonly TopologySpreadConstraint[] {

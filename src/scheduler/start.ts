@@ -1,3 +1,4 @@
+import { isTerminated } from '../api/core/pod-facts.ts'
 import type { Namespace, Node, Pod } from '../api/generated/types.ts'
 import { namespaces as namespaceKind, nodes as nodeKind, pods as podKind } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
@@ -9,7 +10,7 @@ import type { Random } from '../host/random.ts'
 import { deepEqual } from '../machinery/equality.ts'
 import { objectKey } from '../machinery/object.ts'
 import { ClusterState } from './cluster-state.ts'
-import { isFinished, runScheduler, schedulerName, wantsNode } from './scheduler.ts'
+import { runScheduler, schedulerName, wantsNode } from './scheduler.ts'
 import { SchedulingQueue } from './scheduling-queue.ts'
 
 /** Gives pods their nodes until the signal. Resolves once it knows the cluster. */
@@ -79,7 +80,7 @@ export function podHandler(state: ClusterState, queue: SchedulingQueue): Informe
   const seen = (pod: Pod, previous: Pod | undefined): void => {
     const key = objectKey(pod)
     const { nodeName, priority = 0 } = pod.spec
-    if (isFinished(pod)) {
+    if (isTerminated(pod)) {
       queue.delete(key)
       gone(pod)
     } else if (nodeName) placed(pod, nodeName, previous)

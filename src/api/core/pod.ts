@@ -3,6 +3,7 @@ import type { Pod } from '../generated/types.ts'
 import type { Subresource } from '../kind.ts'
 import { podColumns } from './pod-columns.ts'
 import { setPodDefaults } from './pod-defaults.ts'
+import { isTerminated } from './pod-facts.ts'
 import { qosClass } from './pod-qos.ts'
 import { validatePodStatusUpdate, validatePodUpdate } from './pod-update-validation.ts'
 import { validatePod } from './pod-validation.ts'
@@ -30,8 +31,7 @@ function startStatus(pod: Pod): void {
 
 /** Pods that never ran, or have finished, need no time to end. */
 function gracePeriodSeconds({ spec, status }: Pod): number {
-  const isFinished = status?.phase === 'Succeeded' || status?.phase === 'Failed'
-  if (isFinished || !spec.nodeName) return 0
+  if (isTerminated({ status }) || !spec.nodeName) return 0
   const seconds = spec.terminationGracePeriodSeconds ?? 30
   return seconds < 0 ? 1 : seconds
 }

@@ -1,5 +1,5 @@
+import { isTerminated } from '../../api/core/pod-facts.ts'
 import type { Deployment, Pod, ReplicaSet } from '../../api/generated/types.ts'
-import { isTerminated } from '../pod-state.ts'
 import { type Annotations, newSetAnnotations, revisionOf, sizeAnnotations } from './annotations.ts'
 import {
   isRolling,

@@ -1,3 +1,4 @@
+import { isHeadless } from '../../api/core/service-facts.ts'
 import type { Endpoints, Service } from '../../api/generated/types.ts'
 import { endpoints as endpointsKind, services as serviceKind } from '../../api/registry.ts'
 import type { ResourceClient } from '../../client/client.ts'
@@ -5,7 +6,7 @@ import { deepEqual } from '../../machinery/equality.ts'
 import { objectKey, splitKey } from '../../machinery/object.ts'
 import { isNotFound } from '../../machinery/status.ts'
 import type { Controller } from '../controller-deps.ts'
-import { isHeadless, selectsPods } from './membership.ts'
+import { selectsPods } from './membership.ts'
 import { selectedPods, serviceQueue } from './service-queue.ts'
 import { subsetsOf } from './subset-plan.ts'
 

@@ -1,5 +1,5 @@
+import { isReady, isTerminated } from '../../api/core/pod-facts.ts'
 import type { Pod, Service } from '../../api/generated/types.ts'
-import { isReady } from '../pod-state.ts'
 
 /** Services whose endpoints are ours to write: with a selector, and answering with addresses rather than a name. */
 export function selectsPods(service: Service): boolean {
@@ -10,12 +10,9 @@ export function isSelected(service: Service, labels: Readonly<Record<string, str
   return selectsPods(service) && Object.entries(service.spec.selector ?? {}).every(([key, value]) => labels?.[key] === value)
 }
 
-export const isHeadless = (service: Service): boolean => service.spec.clusterIP === 'None'
-
 /** Pods that have an address and may still answer; a pod that has ended, or will not be started again, has no place among them. */
 export function belongs(pod: Pod): boolean {
-  const phase = pod.status?.phase
-  if (phase === 'Failed' || phase === 'Succeeded') return false
+  if (isTerminated(pod)) return false
   return (pod.status?.podIPs?.length ?? 0) > 0 || Boolean(pod.status?.podIP)
 }
 

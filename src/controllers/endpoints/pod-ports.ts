@@ -1,3 +1,4 @@
+import { isSidecar } from '../../api/core/pod-facts.ts'
 import type { DiscoveryV1EndpointPort, Pod, Service, ServicePort } from '../../api/generated/types.ts'
 
 /** A port as endpoints carry it: the number on which the pod listens, under the name that the Service gives it. */
@@ -17,7 +18,7 @@ export function targetPortOf(pod: Pod, port: ServicePort): number | undefined {
   if (target === undefined || target === 0 || target === '') return port.port
   if (typeof target === 'number') return target
   const protocol = port.protocol ?? 'TCP'
-  const sidecars = (pod.spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always')
+  const sidecars = (pod.spec.initContainers ?? []).filter(isSidecar)
   for (const container of [...pod.spec.containers, ...sidecars]) {
     const found = container.ports?.find((one) => one.name === target && (one.protocol ?? 'TCP') === protocol)
     if (found) return found.containerPort

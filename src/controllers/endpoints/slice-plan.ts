@@ -1,8 +1,9 @@
+import { isHeadless } from '../../api/core/service-facts.ts'
 import type { DiscoveryV1EndpointPort, Endpoint, EndpointSlice, Node, Pod, Service } from '../../api/generated/types.ts'
 import { deepEqual } from '../../machinery/equality.ts'
 import { controllerReference, type NewObject } from '../../machinery/object.ts'
 import { serviceNameLabel } from '../informers.ts'
-import { addressOf, belongs, conditionsOf, type Family, familiesOf, hostnameOf, isHeadless } from './membership.ts'
+import { addressOf, belongs, conditionsOf, type Family, familiesOf, hostnameOf } from './membership.ts'
 import { portsKey, portsOf } from './pod-ports.ts'
 
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by'

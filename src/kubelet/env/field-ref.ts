@@ -1,5 +1,5 @@
 import type { Container, Pod, ResourceFieldSelector } from '../../api/generated/types.ts'
-import { amountOf } from '../amount.ts'
+import { quantityNumber } from '../../machinery/quantity.ts'
 
 export interface NodeFacts {
   readonly nodeName: string
@@ -55,7 +55,7 @@ export function resourceText(container: Container, selector: ResourceFieldSelect
   if (list !== 'limits' && list !== 'requests') throw new Error(`unsupported container resource : ${selector.resource}`)
   const text = list === 'limits' ? limits?.[resource] : (requests?.[resource] ?? limits?.[resource])
   const whole = resource === 'cpu' ? facts.cpuCores : resource === 'memory' ? facts.memoryBytes : 0
-  const amount = text !== undefined ? amountOf(text) : list === 'limits' ? whole : 0
-  const divisor = amountOf(selector.divisor) || 1
+  const amount = text !== undefined ? quantityNumber(text) : list === 'limits' ? whole : 0
+  const divisor = quantityNumber(selector.divisor || '1') || 1
   return String(Math.ceil(Number((amount / divisor).toPrecision(12))))
 }

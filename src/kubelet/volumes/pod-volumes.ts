@@ -5,7 +5,7 @@ import type { Mount } from '../../cri/runtime.ts'
 import type { Clock } from '../../host/clock.ts'
 import { type Exec, mustRun } from '../../host/exec.ts'
 import type { Random } from '../../host/random.ts'
-import { amountOf } from '../amount.ts'
+import { quantityNumber } from '../../machinery/quantity.ts'
 import { ConfigError } from '../env/environment.ts'
 import { expand } from '../env/expand.ts'
 import { writeAtomically } from './atomic-writer.ts'
@@ -76,7 +76,7 @@ async function setUpEmptyDir(
   if (medium !== '' && medium !== 'Memory') throw new VolumeError(`emptyDir medium ${JSON.stringify(medium)} is not supported`)
   const fresh = (await mkdir(path, { recursive: true })) !== undefined
   if (medium === 'Memory' && !mountsUnder(path, await readFile('/proc/self/mountinfo', 'utf8')).includes(path)) {
-    const size = sizeLimit === undefined ? [] : ['-o', `size=${Math.floor(amountOf(sizeLimit))}`]
+    const size = sizeLimit === undefined ? [] : ['-o', `size=${Math.floor(quantityNumber(sizeLimit))}`]
     await mustRun(exec, 'mount', ['-t', 'tmpfs', ...size, 'tmpfs', path])
   }
   if (!fresh) return

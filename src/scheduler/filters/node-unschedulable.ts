@@ -1,5 +1,5 @@
+import { isTolerated } from '../../api/core/tolerations.ts'
 import type { Filter } from '../filter.ts'
-import { isTolerated } from '../tolerations.ts'
 
 /** A cordoned node takes only pods that tolerate that. */
 export const nodeUnschedulableFilter: Filter = {

@@ -1,5 +1,5 @@
+import { podRequests } from '../../api/core/pod-requests.ts'
 import type { Filter } from '../filter.ts'
-import { podRequests } from '../resources.ts'
 
 /** What the pod requests must be left of what the node can give, the number of pods included. Every shortage is told. */
 export const resourcesFilter: Filter = {

@@ -1,5 +1,5 @@
+import { isTolerated } from '../../api/core/tolerations.ts'
 import type { Filter } from '../filter.ts'
-import { isTolerated } from '../tolerations.ts'
 
 /** NoSchedule and NoExecute taints keep out pods that do not tolerate them: a node that is not ready is one such. */
 export const taintsFilter: Filter = {

@@ -1,4 +1,4 @@
-import { podRequests } from '../resources.ts'
+import { podRequests } from '../../api/core/pod-requests.ts'
 import type { Scorer } from '../scorer.ts'
 
 /** The closer the used shares of cpu and memory are to one another, the better: neither is left over without the other. */

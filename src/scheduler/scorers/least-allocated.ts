@@ -1,6 +1,6 @@
+import { assumedRequests } from '../../api/core/pod-requests.ts'
 import type { Pod } from '../../api/generated/types.ts'
 import type { NodeInfo } from '../cluster-state.ts'
-import { assumedRequests } from '../resources.ts'
 import type { Scorer } from '../scorer.ts'
 
 /** The more cpu and memory is left once the pod is there, the better. */

@@ -1,5 +1,5 @@
+import { isTolerated } from '../../api/core/tolerations.ts'
 import type { Scorer } from '../scorer.ts'
-import { isTolerated } from '../tolerations.ts'
 import { leastIsBest } from './normalize.ts'
 
 /** The fewer PreferNoSchedule taints that the pod does not tolerate, the better. */

@@ -1,5 +1,6 @@
-import type { Container, Pod } from '../api/generated/types.ts'
-import { quantityMilliValue, quantityValue } from '../machinery/quantity.ts'
+import { quantityMilliValue, quantityValue } from '../../machinery/quantity.ts'
+import type { Container, Pod } from '../generated/types.ts'
+import { isSidecar } from './pod-facts.ts'
 
 /** Amounts by resource name: cpu in millicores, all others in whole units (bytes, pieces). */
 export type Amounts = ReadonlyMap<string, number>
@@ -24,7 +25,6 @@ function most(a: Amounts, b: Amounts): Map<string, number> {
 }
 
 const requestsOf = (container: Container): Map<string, number> => amountsOf(container.resources?.requests)
-const isSidecar = (container: Container): boolean => container.restartPolicy === 'Always'
 
 /** Objects of the API never change, so what a pod needs is worked out once: each decision asks it of every pod on a changed node. */
 const knownRequests = new WeakMap<Pod, Amounts>()
