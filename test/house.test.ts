@@ -83,6 +83,15 @@ describe('the house', () => {
     expect([...new Set(wrong)]).toEqual([])
   })
 
+  it('runs without what only tests load', () => {
+    const wrong = sources.flatMap((path) =>
+      importsOf(path)
+        .filter((target) => target.startsWith('.') && isTestFile(resolve(dirname(path), target)))
+        .map((target) => `${relative(src, path)} imports ${target}: runtime code stands on its own`),
+    )
+    expect(wrong).toEqual([])
+  })
+
   it('has no import cycles', () => {
     const graph = new Map(
       sources.map((path) => [

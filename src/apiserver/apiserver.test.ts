@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { admin, pod, TestServer } from './test-server.ts'
+import { admin, pod, TestServer } from './testing/test-server.ts'
 
 let server: TestServer
 beforeAll(async () => {

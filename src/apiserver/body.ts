@@ -48,8 +48,6 @@ export function decodeAs(
   object.apiVersion = apiVersionOf(kind)
   object.kind = kind.kind
   object.metadata ??= {} as KubeObject['metadata']
-  // Kept only by server-side apply, which tracks them itself.
-  delete object.metadata.managedFields
   return { object, warnings }
 }
 

@@ -19,12 +19,14 @@ interface Address {
   readonly advertise: { readonly address: string; readonly port: number } | undefined
 }
 
+const byServer = { dryRun: false, manager: 'kube-apiserver', applies: false }
+
 /** What every cluster begins with. Objects that are there already stay as they are. */
 export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<void> {
   const ensure = async (kind: Kind, namespace: string | undefined, object: NewObject<KubeObject>): Promise<void> => {
     if (cache.kind(kind).get(namespace, object.metadata.name as string)) return
     try {
-      await writes.create(kind, namespace, object as KubeObject, false)
+      await writes.create(kind, namespace, object as KubeObject, byServer)
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
     }
@@ -42,8 +44,7 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
     // The address may be another than at the last start.
     const { metadata: _, ...fields } = object
     const place = { kind, namespace: 'default', name: 'kubernetes' }
-    const options = { subresource: undefined, dryRun: false, manager: 'kube-apiserver', applies: false }
-    await writes.update(place, options, (current) => Object.assign(current.copy(), fields))
+    await writes.update(place, { ...byServer, subresource: undefined }, (current) => Object.assign(current.copy(), fields))
   }
 }
 

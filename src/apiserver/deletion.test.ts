@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { pod, TestServer } from './test-server.ts'
+import { pod, TestServer } from './testing/test-server.ts'
 
 let server: TestServer
 beforeAll(async () => {

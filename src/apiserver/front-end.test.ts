@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ClusterCertificates, ensureCertificates, type KeyPair } from '../cluster/certificates.ts'
-import { pod, TestServer } from './test-server.ts'
+import { pod, TestServer } from './testing/test-server.ts'
 
 let directory: string
 let certificates: ClusterCertificates

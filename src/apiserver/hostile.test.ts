@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { kinds } from '../api/registry.ts'
 import { resourcePath } from '../machinery/group-version.ts'
-import { pod, TestServer } from './test-server.ts'
+import { pod, TestServer } from './testing/test-server.ts'
 
 let server: TestServer
 beforeAll(async () => {

@@ -75,8 +75,6 @@ function applied(
     subresource: options.subresource ?? '',
     time: options.time,
   }) as KubeObject
-  const { managedFields } = result.metadata
   const { object } = decodeAs(kind, result, { fieldValidation: 'Ignore' })
-  if (managedFields) object.metadata.managedFields = managedFields
   return { object, warnings }
 }

@@ -122,7 +122,7 @@ export class ResourceApi {
     const options = writeOptionsOf(request, 'CreateOptions')
     const { object, warnings } = await readObject(request, kind, options.fieldValidation)
     checkNamespace(kind, route.namespace, object)
-    const item = await this.#deps.writes.create(kind, route.namespace, object, options.dryRun)
+    const item = await this.#deps.writes.create(kind, route.namespace, object, writeTo(undefined, options))
     return objectAnswer(201, show.one(item.object), warnings)
   }
 
@@ -153,7 +153,7 @@ export class ResourceApi {
       writes.update(place, writeTo(subresource, options, patch.type), (current) => change(current.object))
     if (patch.type !== 'apply' || subresource !== undefined) return objectAnswer(200, show.one((await update()).object), warnings)
     const { item, created } = await this.#deps.writes.updateOrCreate(update, () =>
-      writes.create(kind, place.namespace, change(undefined), options.dryRun),
+      writes.create(kind, place.namespace, change(undefined), writeTo(undefined, options, patch.type)),
     )
     return objectAnswer(created ? 201 : 200, show.one(item.object), warnings)
   }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TestServer } from './test-server.ts'
+import { TestServer } from './testing/test-server.ts'
 
 let server: TestServer
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { KubeObject } from '../machinery/object.ts'
 import { SharedWatchEvent } from './cached-object.ts'
-import { TestServer } from './test-server.ts'
+import { TestServer } from './testing/test-server.ts'
 
 let server: TestServer
 beforeEach(async () => {

@@ -7,7 +7,7 @@ import { managedFieldsAfterUpdate } from '../machinery/apply/managed-fields.ts'
 import { deepEqual } from '../machinery/equality.ts'
 import { type FieldError, required } from '../machinery/field-error.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
-import type { KubeObject } from '../machinery/object.ts'
+import type { KubeObject, ManagedFieldsEntry } from '../machinery/object.ts'
 import { alreadyExists, badRequest, conflict, invalid, isAlreadyExists, isNotFound, objectModified } from '../machinery/status.ts'
 import { type AdmissionFacts, admit } from './admission.ts'
 import { type CachedObject, decodeValue, encodeValue } from './cached-object.ts'
@@ -27,18 +27,34 @@ interface Deps {
   readonly random: Random
 }
 
-export interface UpdateOptions {
-  readonly subresource: 'status' | 'finalize' | undefined
+export interface CreateOptions {
   readonly dryRun: boolean
-  /** Who is said to have changed what, in objects that keep account of it. */
+  /** Who is said to have set what. */
   readonly manager: string
   /** Server-side apply: what is written has its account of managers with it. */
   readonly applies: boolean
 }
 
+export interface UpdateOptions extends CreateOptions {
+  readonly subresource: 'status' | 'finalize' | undefined
+}
+
 /** Times a change is tried against what others write at the same moment. */
 const attempts = 6
 const generatedNameAttempts = 8
+
+/** Kinds without an account of managers until somebody applies one. */
+const unaccounted: ReadonlySet<string> = new Set(['events', 'leases'])
+
+/** What the client sent, where it says anything; a single empty entry clears. */
+function accountToContinue(
+  given: readonly ManagedFieldsEntry[] | undefined,
+  live: readonly ManagedFieldsEntry[] | undefined,
+): readonly ManagedFieldsEntry[] {
+  if (!given?.length) return live ?? []
+  const clears = given.length === 1 && Object.keys(given[0] as object).length === 0
+  return clears ? [] : given
+}
 
 const isService = (kind: Kind): boolean => kind.plural === 'services' && kind.group === ''
 
@@ -51,7 +67,7 @@ export class Writes {
   }
 
   /** `object` is private to the call. */
-  async create(kind: Kind, namespace: string | undefined, object: KubeObject, dryRun: boolean): Promise<CachedObject> {
+  async create(kind: Kind, namespace: string | undefined, object: KubeObject, options: CreateOptions): Promise<CachedObject> {
     const { metadata } = object
     if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
     const isGenerated = !metadata.name && Boolean(metadata.generateName)
@@ -62,7 +78,7 @@ export class Writes {
     object.kind = kind.kind
     for (let attempt = 1; ; attempt++) {
       if (isGenerated) metadata.name = generatedName(metadata.generateName as string, this.#deps.random)
-      const made = await this.#alone(kind, () => this.#insert(kind, namespace, object, dryRun))
+      const made = await this.#alone(kind, () => this.#insert(kind, namespace, object, options))
       if (made) return made
       if (!isGenerated || attempt === generatedNameAttempts) throw alreadyExists(kind, metadata.name)
     }
@@ -99,11 +115,14 @@ export class Writes {
     throw conflict(place.kind, place.name, objectModified)
   }
 
-  /** Changes any part of an object by the server's own doing, such as binding a pod: nothing but the change is checked. */
+  /**
+   * Changes any part of an object by the server's own doing, such as binding a pod: nothing but the change is checked, and
+   * the generation, which counts what users want, stays.
+   */
   async rewrite(place: Place, dryRun: boolean, change: (copy: KubeObject) => KubeObject): Promise<CachedObject> {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const current = await this.#deps.objects.read(place)
-      const written = await this.#store(place, current, change(current.copy()), dryRun)
+      const written = await this.#store(place, current, change(current.copy()), { dryRun, counts: false })
       if (written) return written
     }
     throw conflict(place.kind, place.name, objectModified)
@@ -138,7 +157,7 @@ export class Writes {
     })
   }
 
-  async #insert(kind: Kind, namespace: string | undefined, object: KubeObject, dryRun: boolean): Promise<CachedObject | undefined> {
+  async #insert(kind: Kind, namespace: string | undefined, object: KubeObject, options: CreateOptions): Promise<CachedObject | undefined> {
     const { clock, random, objects, admission } = this.#deps
     const { name } = object.metadata
     await this.#deps.cache.fresh()
@@ -148,7 +167,8 @@ export class Writes {
     kind.prepareForCreate(object)
     const place = { kind, namespace, name }
     refuse(kind, name, [...(await this.#assign(place, object)), ...validateMetadata(object.metadata, kind), ...kind.validate(object)])
-    return objects.insert(place, object, dryRun)
+    if (!options.applies) this.#account(kind, object, undefined, object.metadata.managedFields, options)
+    return objects.insert(place, object, options.dryRun)
   }
 
   async #assign({ kind, namespace, name }: Place, object: KubeObject): Promise<FieldError[]> {
@@ -178,20 +198,30 @@ export class Writes {
       await this.#assign(place, next)
     }
     if (options.applies) next.metadata = { ...next.metadata, ...(managedFields ? { managedFields } : {}) }
-    else this.#account(kind, next, previous, options)
+    else this.#account(kind, next, previous, managedFields, options)
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
-    return this.#store(place, current, next, options.dryRun)
+    return this.#store(place, current, next, { dryRun: options.dryRun, counts: true })
   }
 
   /**
-   * Who owns which field is kept account of from an object's first server-side apply on: before that it would cost every
-   * object memory and every write time, to tell only what `before-first-apply` tells as well.
+   * Who owns which field, from an object's creation on. A client may rewrite the account (csaupgrade of kubectl and helm
+   * makes an apply of what was an update) or, with a single empty entry, clear it. Kinds that are written all the time and
+   * applied by nobody go without.
    */
-  #account(kind: Kind, next: KubeObject, previous: KubeObject, { manager, subresource }: UpdateOptions): void {
-    const entries = previous.metadata.managedFields
-    if (!entries?.length) return
-    const time = timestamp(this.#deps.clock.now())
-    const info = {
+  #account(
+    kind: Kind,
+    next: KubeObject,
+    previous: KubeObject | undefined,
+    given: readonly ManagedFieldsEntry[] | undefined,
+    { manager, subresource }: { manager: string; subresource?: UpdateOptions['subresource'] },
+  ): void {
+    const entries = accountToContinue(given, previous?.metadata.managedFields)
+    const { managedFields: _, ...metadata } = next.metadata
+    if (unaccounted.has(kind.plural) && entries.length === 0) {
+      next.metadata = metadata
+      return
+    }
+    const account = managedFieldsAfterUpdate({
       schema: kind.schema,
       previous,
       next,
@@ -199,9 +229,9 @@ export class Writes {
       manager,
       apiVersion: apiVersionOf(kind),
       subresource: subresource ?? '',
-      time,
-    }
-    next.metadata = { ...next.metadata, managedFields: managedFieldsAfterUpdate(info) }
+      time: timestamp(this.#deps.clock.now()),
+    })
+    next.metadata = account.length > 0 ? { ...metadata, managedFields: account } : metadata
   }
 
   #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: string | undefined): FieldError[] {
@@ -222,11 +252,16 @@ export class Writes {
     if (resourceVersion && resourceVersion !== previous.metadata.resourceVersion) throw conflict(kind, name, objectModified)
   }
 
-  async #store(place: Place, current: CachedObject, next: KubeObject, dryRun: boolean): Promise<CachedObject | undefined> {
+  async #store(
+    place: Place,
+    current: CachedObject,
+    next: KubeObject,
+    { dryRun, counts }: { dryRun: boolean; counts: boolean },
+  ): Promise<CachedObject | undefined> {
     const { objects } = this.#deps
     // Through JSON once, so that what is undefined is gone before anything is compared.
     const object = decodeValue(encodeValue(next), current.revision)
-    countGeneration(place.kind, object, current.object)
+    if (counts) countGeneration(place.kind, object, current.object)
     const value = encodeValue(object)
     if (isFinished(object)) {
       if (!(await objects.remove(current, dryRun))) return undefined

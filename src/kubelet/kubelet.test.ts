@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { TestKubelet } from '../../test/kubelet/test-kubelet.ts'
 import { pods } from '../api/registry.ts'
+import { TestKubelet } from './testing/test-kubelet.ts'
 
 let kubelet: TestKubelet
 beforeEach(async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { TestKubelet } from '../../test/kubelet/test-kubelet.ts'
 import type { ConfigMap, Pod } from '../api/generated/types.ts'
 import { configMaps, pods } from '../api/registry.ts'
+import { TestKubelet } from './testing/test-kubelet.ts'
 
 let kubelet: TestKubelet
 beforeEach(async () => {

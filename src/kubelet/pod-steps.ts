@@ -163,10 +163,17 @@ async function createSandbox(step: Extract<Step, { do: 'create-sandbox' }>, { po
     memory.sandboxFailure = { retryAt: deps.clock.now() + delayMs, delayMs }
     return
   }
-  // Sandboxes before the last one are of no use any more; the last one's containers still say how they ended.
-  const old = observed.sandboxes.slice(1)
+  const old = spentSandboxes(observed)
   for (const { id } of old) await deps.runtime.removePodSandbox(id)
   deps.observer.forget(old.map(({ id }) => id))
+}
+
+/**
+ * What a new sandbox makes useless. The last one before it stays for its containers, which say how they ended; one that never held any,
+ * as a runtime killed on the way leaves it, may yet hold an address and a process.
+ */
+export function spentSandboxes({ sandboxes, containers }: ObservedPod): ObservedPod['sandboxes'] {
+  return sandboxes.filter(({ id }, age) => age > 0 || !containers.some(({ sandboxId }) => sandboxId === id))
 }
 
 async function finish({ pod, deps, memory, flushStatus }: StepContext): Promise<void> {

@@ -11,7 +11,7 @@ import { chainHash, chainNames } from './chain-names.ts'
 import type { DesiredContext } from './desired-rules.ts'
 import { RuleSync } from './rule-sync.ts'
 import { ServiceTable } from './service-table.ts'
-import { type Case, cases, endpoint, type PodName, service, services, slice, slices, world } from './testdata/scenes.ts'
+import { type Case, cases, endpoint, type PodName, service, services, slice, slices, world } from './testing/scenes.ts'
 
 const context = (tag = ''): DesiredContext => ({
   chains: chainNames(tag),

@@ -4,8 +4,8 @@ import { silentLog } from '../host/log.ts'
 import { systemRandom } from '../host/random.ts'
 import { FakeKernel } from '../netfilter/fake-kernel.ts'
 import { type ProxyOptions, removeProxyRules, type Proxy as ServiceProxy, startProxy } from './proxy.ts'
-import { service, slice, world } from './testdata/scenes.ts'
-import { TableApi } from './testdata/table-api.ts'
+import { service, slice, world } from './testing/scenes.ts'
+import { TableApi } from './testing/table-api.ts'
 
 const stops: (() => Promise<void>)[] = []
 afterEach(async () => {

@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
+import { seededRandom } from '../host/seeded-random.ts'
 import { type FileStoreOptions, openFileStore } from './file-store.ts'
 import { DamagedStoreError } from './frame-reader.ts'
 import { type Store, UnavailableError } from './store.ts'
 import { storeContract } from './store-contract.ts'
 import { diskError, FaultyDisk } from './testing/faulty-disk.ts'
-import { seededRandom } from './testing/seeded-random.ts'
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'store-'))
 afterAll(() => fs.rmSync(root, { recursive: true }))
@@ -263,7 +263,7 @@ describe('damage', () => {
   test('a flipped bit anywhere is refused, with the file and the way back, and the file left as it is', async () => {
     const { log } = await tenCommits()
     const whole = fs.readFileSync(log)
-    const random = seededRandom(7)
+    const random = seededRandom(7).float
     for (let round = 0; round < 150; round++) {
       const at = Math.floor(random() * whole.length)
       const flipped = Buffer.from(whole)
@@ -286,7 +286,7 @@ describe('damage', () => {
     await store.close()
     const snapshot = path.join(folder, fs.readdirSync(folder).find((name) => name.startsWith('snapshot-'))!)
     const whole = fs.readFileSync(snapshot)
-    const random = seededRandom(8)
+    const random = seededRandom(8).float
     for (let round = 0; round < 30; round++) {
       const flipped = Buffer.from(whole)
       flipped[Math.floor(random() * whole.length)]! ^= 1 << Math.floor(random() * 8)
@@ -309,7 +309,7 @@ describe('a writer killed at a random moment', () => {
     timeout: 20_000 + rounds * 2_000,
   }, async () => {
     const folder = newFolder()
-    const random = seededRandom(seed)
+    const random = seededRandom(seed).float
     const acknowledged = { numbers: new Map<string, number>(), revision: 0 }
     for (let round = 1; round <= rounds; round++) {
       await writeUntilKilled(folder, 1 + random() * 40, acknowledged)

@@ -4,10 +4,10 @@ import path from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
+import { seededRandom } from '../host/seeded-random.ts'
 import { openFileStore } from './file-store.ts'
 import { MemoryStore } from './memory-store.ts'
 import type { Change, Store } from './store.ts'
-import { seededRandom } from './testing/seeded-random.ts'
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'history-'))
 afterAll(() => fs.rmSync(root, { recursive: true }))
@@ -42,7 +42,7 @@ const stateOf = (entries: readonly { key: string; value: Uint8Array; modRevision
 
 /** Clients that write, compare-and-swap, delete and read at once, all by one seed; then every answer is judged by the model. */
 async function checkHistory(store: Store, seed: number): Promise<void> {
-  const random = seededRandom(seed)
+  const random = seededRandom(seed).float
   const pick = (count: number): number => Math.floor(random() * count)
   const commits = new Map<number, readonly Change[]>()
   const reads: Observed[] = []

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Exec, mustRun, systemExec } from '../../src/host/exec.ts'
-import { type PodName, type Sender, world } from '../../src/proxy/testdata/scenes.ts'
+import { type PodName, type Sender, world } from '../../src/proxy/testing/scenes.ts'
 
 /** Answers `pod|client address` on TCP 8080 and 8081 and UDP 8080. */
 const serverText = `

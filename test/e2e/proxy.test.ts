@@ -4,8 +4,8 @@ import { type Exec, mustRun } from '../../src/host/exec.ts'
 import { silentLog } from '../../src/host/log.ts'
 import { systemRandom } from '../../src/host/random.ts'
 import { removeProxyRules, type Proxy as ServiceProxy, startProxy } from '../../src/proxy/proxy.ts'
-import { cases, type PodName, type Sender, service, services, slice, slices, world } from '../../src/proxy/testdata/scenes.ts'
-import { TableApi } from '../../src/proxy/testdata/table-api.ts'
+import { cases, type PodName, type Sender, service, services, slice, slices, world } from '../../src/proxy/testing/scenes.ts'
+import { TableApi } from '../../src/proxy/testing/table-api.ts'
 import { buildWorld, type PacketWorld, podGateway } from './proxy-world.ts'
 
 const root = process.getuid?.() === 0

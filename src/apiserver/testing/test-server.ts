@@ -1,10 +1,10 @@
-import { systemClock } from '../host/clock.ts'
-import { silentLog } from '../host/log.ts'
-import { systemRandom } from '../host/random.ts'
-import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../machinery/api-request.ts'
-import type { KubeObject, Status } from '../machinery/object.ts'
-import { MemoryStore } from '../storage/memory-store.ts'
-import { type ApiServer, type ApiServerOptions, createApiServer } from './apiserver.ts'
+import { systemClock } from '../../host/clock.ts'
+import { silentLog } from '../../host/log.ts'
+import { systemRandom } from '../../host/random.ts'
+import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../../machinery/api-request.ts'
+import type { KubeObject, Status } from '../../machinery/object.ts'
+import { MemoryStore } from '../../storage/memory-store.ts'
+import { type ApiServer, type ApiServerOptions, createApiServer } from '../apiserver.ts'
 
 export const admin: UserInfo = { name: 'kubernetes-admin', uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} }
 
