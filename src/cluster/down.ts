@@ -96,28 +96,52 @@ async function writeDownStop(config: ClusterConfig, deps: OperatorDeps): Promise
   }
 }
 
-/** Containers get a short notice; then sandboxes go, so that each gives its address and links back. */
+/**
+ * Containers get a short notice; then sandboxes go, so that each gives its address and links back. What an agent that has just ended
+ * was starting, containerd can't remove before it has given that up: it is tried again. What stays stubborn ends with containerd.
+ */
 async function stopPods(config: ClusterConfig, deps: OperatorDeps, report: (text: string) => void): Promise<string | undefined> {
   const containerd = await runningProcess(containerdPidFile(config))
   if (!containerd) return 'containerd was not running'
   const runtime = connectContainerd({ socket: containerdSocket(config), clock: deps.clock, log: deps.log })
   try {
-    const sandboxes = await runtime.listPodSandboxes()
-    if (sandboxes.length > 0) report(`stopping ${sandboxes.length}`)
-    await stopContainers(runtime)
-    await Promise.all(
-      sandboxes.map(async ({ id }) => {
-        await runtime.stopPodSandbox(id)
-        await runtime.removePodSandbox(id)
-      }),
-    )
-    return sandboxes.length > 0 ? `stopped ${sandboxes.length}` : undefined
+    return await removeSandboxes(runtime, deps, report)
   } finally {
     runtime.close()
   }
 }
 
+export async function removeSandboxes(
+  runtime: ContainerRuntime,
+  deps: Pick<OperatorDeps, 'clock' | 'log'>,
+  report: (text: string) => void,
+): Promise<string | undefined> {
+  const deadline = deps.clock.monotonic() + sandboxesTimeoutMs
+  const seen = new Set<string>()
+  for (;;) {
+    const sandboxes = await runtime.listPodSandboxes()
+    for (const { id } of sandboxes) seen.add(id)
+    if (sandboxes.length === 0) return seen.size > 0 ? `stopped ${seen.size}` : undefined
+    report(`stopping ${sandboxes.length}`)
+    await stopContainers(runtime)
+    const removals = sandboxes.map(async ({ id }) => {
+      await runtime.stopPodSandbox(id)
+      await runtime.removePodSandbox(id)
+    })
+    const failed = (await Promise.allSettled(removals)).filter(({ status }) => status === 'rejected')
+    if (failed.length === 0) continue
+    const { reason: error } = failed[0] as PromiseRejectedResult
+    deps.log.debug('pods can not be removed yet', { count: failed.length, error })
+    if (deps.clock.monotonic() > deadline) {
+      deps.log.warn('pods could not be removed in order, and are ended with containerd', { count: failed.length, error })
+      return `stopped ${seen.size - failed.length}, ${failed.length} end with containerd`
+    }
+    await deps.clock.sleep(200)
+  }
+}
+
 async function stopContainers(runtime: ContainerRuntime): Promise<void> {
   const containers = await runtime.listContainers()
-  await Promise.all(containers.filter(({ state }) => state === 'running').map(({ id }) => runtime.stopContainer(id, containerGraceSeconds)))
+  const running = containers.filter(({ state }) => state === 'running')
+  await Promise.allSettled(running.map(({ id }) => runtime.stopContainer(id, containerGraceSeconds)))
 }

@@ -70,7 +70,9 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
         const address = await nodeAddress(deps.exec)
         config = await resolveConfig(options, { clock: deps.clock, nodeName: hostname().toLowerCase(), nodeAddress: address })
         // Found out before anything is written: what cannot boot leaves nothing behind.
-        await refuseTakenPorts(config, (await findRunning(config)).missing, deps)
+        const { missing } = await findRunning(config)
+        if (missing.includes('server')) await refuseTakenPort(config, deps)
+        if (missing.includes('agent')) config = { ...config, ...(await freeAgentPorts(config)) }
         return `node ${config.nodeName} at ${config.nodeAddress}`
       },
     },
@@ -101,7 +103,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
           async () => {
             const { running: found, missing } = await findRunning(config)
             for (const [role, mark] of found) running.set(role, mark)
-            await refuseTakenPorts(config, missing, deps)
+            if (missing.includes('server')) await refuseTakenPort(config, deps)
             wasDown = found.size === 0 && !(await runningProcess(containerdPidFile(config)))
             if (missing.length > 0) await writeConfig(config)
             await Promise.all(
@@ -177,21 +179,25 @@ async function rotate(logFile: string): Promise<void> {
   if (existsSync(logFile) && (await stat(logFile)).size > logRotateBytes) await rename(logFile, `${logFile}.1`)
 }
 
-/** Ports that a role about to start would listen on must be free: found out now, it is said plainly. */
-async function refuseTakenPorts(config: ClusterConfig, missing: readonly Role[], deps: OperatorDeps): Promise<void> {
-  const wanted: [Role, number, string][] = [
-    ['server', config.apiPort, 'the API server: choose another with --api-port'],
-    ['agent', config.kubeletPort, 'the kubelet'],
-    ['agent', config.proxyHealthPort, "the Service proxy's health checks"],
-    ['agent', config.proxyMetricsPort, "the Service proxy's metrics"],
-  ]
-  for (const [role, port, purpose] of wanted) {
-    if (!missing.includes(role) || (await portIsFree(port))) continue
-    const { stdout } = await deps.exec.run('ss', ['-Hltnp', `sport = :${port}`])
-    const holder = /users:\(\("([^"]+)",pid=(\d+)/.exec(stdout)
-    const by = holder ? ` by ${holder[1]} (process ${holder[2]})` : ''
-    throw new ConfigError(`port ${port} is in use${by}, and is needed for ${purpose}, or stop what uses it`)
+/** Clients know the API server's port: when it is taken, that is said plainly, before anything starts. */
+async function refuseTakenPort({ apiPort }: ClusterConfig, deps: OperatorDeps): Promise<void> {
+  if (await portIsFree(apiPort)) return
+  const { stdout } = await deps.exec.run('ss', ['-Hltnp', `sport = :${apiPort}`])
+  const holder = /users:\(\("([^"]+)",pid=(\d+)/.exec(stdout)
+  const by = holder ? ` by ${holder[1]} (process ${holder[2]})` : ''
+  throw new ConfigError(`port ${apiPort} is in use${by}: choose another for the API server with --api-port, or stop what uses it`)
+}
+
+/** The kubelet's and the proxy's ports are found through the API or by who runs the node: where one is taken, the next free one serves. */
+async function freeAgentPorts(config: ClusterConfig): Promise<Pick<ClusterConfig, 'kubeletPort' | 'proxyHealthPort' | 'proxyMetricsPort'>> {
+  const free = async (wanted: number): Promise<number> => {
+    for (let port = wanted; port < 65_000; port += 100) if (await portIsFree(port)) return port
+    throw new ConfigError(`no port from ${wanted} on, in steps of 100, is free`)
   }
+  const [kubeletPort, proxyHealthPort, proxyMetricsPort] = await Promise.all(
+    [config.kubeletPort, config.proxyHealthPort, config.proxyMetricsPort].map(free),
+  )
+  return { kubeletPort, proxyHealthPort, proxyMetricsPort } as Pick<ClusterConfig, 'kubeletPort' | 'proxyHealthPort' | 'proxyMetricsPort'>
 }
 
 async function refuseDead(config: ClusterConfig, running: ReadonlyMap<Role, ProcessMark>): Promise<void> {
