@@ -2,6 +2,7 @@ import type { Namespace } from '../api/generated/types.ts'
 import { kinds, namespaces } from '../api/registry.ts'
 import { WorkQueue } from '../client/work-queue.ts'
 import { deepEqual } from '../machinery/equality.ts'
+import { errorText } from '../machinery/error-text.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { isNotFound } from '../machinery/status.ts'
 import type { Controller, ControllerDeps } from './controller-deps.ts'
@@ -72,7 +73,7 @@ async function empty(deps: ControllerDeps, namespace: string): Promise<{ remaini
       const after = await client.list()
       if (after.items.length > 0) remaining.push(remainingOf(`${kind.plural}.${kind.group}`, after.items))
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error))
+      failures.push(errorText(error))
     }
   }
   return { remaining, failure: failures.length ? failures.join('; ') : undefined }

@@ -6,6 +6,7 @@ import { timestamp } from '../host/clock.ts'
 import { objectKey } from '../machinery/object.ts'
 import { isConflict, isNotFound } from '../machinery/status.ts'
 import type { Controller, ControllerDeps } from './controller-deps.ts'
+import { unlessGone } from './unless-gone.ts'
 
 const name = 'pod-garbage-collector'
 
@@ -62,13 +63,7 @@ export const podGarbageCollector: Controller = (deps) => {
 
 /** Before a pod goes because of its node, the server itself is asked: the informer may be late. */
 async function exists(deps: ControllerDeps, nodeName: string): Promise<boolean> {
-  try {
-    await deps.client.resource(nodeKind).get(nodeName)
-    return true
-  } catch (error) {
-    if (isNotFound(error)) return false
-    throw error
-  }
+  return (await unlessGone(() => deps.client.resource(nodeKind).get(nodeName))) !== undefined
 }
 
 async function remove(deps: ControllerDeps, pod: Pod): Promise<void> {

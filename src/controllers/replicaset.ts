@@ -3,6 +3,7 @@ import { pods as podKind, replicaSets } from '../api/registry.ts'
 import { EventRecorder } from '../client/event-recorder.ts'
 import { WorkQueue } from '../client/work-queue.ts'
 import { deepEqual } from '../machinery/equality.ts'
+import { errorText } from '../machinery/error-text.ts'
 import { labelSelectorMatcher } from '../machinery/label-selector.ts'
 import { controllerOf, controllerReference, type KubeObject, type NewObject, objectKey, splitKey } from '../machinery/object.ts'
 import { isNotFound } from '../machinery/status.ts'
@@ -10,6 +11,7 @@ import { claim, planClaim } from './claim.ts'
 import type { Controller, ControllerDeps } from './controller-deps.ts'
 import { OwnWrites } from './own-writes.ts'
 import { planReplicas, type ReplicaFailure, replicaStatus } from './replica-plan.ts'
+import { unlessGone } from './unless-gone.ts'
 
 const name = 'replicaset-controller'
 
@@ -65,19 +67,10 @@ export const replicaSetController: Controller = (deps) => {
     const after = ownedAfter(writes.over(key, pods.byIndex('namespace', namespace ?? '')), set, owned)
     const { status, changesAtMs } = replicaStatus(set, after, failure?.failure, deps.clock.now())
     if (changesAtMs !== undefined) queue.addAfter(key, changesAtMs - deps.clock.now())
-    if (!deepEqual(status, set.status)) await ignoringAbsence(() => setClient.updateStatus({ ...set, status }))
+    if (!deepEqual(status, set.status)) await unlessGone(() => setClient.updateStatus({ ...set, status }))
     if (failure) throw failure.error
   }
   return () => queue.runWorkers(5, sync)
-}
-
-/** A set that went meanwhile has no status to write. */
-async function ignoringAbsence(run: () => Promise<unknown>): Promise<void> {
-  try {
-    await run()
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
 }
 
 /** With the adopted ones, whose new owner the informer may not show yet. */
@@ -121,7 +114,7 @@ async function createPods({ deps, set, key, work, writes, recorder }: Work): Pro
     for (const result of results) {
       if (result.status === 'fulfilled') recorder.event(set, 'Normal', 'SuccessfulCreate', `Created pod: ${result.value.metadata.name}`)
       else {
-        const message = result.reason instanceof Error ? result.reason.message : String(result.reason)
+        const message = errorText(result.reason)
         recorder.event(set, 'Warning', 'FailedCreate', `Error creating: ${message}`)
         failed = { failure: { reason: 'FailedCreate', message }, error: result.reason }
       }
@@ -141,7 +134,7 @@ async function removePods({ deps, set, key, work, writes, recorder }: Work): Pro
         recorder.event(set, 'Normal', 'SuccessfulDelete', `Deleted pod: ${pod.metadata.name}`)
       } catch (error) {
         if (isNotFound(error)) return
-        const message = error instanceof Error ? error.message : String(error)
+        const message = errorText(error)
         recorder.event(set, 'Warning', 'FailedDelete', `Error deleting: ${message}`)
         failed = { failure: { reason: 'FailedDelete', message }, error }
       }

@@ -1,6 +1,7 @@
 import http2 from 'node:http2'
 import net from 'node:net'
 import type { Clock } from '../host/clock.ts'
+import { errorText } from '../machinery/error-text.ts'
 import { EventQueue } from './event-queue.ts'
 import { RuntimeError } from './runtime.ts'
 
@@ -108,7 +109,7 @@ export class GrpcChannel {
     try {
       stream = this.#connect().request(requestHeaders(path, options))
     } catch (error) {
-      on.end(error instanceof RuntimeError ? error : new RuntimeError('Unavailable', `${path}: ${textOf(error)}`, { cause: error }))
+      on.end(error instanceof RuntimeError ? error : new RuntimeError('Unavailable', `${path}: ${errorText(error)}`, { cause: error }))
       return
     }
     let ended = false
@@ -160,7 +161,7 @@ export class GrpcChannel {
       else finish(status ?? new RuntimeError('Unavailable', `${path}: ${cause?.message ?? `the connection to ${this.#socket} was lost`}`))
     })
     void send(stream, messages).catch((error: unknown) => {
-      finish(error instanceof RuntimeError ? error : new RuntimeError('Internal', `${path}: ${textOf(error)}`, { cause: error }))
+      finish(error instanceof RuntimeError ? error : new RuntimeError('Internal', `${path}: ${errorText(error)}`, { cause: error }))
     })
   }
 }
@@ -193,8 +194,6 @@ function requestHeaders(path: string, { timeoutMs, metadata }: CallOptions): htt
     ...metadata,
   }
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 function statusOf(headers: http2.IncomingHttpHeaders): RuntimeError | 'ok' | undefined {
   const status = headers['grpc-status']

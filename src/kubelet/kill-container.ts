@@ -1,7 +1,8 @@
 import type { Container, Pod } from '../api/generated/types.ts'
 import type { ContainerStatus } from '../cri/runtime.ts'
+import { errorText } from '../machinery/error-text.ts'
 import { runHook } from './hooks.ts'
-import { errorText, type PodDeps } from './pod-deps.ts'
+import type { PodDeps } from './pod-deps.ts'
 
 /** The least a container gets between its stop signal and its kill, once its preStop hook has used up the rest. */
 const leastGraceSeconds = 2

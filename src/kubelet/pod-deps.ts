@@ -35,8 +35,3 @@ export interface PodDeps {
   readonly cpuCores: number
   readonly memoryBytes: number
 }
-
-/** The text of an error for people: its message, without a stack. */
-export function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

@@ -1,9 +1,10 @@
 import type { Container, Pod, Secret } from '../api/generated/types.ts'
+import { errorText } from '../machinery/error-text.ts'
 import { goSeconds, nextBackOff } from './back-off.ts'
 import type { ReferencedObjects } from './env/environment.ts'
 import { namespaceOf } from './labels.ts'
 import type { PodMemory, PullFailure } from './plan-pod.ts'
-import { errorText, type PodDeps } from './pod-deps.ts'
+import type { PodDeps } from './pod-deps.ts'
 
 /** Pulls' back-offs, by image: a pod made anew doesn't hammer the registry either. */
 export type PullBackOffs = Map<string, import('./back-off.ts').BackOff>

@@ -4,12 +4,14 @@ import type { ResourceClient } from '../../client/client.ts'
 import { EventRecorder } from '../../client/event-recorder.ts'
 import { WorkQueue } from '../../client/work-queue.ts'
 import { deepEqual } from '../../machinery/equality.ts'
+import { errorText } from '../../machinery/error-text.ts'
 import { labelSelectorMatcher } from '../../machinery/label-selector.ts'
 import { controllerOf, controllerReference, type KubeObject, type NewObject, objectKey, splitKey } from '../../machinery/object.ts'
-import { isAlreadyExists, isNotFound } from '../../machinery/status.ts'
+import { isAlreadyExists } from '../../machinery/status.ts'
 import { claim, planClaim } from '../claim.ts'
 import type { Controller } from '../controller-deps.ts'
 import { OwnWrites } from '../own-writes.ts'
+import { unlessGone } from '../unless-gone.ts'
 import { revisionAnnotation } from './annotations.ts'
 import { type DeploymentPlan, planDeployment } from './plan.ts'
 import { sizeOf } from './rolling.ts'
@@ -72,7 +74,7 @@ export const deploymentController: Controller = (deps) => {
     const outcome = await carryOut(work, { key, deployment, owned, clients, writes, recorder })
     const { status, checkAgainAtMs } = deploymentStatus({ deployment, nowMs: clock.now(), ...outcome })
     if (checkAgainAtMs !== undefined) queue.addAfter(key, checkAgainAtMs - clock.now())
-    await ignoringAbsence(async () => {
+    await unlessGone(async () => {
       const fresh = await setRevision(work.revision, deployment, clients)
       if (!deepEqual(status, deployment.status)) await clients.deployments.updateStatus({ ...fresh, status })
     })
@@ -133,7 +135,7 @@ async function carryOut(plan: DeploymentPlan, context: Context): Promise<Outcome
     )
   }
   for (const set of plan.remove) {
-    await ignoringAbsence(() =>
+    await unlessGone(() =>
       writes.remove(key, set, () => clients.sets.delete(set.metadata.name, { preconditions: { uid: set.metadata.uid } })),
     )
     sets.delete(set.metadata.uid)
@@ -169,7 +171,7 @@ async function createSet(wanted: NonNullable<DeploymentPlan['create']>, context:
       // Another template has the same hash: the next attempt makes another of it.
       return { ...nothingMade(deployment), collisionCount: (deployment.status?.collisionCount ?? 0) + 1, error }
     }
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = errorText(error)
     const createError = `Failed to create new replica set "${set.metadata.name}": ${reason}`
     recorder.event(deployment, 'Warning', 'ReplicaSetCreateError', createError)
     return { ...nothingMade(deployment), createError, error }
@@ -194,13 +196,5 @@ function newSet(deployment: Deployment, { replicas, annotations }: NonNullable<D
       selector: { ...selector, matchLabels: { ...selector.matchLabels, [hashLabel]: hash } },
       template: { ...template, metadata: { ...template.metadata, labels } },
     },
-  }
-}
-
-async function ignoringAbsence(run: () => Promise<void>): Promise<void> {
-  try {
-    await run()
-  } catch (error) {
-    if (!isNotFound(error)) throw error
   }
 }

@@ -1,11 +1,10 @@
 import { isHeadless } from '../../api/core/service-facts.ts'
 import type { Endpoints, Service } from '../../api/generated/types.ts'
 import { endpoints as endpointsKind, services as serviceKind } from '../../api/registry.ts'
-import type { ResourceClient } from '../../client/client.ts'
 import { deepEqual } from '../../machinery/equality.ts'
 import { objectKey, splitKey } from '../../machinery/object.ts'
-import { isNotFound } from '../../machinery/status.ts'
 import type { Controller } from '../controller-deps.ts'
+import { unlessGone } from '../unless-gone.ts'
 import { selectsPods } from './membership.ts'
 import { selectedPods, serviceQueue } from './service-queue.ts'
 import { subsetsOf } from './subset-plan.ts'
@@ -32,7 +31,7 @@ export const endpointsController: Controller = (deps) => {
     const service = services.get(key)
     const present = all.get(key)
     if (!service) {
-      if (present) await remove(client, serviceName, present.metadata.uid)
+      if (present) await unlessGone(() => client.delete(serviceName, { preconditions: { uid: present.metadata.uid } }))
       return
     }
     if (!selectsPods(service)) return
@@ -63,12 +62,4 @@ function differs(present: Endpoints, wanted: { subsets: unknown; labels: unknown
     deepEqual(present.metadata.labels ?? {}, wanted.labels) &&
     deepEqual(present.metadata.annotations ?? {}, wanted.annotations)
   )
-}
-
-async function remove(client: ResourceClient<Endpoints>, serviceName: string, uid: string): Promise<void> {
-  try {
-    await client.delete(serviceName, { preconditions: { uid } })
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
 }

@@ -1,6 +1,7 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { errorText, type PodDeps } from '../pod-deps.ts'
+import { errorText } from '../../machinery/error-text.ts'
+import type { PodDeps } from '../pod-deps.ts'
 import type { PodManager } from '../pod-manager.ts'
 
 const maxBytes = 10 * 2 ** 20

@@ -3,8 +3,8 @@ import { leases } from '../../api/registry.ts'
 import type { Client } from '../../client/client.ts'
 import { type Clock, microTimestamp } from '../../host/clock.ts'
 import type { Log } from '../../host/log.ts'
+import { errorText } from '../../machinery/error-text.ts'
 import { isConflict, isNotFound } from '../../machinery/status.ts'
-import { errorText } from '../pod-deps.ts'
 
 const renewMs = 10_000
 const leaseDurationSeconds = 40

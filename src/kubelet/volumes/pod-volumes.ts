@@ -5,6 +5,7 @@ import type { Mount } from '../../cri/runtime.ts'
 import type { Clock } from '../../host/clock.ts'
 import { type Exec, mustRun } from '../../host/exec.ts'
 import type { Random } from '../../host/random.ts'
+import { errorText } from '../../machinery/error-text.ts'
 import { quantityNumber } from '../../machinery/quantity.ts'
 import { ConfigError } from '../env/environment.ts'
 import { expand } from '../env/expand.ts'
@@ -50,8 +51,7 @@ export async function setUpVolumes(pod: Pod, sources: PayloadSources, deps: Volu
     try {
       await setUp(pod, volume, sources, deps)
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new VolumeError(`MountVolume.SetUp failed for volume "${volume.name}" : ${reason}`, { cause: error })
+      throw new VolumeError(`MountVolume.SetUp failed for volume "${volume.name}" : ${errorText(error)}`, { cause: error })
     }
   }
 }
