@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { connectContainerd } from '../cri/containerd.ts'
 import { removeRuntimeLeftovers, stopContainerd } from '../cri/containerd-process.ts'
-import type { ContainerRuntime } from '../cri/runtime.ts'
+import { type ContainerRuntime, RuntimeError } from '../cri/runtime.ts'
 import { runningProcess, stopProcess, withLock } from '../host/processes.ts'
 import { removePodNetwork } from '../podnet/pod-network.ts'
 import { removeProxyRules } from '../proxy/remove-rules.ts'
@@ -18,6 +18,8 @@ import { pidFileOf } from './up.ts'
 /** What a container gets to end by itself when the whole cluster goes down. */
 const containerGraceSeconds = 3
 const roleGraceMs = 10_000
+/** How long pods' removal is tried. */
+const sandboxesTimeoutMs = 15_000
 
 /** Stops everything and takes away all that the cluster made on this machine; its data stays unless `deleteData`. */
 export function downSteps(config: ClusterConfig, options: { deleteData: boolean }, deps: OperatorDeps): Step[] {
@@ -111,6 +113,7 @@ async function stopPods(config: ClusterConfig, deps: OperatorDeps, report: (text
   }
 }
 
+/** Answers how it went. A containerd that answers nothing in order is no reason to leave a machine as it is. */
 export async function removeSandboxes(
   runtime: ContainerRuntime,
   deps: Pick<OperatorDeps, 'clock' | 'log'>,
@@ -119,29 +122,37 @@ export async function removeSandboxes(
   const deadline = deps.clock.monotonic() + sandboxesTimeoutMs
   const seen = new Set<string>()
   for (;;) {
-    const sandboxes = await runtime.listPodSandboxes()
-    for (const { id } of sandboxes) seen.add(id)
-    if (sandboxes.length === 0) return seen.size > 0 ? `stopped ${seen.size}` : undefined
-    report(`stopping ${sandboxes.length}`)
-    await stopContainers(runtime)
-    const removals = sandboxes.map(async ({ id }) => {
-      await runtime.stopPodSandbox(id)
-      await runtime.removePodSandbox(id)
-    })
-    const failed = (await Promise.allSettled(removals)).filter(({ status }) => status === 'rejected')
-    if (failed.length === 0) continue
-    const { reason: error } = failed[0] as PromiseRejectedResult
-    deps.log.debug('pods can not be removed yet', { count: failed.length, error })
-    if (deps.clock.monotonic() > deadline) {
-      deps.log.warn('pods could not be removed in order, and are ended with containerd', { count: failed.length, error })
-      return `stopped ${seen.size - failed.length}, ${failed.length} end with containerd`
+    try {
+      const sandboxes = await runtime.listPodSandboxes()
+      if (sandboxes.length === 0) return seen.size > 0 ? `stopped ${seen.size}` : undefined
+      for (const { id } of sandboxes) seen.add(id)
+      report(`stopping ${sandboxes.length}`)
+      await stopContainers(runtime)
+      await allOrFirstError(sandboxes.map(({ id }) => removeSandbox(runtime, id)))
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error
+      if (deps.clock.monotonic() > deadline) {
+        deps.log.warn('pods could not be removed in order: they end with containerd', { error })
+        return `what could not be removed ends with containerd (${error.message})`
+      }
+      await deps.clock.sleep(200)
     }
-    await deps.clock.sleep(200)
   }
+}
+
+async function removeSandbox(runtime: ContainerRuntime, id: string): Promise<void> {
+  await runtime.stopPodSandbox(id)
+  await runtime.removePodSandbox(id)
 }
 
 async function stopContainers(runtime: ContainerRuntime): Promise<void> {
   const containers = await runtime.listContainers()
   const running = containers.filter(({ state }) => state === 'running')
-  await Promise.allSettled(running.map(({ id }) => runtime.stopContainer(id, containerGraceSeconds)))
+  await allOrFirstError(running.map(({ id }) => runtime.stopContainer(id, containerGraceSeconds)))
+}
+
+/** Unlike Promise.all, it lets every one end before it throws. */
+async function allOrFirstError(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
 }
