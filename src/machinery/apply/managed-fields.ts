@@ -96,5 +96,24 @@ export function managedFieldsAfterUpdate(info: UpdateInfo): ManagedFieldsEntry[]
     .filter((other) => other !== own)
     .map((other) => ({ ...other, fields: minus(minus(other.fields, changed), removed) }))
   const ownFields = union(minus(own?.fields ?? new Map(), removed), changed)
-  return writeManagers([...others, { ...identity, time: changed.size > 0 ? time : (own?.time ?? time), fields: ownFields }])
+  const entry: Manager = { ...identity, time: changed.size > 0 ? time : (own?.time ?? time), fields: ownFields }
+  return writeManagers(withinLimit([...others, entry]))
+}
+
+/** Updates by more programs than this are no longer told apart: the oldest count as one, as upstream. */
+const maxUpdaters = 10
+
+function withinLimit(managers: readonly Manager[]): Manager[] {
+  const updaters = managers.filter(({ operation, fields }) => operation === 'Update' && fields.size > 0)
+  if (updaters.length <= maxUpdaters) return [...managers]
+  const oldestFirst = updaters.sort((a, b) => (a.time ?? '').localeCompare(b.time ?? ''))
+  const merged = new Set(oldestFirst.slice(0, updaters.length - maxUpdaters + 1))
+  const kept = managers.filter((manager) => !merged.has(manager))
+  for (const { apiVersion, subresource, time, fields } of merged) {
+    const identity = { name: 'ancient-changes', operation: 'Update' as const, apiVersion, subresource }
+    const at = kept.findIndex((manager) => sameManager(manager, identity))
+    if (at < 0) kept.push({ ...identity, time, fields })
+    else kept[at] = { ...identity, time, fields: union((kept[at] as Manager).fields, fields) }
+  }
+  return kept
 }
