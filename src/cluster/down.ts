@@ -2,13 +2,12 @@ import { rm } from 'node:fs/promises'
 import { connectContainerd } from '../cri/containerd.ts'
 import { removeRuntimeLeftovers, stopContainerd } from '../cri/containerd-process.ts'
 import { type ContainerRuntime, RuntimeError } from '../cri/runtime.ts'
-import { runningProcess, stopProcess, withLock } from '../host/processes.ts'
+import { runningProcess, stopProcess } from '../host/processes.ts'
 import { removePodNetwork } from '../podnet/pod-network.ts'
 import { removeProxyRules } from '../proxy/remove-rules.ts'
 import { adminClient } from './admin-client.ts'
 import { cgroupRootOf, containerdOptions, containerdSocket, podNetworkOptions } from './agent.ts'
 import type { ClusterConfig } from './config.ts'
-import { ConfigError } from './config-file.ts'
 import { cleanUserKubeconfig } from './kubeconfig-files.ts'
 import { markStopped } from './mark-stopped.ts'
 import { containerdPidFile, pathsOf } from './paths.ts'
@@ -72,20 +71,6 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
   return [first, ...rest, { title: 'Run-time files', run: async () => void (await rm(config.runDir, { recursive: true, force: true })) }]
 }
 
-/** One `down` or `up` at a time works on a cluster. */
-export async function exclusively<T>(config: ClusterConfig, deps: OperatorDeps, work: () => Promise<T>): Promise<T> {
-  return await withLock(
-    pathsOf(config).lock,
-    {
-      waitMs: 60_000,
-      clock: deps.clock,
-      busy: (pid) =>
-        new ConfigError(`another ownkube command (process ${pid}) is working on cluster ${config.name}: wait for it, or end it`),
-    },
-    work,
-  )
-}
-
 /** A server that no longer answers is only stopped: its objects then say what the next boot finds out anyway. */
 async function writeDownStop(config: ClusterConfig, deps: OperatorDeps): Promise<void> {
   const client = await adminClient(config)
@@ -121,12 +106,14 @@ export async function removeSandboxes(
 ): Promise<string | undefined> {
   const deadline = deps.clock.monotonic() + sandboxesTimeoutMs
   const seen = new Set<string>()
+  let reported = 0
   for (;;) {
     try {
       const sandboxes = await runtime.listPodSandboxes()
       if (sandboxes.length === 0) return seen.size > 0 ? `stopped ${seen.size}` : undefined
       for (const { id } of sandboxes) seen.add(id)
-      report(`stopping ${sandboxes.length}`)
+      if (reported !== sandboxes.length) report(`stopping ${sandboxes.length}`)
+      reported = sandboxes.length
       await stopContainers(runtime)
       await allOrFirstError(sandboxes.map(({ id }) => removeSandbox(runtime, id)))
     } catch (error) {
