@@ -1,7 +1,8 @@
 import type { ClusterConfig } from '../cluster/config.ts'
-import { downSteps, exclusively } from '../cluster/down.ts'
+import { downSteps } from '../cluster/down.ts'
+import { exclusively } from '../cluster/locks.ts'
 import { followLogs } from './logs-command.ts'
-import { operatorDeps } from './operator.ts'
+import { operatorDeps, sayOnStderr } from './operator.ts'
 import { showSteps } from './show-steps.ts'
 
 /** Shows the log until Ctrl-C (or SIGTERM), then takes the cluster down. */
@@ -11,5 +12,5 @@ export async function stayInForeground(config: ClusterConfig): Promise<void> {
   process.stdout.write('\nCtrl-C takes the cluster down.\n')
   await followLogs(config, undefined, { tail: 0, signal: stop.signal })
   const deps = operatorDeps()
-  await exclusively(config, deps, () => showSteps(downSteps(config, { deleteData: false }, deps)))
+  await exclusively(config.name, deps, sayOnStderr, () => showSteps(downSteps(config, { deleteData: false }, deps)))
 }

@@ -30,6 +30,11 @@ export function operatorDeps(): OperatorDeps {
   }
 }
 
+/** What a user should know while nothing else is shown. */
+export function sayOnStderr(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
 function entryPoint(): string {
   return process.argv[1] ?? fileURLToPath(import.meta.url)
 }

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import type { ClusterOptions } from '../cluster/config.ts'
 import { contextName, mergeUserKubeconfig } from '../cluster/kubeconfig-files.ts'
+import { exclusively } from '../cluster/locks.ts'
 import { undoUp } from '../cluster/undo-up.ts'
 import { type UpOptions, type UpResult, upSteps } from '../cluster/up.ts'
 import { paint } from './colors.ts'
 import { requireRoot } from './failure.ts'
-import { operatorDeps } from './operator.ts'
+import { operatorDeps, sayOnStderr } from './operator.ts'
 import { showSteps } from './show-steps.ts'
 
 /** The boot options as commander gives them. */
@@ -22,13 +23,15 @@ export async function boot(flags: BootFlags, extraRequirements?: UpOptions['extr
     { ...options, nodePortRange: serviceNodePortRange, ...(extraRequirements ? { extraRequirements } : {}) },
     deps,
   )
-  try {
-    await showSteps(steps)
-  } catch (error) {
-    await undoUp(begun(), deps)
-    throw error
-  }
-  return result()
+  return await exclusively(flags.name, deps, sayOnStderr, async () => {
+    try {
+      await showSteps(steps)
+    } catch (error) {
+      await undoUp(begun(), deps)
+      throw error
+    }
+    return result()
+  })
 }
 
 export async function upCommand(flags: BootFlags & { foreground?: boolean }): Promise<void> {

@@ -64,21 +64,39 @@ export async function writeConfig(config: ClusterConfig): Promise<void> {
 
 /** Clusters of this machine that have a run-time or default data folder, running or not. */
 export async function knownClusters(): Promise<ClusterConfig[]> {
-  const found = new Map<string, ClusterConfig>()
-  for (const root of ['/run/ownkube', '/var/lib/ownkube']) {
-    let names: string[]
-    try {
-      names = await readdir(root)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue
-      throw error
-    }
-    for (const name of names) {
-      const config = await readConfigIfThere(join(root, name))
-      if (config) found.set(config.name, config)
-    }
+  const found = [...(await clustersIn('/run/ownkube')), ...(await clustersIn('/var/lib/ownkube'))]
+  return [...new Map(found.map((config) => [config.name, config])).values()]
+}
+
+async function clustersIn(root: string): Promise<ClusterConfig[]> {
+  let names: string[]
+  try {
+    names = await readdir(root)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
   }
-  return [...found.values()]
+  // Names of clusters begin with a letter or digit; locks, with a dot.
+  const configs = names.filter((name) => !name.startsWith('.')).map((name) => readConfigIfThere(join(root, name)))
+  return (await Promise.all(configs)).filter((config) => config !== undefined)
+}
+
+/**
+ * Throws where a cluster that is up has the addresses of this one: it may have chosen them while this one was down, in a data folder
+ * that it couldn't know of.
+ */
+export async function refuseSharedAddresses(config: ClusterConfig): Promise<void> {
+  const others = (await clustersIn('/run/ownkube')).filter(({ name }) => name !== config.name)
+  for (const [key, flag] of [
+    ['podCidr', '--pod-cidr'],
+    ['serviceCidr', '--service-cidr'],
+  ] as const) {
+    const other = others.find((candidate) => candidate[key] === config[key])
+    if (!other) continue
+    throw new ConfigError(
+      `cluster ${other.name} has the addresses ${config[key]} of cluster ${config.name}: take it down first ('ownkube down --name ${other.name} --data-dir ${other.dataDir}'), or start ${config.name} anew with another ${flag} after 'ownkube down --delete'`,
+    )
+  }
 }
 
 /** Whether a TCP port can be listened on now, on all addresses. */

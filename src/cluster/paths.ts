@@ -16,7 +16,6 @@ export interface Paths {
   readonly adminKubeconfig: string
   readonly serverPid: string
   readonly agentPid: string
-  readonly lock: string
   readonly runConfig: string
 }
 
@@ -36,7 +35,6 @@ export function pathsOf({ dataDir, runDir }: { dataDir: string; runDir: string }
     adminKubeconfig: join(dataDir, 'admin.kubeconfig'),
     serverPid: join(runDir, 'server.pid'),
     agentPid: join(runDir, 'agent.pid'),
-    lock: join(runDir, 'lock'),
     runConfig: join(runDir, 'cluster.json'),
   }
 }

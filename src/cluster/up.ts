@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import type { Node } from '../api/generated/types.ts'
 import { nodes } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
-import { isAlive, type ProcessMark, runningProcess, startDetached, withLock } from '../host/processes.ts'
+import { isAlive, type ProcessMark, runningProcess, startDetached } from '../host/processes.ts'
 import { nodeAddress } from '../podnet/node-address.ts'
 import { adminClient } from './admin-client.ts'
 import { ensureCertificates } from './certificates.ts'
 import { type ClusterConfig, type ClusterOptions, firstAddress } from './config.ts'
-import { ConfigError, portIsFree, resolveConfig, writeConfig } from './config-file.ts'
+import { ConfigError, portIsFree, refuseSharedAddresses, resolveConfig, writeConfig } from './config-file.ts'
 import { writeAdminKubeconfig } from './kubeconfig-files.ts'
+import { whileChoosing } from './locks.ts'
 import { containerdPidFile, pathsOf } from './paths.ts'
 import { ensureRequirements } from './requirements.ts'
 import type { OperatorDeps, Step } from './steps.ts'
@@ -44,7 +45,7 @@ const roles: readonly Role[] = ['server', 'agent']
 const readyTimeoutMs = 120_000
 const logRotateBytes = 10 * 1024 * 1024
 
-/** Boots the cluster, or finds it running and starts what is missing of it. */
+/** Boots the cluster, or finds it running and starts what is missing of it. To be run while no other command works on it (locks.ts). */
 export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]; result: () => UpResult; begun: () => Begun } {
   let config: ClusterConfig
   let client: Client
@@ -68,11 +69,15 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
       title: 'Configuration',
       async run() {
         const address = await nodeAddress(deps.exec)
-        config = await resolveConfig(options, { clock: deps.clock, nodeName: hostname().toLowerCase(), nodeAddress: address })
-        // Found out before anything is written: what cannot boot leaves nothing behind.
-        const { missing } = await findRunning(config)
-        if (missing.includes('server')) await refuseTakenPort(config, deps)
-        if (missing.includes('agent')) config = { ...config, ...(await freeAgentPorts(config)) }
+        await whileChoosing(deps, async () => {
+          config = await resolveConfig(options, { clock: deps.clock, nodeName: hostname().toLowerCase(), nodeAddress: address })
+          const { missing } = await findRunning(config)
+          // Found out before anything is written: what cannot boot leaves nothing behind.
+          if (missing.length > 0) await refuseSharedAddresses(config)
+          if (missing.includes('server')) await refuseTakenPort(config, deps)
+          if (missing.includes('agent')) config = { ...config, ...(await freeAgentPorts(config)) }
+          if (missing.length > 0) await writeConfig(config)
+        })
         return `node ${config.nodeName} at ${config.nodeAddress}`
       },
     },
@@ -91,33 +96,18 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     {
       title: 'Processes',
       async run() {
-        await mkdir(config.runDir, { recursive: true, mode: 0o711 })
-        const texts = await withLock(
-          pathsOf(config).lock,
-          {
-            waitMs: 60_000,
-            clock: deps.clock,
-            busy: (pid) =>
-              new ConfigError(`another ownkube command (process ${pid}) is working on cluster ${config.name}: wait for it, or end it`),
-          },
-          async () => {
-            const { running: found, missing } = await findRunning(config)
-            for (const [role, mark] of found) running.set(role, mark)
-            if (missing.includes('server')) await refuseTakenPort(config, deps)
-            wasDown = found.size === 0 && !(await runningProcess(containerdPidFile(config)))
-            if (missing.length > 0) await writeConfig(config)
-            await Promise.all(
-              missing.map(async (role) => {
-                const mark = await startRole(config, role, deps)
-                running.set(role, mark)
-                startedNow.push(mark)
-              }),
-            )
-            return missing.length > 0 ? `started ${missing.join(' and ')}` : 'already running'
-          },
+        const { running: found, missing } = await findRunning(config)
+        for (const [role, mark] of found) running.set(role, mark)
+        wasDown = found.size === 0 && !(await runningProcess(containerdPidFile(config)))
+        await Promise.all(
+          missing.map(async (role) => {
+            const mark = await startRole(config, role, deps)
+            running.set(role, mark)
+            startedNow.push(mark)
+          }),
         )
         client = await adminClient(config)
-        return texts
+        return missing.length > 0 ? `started ${missing.join(' and ')}` : 'already running'
       },
     },
     {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { Clock } from './clock.ts'
 
 /**
@@ -106,35 +106,59 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
 
 /**
  * Holds a lock file while `work` runs: one at a time on a machine. A lock whose holder died is taken over.
- * Throws the answer of `busy` when somebody else holds it for longer than `waitMs`.
+ * Throws the answer of `busy` when somebody else holds it for longer than `waitMs`; `waiting` hears once of whom is waited for.
  */
 export async function withLock<T>(
   path: string,
-  options: { waitMs: number; clock: Clock; busy: (pid: number) => Error },
+  options: { waitMs: number; clock: Clock; busy: (pid: number) => Error; waiting?: (pid: number) => void },
   work: () => Promise<T>,
 ): Promise<T> {
-  const mine = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '0' }
   const deadline = options.clock.monotonic() + options.waitMs
-  for (;;) {
-    try {
-      await writeFile(path, `${mine.pid} ${mine.startTicks}\n`, { flag: 'wx' })
-      break
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  const own = `${path}.${process.pid}.${nextLock++}`
+  await writeMark(own, { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '0' })
+  try {
+    for (let told = false; !(await linked(own, path)); ) {
+      const holder = await readMark(path)
+      if (holder && isAlive(holder)) {
+        if (options.clock.monotonic() > deadline) throw options.busy(holder.pid)
+        if (!told) options.waiting?.(holder.pid)
+        told = true
+        await options.clock.sleep(50)
+      } else await takeAway(path, own)
     }
-    const holder = await readMark(path)
-    if (holder && isAlive(holder)) {
-      if (options.clock.monotonic() > deadline) throw options.busy(holder.pid)
-      await options.clock.sleep(50)
-    } else {
-      await options.clock.sleep(20) // a holder may be between making the file and writing it
-      const still = await readMark(path)
-      if (!still || !isAlive(still)) await rm(path, { force: true })
-    }
+  } finally {
+    await rm(own, { force: true })
   }
   try {
     return await work()
   } finally {
     await rm(path, { force: true })
   }
+}
+
+let nextLock = 0
+
+/** A hard link makes the lock with its holder's mark in it, at once: nobody ever sees a lock without a holder. */
+async function linked(own: string, path: string): Promise<boolean> {
+  try {
+    await link(own, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return false
+  }
+}
+
+/** A dead holder's lock. It is moved aside first: whoever else took it over meanwhile gets his own back. */
+async function takeAway(path: string, own: string): Promise<void> {
+  const aside = `${own}.dead`
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return
+  }
+  const holder = await readMark(aside)
+  if (holder && isAlive(holder)) await linked(aside, path)
+  await rm(aside, { force: true })
 }

@@ -4,6 +4,7 @@ import type { ContainerStatus, SandboxStatus } from '../cri/runtime.ts'
 import { containerHash, containerHashAnnotation } from './labels.ts'
 import type { ObservedPod } from './observed-pod.ts'
 import { newMemory, type PodMemory, type PodSituation, planPod, type Step } from './plan-pod.ts'
+import { spentSandboxes } from './pod-steps.ts'
 
 const now = 1_000_000
 const web: Container = { name: 'web', image: 'web:1' }
@@ -214,4 +215,12 @@ describe('the plan for a pod', () => {
       ...{ reason: 'CrashLoopBackOff', message: 'back-off 20s restarting failed container=web pod=a_default(u)' },
     })
   })
+})
+
+describe('a new sandbox makes useless', () => {
+  test.each<[string, ObservedPod, string[]]>([
+    ['not the last one, whose containers say how they ended', observed([sandbox(0, false)], [container(web, 0, 'exited')]), []],
+    ['one that never held a container: the runtime was killed while it made it', observed([sandbox(0, false)]), ['s0']],
+    ['all before the last', observed([sandbox(1, false), sandbox(0, false)], [container(web, 0, 'exited', { sandboxId: 's1' })]), ['s0']],
+  ])('%s', (_, seen, expected) => expect(spentSandboxes(seen).map(({ id }) => id)).toEqual(expected))
 })
