@@ -1,6 +1,7 @@
 import type { Kind } from '../api/kind.ts'
 import { isObject, valueAt } from '../machinery/equality.ts'
 import { type FieldError, invalidValue } from '../machinery/field-error.ts'
+import { formatLabelSelector, requirementsOf } from '../machinery/label-selector.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { invalid } from '../machinery/status.ts'
 
@@ -49,23 +50,8 @@ function setAt(object: Record<string, unknown>, path: string, value: unknown): v
   at[last] = value
 }
 
-interface Requirement {
-  key: string
-  operator: string
-  values?: string[]
-}
-
 /** A LabelSelector in the form of a query: `app=web,tier in (a,b)`. */
 function selectorText(selector: unknown): string {
-  if (typeof selector === 'string') return selector
   if (!isObject(selector)) return ''
-  const labels = isObject(selector.matchLabels) ? Object.entries(selector.matchLabels) : []
-  const parts = labels.map(([key, value]) => `${key}=${value}`).sort()
-  for (const { key, operator, values = [] } of (selector.matchExpressions ?? []) as Requirement[]) {
-    const set = `(${[...values].sort().join(',')})`
-    if (operator === 'In') parts.push(`${key} in ${set}`)
-    else if (operator === 'NotIn') parts.push(`${key} notin ${set}`)
-    else parts.push(operator === 'Exists' ? key : `!${key}`)
-  }
-  return parts.join(',')
+  return formatLabelSelector([...requirementsOf(selector)].sort((a, b) => (a.key < b.key ? -1 : 1)))
 }

@@ -1,26 +1,16 @@
 import type { Document } from 'yaml'
-import type { HttpClientConfig } from './http-client.ts'
 
-type Cluster = { server: string; 'certificate-authority-data'?: string; 'certificate-authority'?: string }
-type User = {
-  'client-certificate-data'?: string
-  'client-key-data'?: string
-  'client-certificate'?: string
-  'client-key'?: string
-  token?: string
-}
-type Context = { cluster: string; user: string; namespace?: string }
+type Context = { cluster: string; user: string }
 
 /** A kubeconfig file: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/ */
 interface Kubeconfig {
-  clusters?: { name: string; cluster: Cluster }[]
-  users?: { name: string; user: User }[]
+  clusters?: { name: string }[]
+  users?: { name: string }[]
   contexts?: { name: string; context: Context }[]
   'current-context'?: string
 }
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
-const unbase64 = (text: string): string => Buffer.from(text, 'base64').toString('utf8')
 
 /** The text of a kubeconfig with one cluster, user and context, all called `name`. PEM texts; `key` is secret: so is the answer. */
 export async function kubeconfigOf(options: { name: string; server: string; ca: string; cert: string; key: string }): Promise<string> {
@@ -107,25 +97,4 @@ export async function removeFromKubeconfig(existing: string, context: string): P
   if (!others.some((other) => other.user === ours.user)) drop('users', ours.user)
   if (before['current-context'] === context) document.set('current-context', '')
   return document.toString({ lineWidth: 0 })
-}
-
-/** How to reach the cluster of a context (default: the current one). Files that the kubeconfig names are read. */
-export async function clientConfigFrom(text: string, context?: string): Promise<HttpClientConfig> {
-  const { readFile } = await import('node:fs/promises')
-  const config = (await parsed(text)).toJS() as Kubeconfig | null
-  const wanted = context ?? config?.['current-context']
-  if (!wanted) throw new KubeconfigError('the kubeconfig has no current context: name one')
-  const chosen = config?.contexts?.find((entry) => entry.name === wanted)?.context
-  if (!chosen) throw new KubeconfigError(`the kubeconfig has no context "${wanted}"`)
-  const cluster = config?.clusters?.find((entry) => entry.name === chosen.cluster)?.cluster
-  if (!cluster) throw new KubeconfigError(`the kubeconfig has no cluster "${chosen.cluster}", which context "${wanted}" names`)
-  const user = config?.users?.find((entry) => entry.name === chosen.user)?.user
-  if (!user) throw new KubeconfigError(`the kubeconfig has no user "${chosen.user}", which context "${wanted}" names`)
-  const pem = async (data: string | undefined, file: string | undefined): Promise<string | undefined> =>
-    data ? unbase64(data) : file ? await readFile(file, 'utf8') : undefined
-  const ca = await pem(cluster['certificate-authority-data'], cluster['certificate-authority'])
-  if (!ca) throw new KubeconfigError(`cluster "${chosen.cluster}" of the kubeconfig has no certificate authority`)
-  const cert = await pem(user['client-certificate-data'], user['client-certificate'])
-  const key = await pem(user['client-key-data'], user['client-key'])
-  return { server: cluster.server, ca, ...(cert ? { cert } : {}), ...(key ? { key } : {}), ...(user.token ? { token: user.token } : {}) }
 }

@@ -1,6 +1,5 @@
 /** Values as JSON has them: what objects of the API are made of. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
-export type JsonObject = { [key: string]: Json }
 
 /** A record, as opposed to a list, null or a scalar. */
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -46,6 +46,3 @@ export function tooLong(field: string, maxLength: number): FieldError {
 export function tooMany(field: string, actual: number, max: number): FieldError {
   return { field, reason: 'FieldValueTooMany', message: `Too many: ${actual}: must have at most ${max} items` }
 }
-export function typeInvalid(field: string, value: unknown, detail: string): FieldError {
-  return { field, reason: 'FieldValueTypeInvalid', message: `Invalid value: ${shown(value)}: ${detail}` }
-}

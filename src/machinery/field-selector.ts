@@ -42,10 +42,6 @@ function unescaped(value: string): string {
   })
 }
 
-export function formatFieldSelector(requirements: readonly FieldRequirement[]): string {
-  return requirements.map(({ field, operator, value }) => `${field}${operator}${value.replace(/[\\,=]/g, '\\$&')}`).join(',')
-}
-
 /** `read` answers the object's value of a field as text; a field that the object lacks is the empty text. */
 export function matchesFields(requirements: readonly FieldRequirement[], read: (field: string) => string): boolean {
   return requirements.every(({ field, operator, value }) => (read(field) === value) === (operator === '='))

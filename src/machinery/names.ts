@@ -6,12 +6,10 @@ const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
 const qualified = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]'
 
 const labelPattern = new RegExp(`^${label}$`)
-const label1035Pattern = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
 const subdomainPattern = new RegExp(`^${label}(\\.${label})*$`)
 const qualifiedPattern = new RegExp(`^${qualified}$`)
 const labelValuePattern = new RegExp(`^(${qualified})?$`)
 const configKeyPattern = /^[-._a-zA-Z0-9]+$/
-const envNamePattern = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/
 
 /** Lengths count bytes. */
 const byteLength = (text: string): number => Buffer.byteLength(text)
@@ -24,12 +22,6 @@ const labelMessage = regexMessage(
   label,
   'my-name',
   '123-abc',
-)
-const label1035Message = regexMessage(
-  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
-  '[a-z]([-a-z0-9]*[a-z0-9])?',
-  'my-name',
-  'abc-123',
 )
 const subdomainMessage = regexMessage(
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
@@ -57,14 +49,6 @@ const configKeyMessage = regexMessage(
   'KEY_NAME',
   'key-name',
 )
-const envNameMessage = regexMessage(
-  "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit",
-  '[-._a-zA-Z][-._a-zA-Z0-9]*',
-  'my.env-name',
-  'MY_ENV.NAME',
-  'MyEnvName1',
-)
-
 function checked(value: string, length: number, pattern: RegExp, message: string): string[] {
   const faults: string[] = []
   if (byteLength(value) > length) faults.push(maxLength(length))
@@ -72,10 +56,8 @@ function checked(value: string, length: number, pattern: RegExp, message: string
   return faults
 }
 
-/** RFC 1123 label: namespaces, containers. */
+/** RFC 1123 label: namespaces, containers, and Services since KEP-5311. */
 export const dnsLabelFaults = (value: string): string[] => checked(value, 63, labelPattern, labelMessage)
-/** RFC 1035 label: Services. */
-export const dns1035LabelFaults = (value: string): string[] => checked(value, 63, label1035Pattern, label1035Message)
 /** RFC 1123 subdomain: most objects. */
 export const dnsSubdomainFaults = (value: string): string[] => checked(value, 253, subdomainPattern, subdomainMessage)
 export const labelValueFaults = (value: string): string[] => checked(value, 63, labelValuePattern, labelValueMessage)
@@ -104,10 +86,6 @@ export function qualifiedNameFaults(value: string): string[] {
 export function configMapKeyFaults(value: string): string[] {
   const faults = checked(value, 253, configKeyPattern, configKeyMessage)
   return [...faults, ...dotFaults(value)]
-}
-
-export function envNameFaults(value: string): string[] {
-  return [...(envNamePattern.test(value) ? [] : [envNameMessage]), ...dotFaults(value)]
 }
 
 /** Names that file systems and URLs would read as something else. */

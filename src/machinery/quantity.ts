@@ -111,11 +111,6 @@ export function addQuantities(a: string | Quantity, b: string | Quantity): Quant
   return { nano: left.nano + right.nano, format: left.nano === 0n ? right.format : left.format }
 }
 
-export function subtractQuantities(a: string | Quantity, b: string | Quantity): Quantity {
-  const right = quantityOf(b)
-  return addQuantities(a, { ...right, nano: -right.nano })
-}
-
 /** In units of 1 (bytes, cores), rounded away from zero. */
 export function quantityValue(quantity: string | Quantity): number {
   return Number(dividedAwayFromZero(quantityOf(quantity).nano, one))
@@ -133,13 +128,4 @@ export function quantityNumber(quantity: string | Quantity): number {
 
 function dividedAwayFromZero(value: bigint, by: bigint): bigint {
   return value < 0n ? -((-value + by - 1n) / by) : (value + by - 1n) / by
-}
-
-/** The quantity of a whole number of units: bytes print best as BinarySI. */
-export function quantityFrom(value: number, format: Quantity['format'] = 'DecimalSI'): Quantity {
-  return { nano: BigInt(Math.round(value)) * one, format }
-}
-
-export function quantityFromMilli(milli: number): Quantity {
-  return { nano: BigInt(Math.round(milli)) * (one / 1000n), format: 'DecimalSI' }
 }
