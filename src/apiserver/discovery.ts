@@ -26,7 +26,7 @@ interface NamedSubresource {
 }
 
 /** Every subresource of a kind, in the order of their names. */
-export function subresourcesOf(kind: Kind): readonly NamedSubresource[] {
+function subresourcesOf(kind: Kind): readonly NamedSubresource[] {
   const own: NamedSubresource[] = [...kind.subresources]
   if (kind.hasStatus) own.push({ name: 'status', kind: kind.kind, group: kind.group, version: kind.version, verbs: statusVerbs })
   if (kind.scale) own.push({ name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: statusVerbs })

@@ -44,7 +44,7 @@ const methods: Readonly<Record<string, ApiRequest['method']>> = {
 const discoveryType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 const common = { 'cache-control': 'no-cache, private' }
 
-export function headerOf(headers: Headers, name: string): string {
+function headerOf(headers: Headers, name: string): string {
   const value = headers[name]
   return Array.isArray(value) ? value.join(', ') : value === undefined ? '' : String(value)
 }

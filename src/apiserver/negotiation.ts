@@ -21,7 +21,7 @@ const transformations: Readonly<Record<string, string>> = {
   PartialObjectMetadataList: 'meta.k8s.io/v1',
   APIGroupDiscoveryList: 'apidiscovery.k8s.io/v2',
 }
-export const acceptedTypes = 'application/json, application/yaml'
+const acceptedTypes = 'application/json, application/yaml'
 
 /** Accept headers repeat: clients send a handful of different ones for ever. */
 const known = new Map<string, Acceptance>()

@@ -14,7 +14,7 @@ export function generatedName(base: string, random: Random): string {
 const emptyable = ['labels', 'annotations', 'finalizers', 'ownerReferences', 'generateName', 'managedFields', 'selfLink'] as const
 
 /** What is empty is not there: so that writing `labels: {}` where there were none is no change. */
-export function dropEmptyMetadata(metadata: ObjectMeta): void {
+function dropEmptyMetadata(metadata: ObjectMeta): void {
   for (const field of emptyable) {
     const value = metadata[field]
     if (value === undefined || value === '' || (typeof value === 'object' && Object.keys(value).length === 0)) delete metadata[field]

@@ -23,7 +23,7 @@ const sources: Readonly<Record<string, { process: Process; part?: string }>> = {
 }
 
 /** Pure: whether a line belongs to a part, such as `... INFO  kubelet: text`. Lines of a stack follow the line before. */
-export function belongsTo(line: string, part: string | undefined): boolean {
+function belongsTo(line: string, part: string | undefined): boolean {
   return part === undefined || new RegExp(`^\\S+ [A-Z]+ +${part}[:/.]`).test(line)
 }
 

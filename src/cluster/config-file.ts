@@ -63,7 +63,7 @@ export async function writeConfig(config: ClusterConfig): Promise<void> {
 }
 
 /** Clusters of this machine that have a run-time or default data folder, running or not. */
-export async function knownClusters(): Promise<ClusterConfig[]> {
+async function knownClusters(): Promise<ClusterConfig[]> {
   const found = [...(await clustersIn('/run/ownkube')), ...(await clustersIn('/var/lib/ownkube'))]
   return [...new Map(found.map((config) => [config.name, config])).values()]
 }

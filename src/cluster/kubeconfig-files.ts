@@ -23,7 +23,7 @@ export async function writeAdminKubeconfig(config: ClusterConfig, certificates: 
 }
 
 /** Whoever called sudo, or the user itself. */
-export async function invokingUser(exec: Exec): Promise<{ home: string; uid: number; gid: number }> {
+async function invokingUser(exec: Exec): Promise<{ home: string; uid: number; gid: number }> {
   const uid = process.env.SUDO_UID ?? String(process.getuid?.() ?? 0)
   const { stdout } = await exec.run('getent', ['passwd', uid])
   const fields = stdout.trim().split(':')

@@ -46,7 +46,7 @@ function isThere({ program, directories = programDirs }: Requirement): boolean {
   })
 }
 
-export function missingRequirements(extra: readonly Requirement[] = []): Requirement[] {
+function missingRequirements(extra: readonly Requirement[] = []): Requirement[] {
   return [...requirements, ...extra].filter((requirement) => !isThere(requirement))
 }
 

@@ -35,7 +35,7 @@ export interface ContainerdDeps {
 const startTimeoutMs = 30_000
 const stopGraceMs = 10_000
 /** What a pod network needs of the CNI plugins. */
-export const cniPlugins = ['bridge', 'host-local', 'loopback', 'portmap'] as const
+const cniPlugins = ['bridge', 'host-local', 'loopback', 'portmap'] as const
 
 export function containerdSocketIn(runDir: string): string {
   return join(runDir, 'containerd.sock')

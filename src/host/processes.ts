@@ -30,7 +30,7 @@ export function isAlive(mark: ProcessMark): boolean {
 }
 
 /** Undefined for no file, or one that a crash left half-written. */
-export async function readMark(path: string): Promise<ProcessMark | undefined> {
+async function readMark(path: string): Promise<ProcessMark | undefined> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -48,7 +48,7 @@ export async function runningProcess(path: string): Promise<ProcessMark | undefi
   return mark && isAlive(mark) ? mark : undefined
 }
 
-export async function writeMark(path: string, mark: ProcessMark): Promise<void> {
+async function writeMark(path: string, mark: ProcessMark): Promise<void> {
   await writeFile(path, `${mark.pid} ${mark.startTicks}\n`, { mode: 0o644 })
 }
 

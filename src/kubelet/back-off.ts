@@ -11,7 +11,7 @@ export interface BackOffLimits {
 }
 
 /** Upstream's for restarts and image pulls: 10 s doubling to 300 s. */
-export const restartLimits: BackOffLimits = { initialMs: 10_000, maxMs: 300_000 }
+const restartLimits: BackOffLimits = { initialMs: 10_000, maxMs: 300_000 }
 
 const expired = (entry: BackOff, at: number, limits: BackOffLimits): boolean => at - entry.since > 2 * limits.maxMs
 

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import type { Container, Pod } from '../api/generated/types.ts'
 
 /** The labels by which every Kubernetes tool (crictl included) finds a pod's sandboxes and containers again. */
-export const podNameLabel = 'io.kubernetes.pod.name'
-export const podNamespaceLabel = 'io.kubernetes.pod.namespace'
+const podNameLabel = 'io.kubernetes.pod.name'
+const podNamespaceLabel = 'io.kubernetes.pod.namespace'
 export const podUidLabel = 'io.kubernetes.pod.uid'
-export const containerNameLabel = 'io.kubernetes.container.name'
+const containerNameLabel = 'io.kubernetes.container.name'
 
 /** Annotations of our containers: what a restarted kubelet must know and the runtime doesn't keep. */
 export const containerHashAnnotation = 'io.kubernetes.container.hash'

@@ -45,7 +45,7 @@ export async function parseBody(
   return parsed
 }
 
-export function parseJson(text: string, findDuplicates: boolean): ParsedBody {
+function parseJson(text: string, findDuplicates: boolean): ParsedBody {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -56,7 +56,7 @@ export function parseJson(text: string, findDuplicates: boolean): ParsedBody {
 }
 
 /** YAML 1.1, as kubectl reads it (`yes` is true, `0777` is octal); loaded when the first YAML body comes. */
-export async function parseYaml(text: string, findDuplicates: boolean): Promise<ParsedBody> {
+async function parseYaml(text: string, findDuplicates: boolean): Promise<ParsedBody> {
   const { parseDocument, LineCounter } = await import('yaml')
   const lines = new LineCounter()
   const document = parseDocument(text, { version: '1.1', uniqueKeys: false, merge: true, lineCounter: lines, logLevel: 'silent' })

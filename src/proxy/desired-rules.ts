@@ -3,7 +3,7 @@ import { emptyRuleSet } from '../netfilter/rules.ts'
 import type { PortRules, RuleContext } from './port-rules.ts'
 
 /** The bit by which KUBE-MARK-MASQ tells KUBE-POSTROUTING; kube-proxy's own default. */
-export const masqueradeMark = 0x4000
+const masqueradeMark = 0x4000
 
 export interface DesiredContext extends RuleContext {
   /** Where node ports answer, beside localhost. Empty: on every address of the node. */

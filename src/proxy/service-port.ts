@@ -42,7 +42,7 @@ export const serviceNameLabel = 'kubernetes.io/service-name'
 const ipv4 = /^\d+\.\d+\.\d+\.\d+$/
 
 /** Services that have no cluster address, only a DNS name, or another proxy are not ours. */
-export function isProxied(service: Service): boolean {
+function isProxied(service: Service): boolean {
   const { spec, metadata } = service
   const labels = metadata.labels ?? {}
   if (proxyNameLabel in labels || headlessLabel in labels) return false

@@ -42,7 +42,7 @@ export async function startScheduler(deps: { client: Client; clock: Clock; rando
 }
 
 /** Heartbeats change a node's status every few seconds: only what filters look at may help a pod. */
-export function nodeHandler(state: ClusterState, queue: SchedulingQueue): InformerHandler<Node> {
+function nodeHandler(state: ClusterState, queue: SchedulingQueue): InformerHandler<Node> {
   const relevant = ({ metadata, spec, status }: Node): unknown => [
     metadata.labels ?? {},
     spec?.taints ?? [],
@@ -65,7 +65,7 @@ export function nodeHandler(state: ClusterState, queue: SchedulingQueue): Inform
   }
 }
 
-export function podHandler(state: ClusterState, queue: SchedulingQueue): InformerHandler<Pod> {
+function podHandler(state: ClusterState, queue: SchedulingQueue): InformerHandler<Pod> {
   const gone = ({ metadata }: Pod): void => {
     const wasPlaced = state.isPlaced(metadata.uid)
     state.remove(metadata.uid)

@@ -4,7 +4,7 @@ import type { Container, HTTPGetAction, LifecycleHandler, ObjectFieldSelector, P
  * Whether an image reference means "the newest": it has the tag `latest`, or neither tag nor digest.
  * A colon before the last slash belongs to the registry's port.
  */
-export function isLatestImage(image: string): boolean {
+function isLatestImage(image: string): boolean {
   if (image.includes('@')) return false
   const lastPart = image.slice(image.lastIndexOf('/') + 1)
   const colon = lastPart.indexOf(':')

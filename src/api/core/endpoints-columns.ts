@@ -3,7 +3,7 @@ import { none } from '../columns.ts'
 import type { EndpointSlice, EndpointSubset, Endpoints } from '../generated/types.ts'
 
 /** The first three, and how many there are beyond. */
-export function firstThree(texts: readonly string[]): string {
+function firstThree(texts: readonly string[]): string {
   const shown = texts.slice(0, 3).join(',')
   return texts.length > 3 ? `${shown} + ${texts.length - 3} more...` : shown
 }

@@ -106,7 +106,7 @@ function statusText(pod: Pod, reason: string, isRunning: boolean): string {
   return reason
 }
 
-export function summarizePod(pod: Pod): PodSummary {
+function summarizePod(pod: Pod): PodSummary {
   const total = pod.spec.containers.length + sidecarNames(pod).size
   const init = summarizeInit(pod)
   if (init.blockedBy && !hasCondition(pod, 'Initialized', 'True')) {

@@ -13,7 +13,7 @@ export interface ResolvedPort {
  * The pod's number behind one port of a Service: `targetPort`, looked up among the pod's own containers where it is a
  * name, so that two pods may answer it differently. Undefined: this pod has no such port.
  */
-export function targetPortOf(pod: Pod, port: ServicePort): number | undefined {
+function targetPortOf(pod: Pod, port: ServicePort): number | undefined {
   const target = port.targetPort
   if (target === undefined || target === 0 || target === '') return port.port
   if (typeof target === 'number') return target

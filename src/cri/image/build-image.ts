@@ -11,7 +11,7 @@ import { type Blob, composeImage, goArchitecture, type ImageConfig, jsonBlob, me
 import { normaliseImageName } from './reference.ts'
 
 /** The file in a folder that says what image the folder's other files make; its fields are those of {@link BuildFile}. */
-export const buildFileName = 'image.json'
+const buildFileName = 'image.json'
 
 /** `image.json`: how to run the image, and two things about its making. Unknown fields are refused. */
 export interface BuildFile extends ImageConfig {

@@ -8,7 +8,7 @@ import { composeImage, goArchitecture, type OciImage } from './oci-image.ts'
 const candidates = ['/usr/bin/busybox', '/bin/busybox', '/bin/busybox-static', '/usr/bin/busybox-static', '/bin/busybox.static']
 
 /** The first busybox that needs no libraries; throws, saying what to install, when there is none. */
-export async function findBusybox(): Promise<string> {
+async function findBusybox(): Promise<string> {
   for (const path of candidates) if (await isStatic(path)) return path
   throw new Error(`no static busybox in ${candidates.join(', ')}: install busybox-static`)
 }

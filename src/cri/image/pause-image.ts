@@ -10,7 +10,7 @@ import { pauseProgram } from './pause-program.ts'
 /** A host name that no registry can have: it never leaves the machine. */
 export const pauseImageName = 'ownkube.local/pause:1'
 
-export async function pauseImage(architecture = goArchitecture(process.arch)): Promise<OciImage> {
+async function pauseImage(architecture = goArchitecture(process.arch)): Promise<OciImage> {
   const program = { type: 'file', path: '/pause', mode: 0o755, data: pauseProgram(architecture) } as const
   const layer = await writeLayer([program])
   return composeImage({ name: pauseImageName, architecture, config: { entrypoint: ['/pause'], user: '65535:65535' }, layers: [layer] })

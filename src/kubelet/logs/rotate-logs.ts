@@ -46,7 +46,7 @@ export async function setAside(path: string, now: number): Promise<void> {
 }
 
 /** The files set aside from this log, oldest first. */
-export async function rotatedLogs(path: string): Promise<string[]> {
+async function rotatedLogs(path: string): Promise<string[]> {
   const names = await readdir(dirname(path))
   return names
     .filter((name) => name.startsWith(`${basename(path)}.`))
