@@ -1,8 +1,8 @@
 import type { Kind } from '../api/kind.ts'
 import { endpointSlices, endpoints, namespaces, services } from '../api/registry.ts'
+import { ipv4Text, type Network } from '../machinery/ipv4.ts'
 import type { KubeObject, NewObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
-import { ipv4Text, type Network } from './ipv4.ts'
 import type { WatchCache } from './watch-cache.ts'
 import type { Writes } from './writes.ts'
 

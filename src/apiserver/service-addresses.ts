@@ -2,8 +2,8 @@ import { needsNodePorts } from '../api/core/service-facts.ts'
 import type { Service, ServicePort } from '../api/generated/types.ts'
 import type { Random } from '../host/random.ts'
 import { type FieldError, invalidValue } from '../machinery/field-error.ts'
+import { ipv4Text, type Network, parseIpv4 } from '../machinery/ipv4.ts'
 import type { CachedObject } from './cached-object.ts'
-import { ipv4Text, type Network, parseIpv4 } from './ipv4.ts'
 import type { KindCache } from './kind-cache.ts'
 
 export interface PortRange {

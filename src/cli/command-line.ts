@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { defaultName } from '../cluster/config.ts'
 import { kubernetesVersion } from '../cluster/version.ts'
+import { parseIpv4 } from '../machinery/ipv4.ts'
 import { paint } from './colors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { exitCodeOf, messageOf } from './failure.ts'
@@ -168,14 +169,13 @@ function portRange(text: string): { from: number; to: number } {
 }
 
 function cidr(text: string): string {
-  const found = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(text)
-  const numbers = found?.slice(1).map(Number) ?? []
-  const bits = numbers[4] ?? 33
-  const address = numbers.slice(0, 4).reduce((sum, part) => sum * 256 + part, 0)
-  if (!found || numbers.slice(0, 4).some((part) => part > 255) || bits < 12 || bits > 24) {
+  const [address = '', bits = '', ...rest] = text.split('/')
+  const number = parseIpv4(address)
+  const length = Number(bits)
+  if (number === undefined || rest.length > 0 || !/^\d+$/.test(bits) || length < 12 || length > 24) {
     throw new InvalidArgumentError('An address range is IPv4 with 12 to 24 bits, such as 10.244.0.0/16.')
   }
-  if (address % 2 ** (32 - bits) !== 0)
+  if (number % 2 ** (32 - length) !== 0)
     throw new InvalidArgumentError(`The range must begin at its first address: ${text} has host bits set.`)
   return text
 }

@@ -1,3 +1,4 @@
+import { ipv4Text, parseNetwork } from '../machinery/ipv4.ts'
 /** The complete configuration of one cluster on this machine: parsed once, kept as `<dataDir>/cluster.json`. */
 export interface ClusterConfig {
   name: string
@@ -66,9 +67,7 @@ export function nodePodCidrOf(podCidr: string): string {
 
 /** The first address of the Service range is the API's own Service. */
 export function firstAddress(cidr: string): string {
-  const parts = (cidr.split('/')[0] ?? '').split('.').map(Number)
-  const last = (parts[3] ?? 0) + 1
-  return [...parts.slice(0, 3), last].join('.')
+  return ipv4Text(parseNetwork(cidr).first + 1)
 }
 
 /** Three hex digits of the name keep chain and link names of clusters apart; '' for the default cluster. */
