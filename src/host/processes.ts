@@ -30,7 +30,7 @@ export function isAlive(mark: ProcessMark): boolean {
 }
 
 /** Undefined for no file, or one that a crash left half-written. */
-async function readMark(path: string): Promise<ProcessMark | undefined> {
+export async function readMark(path: string): Promise<ProcessMark | undefined> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
