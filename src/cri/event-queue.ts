@@ -1,15 +1,19 @@
 /** An async iterable that is fed by calls: keeps what was pushed until it is read, ends with its signal or with the reader. */
 export class EventQueue<T> implements AsyncIterable<T>, AsyncIterator<T> {
   readonly #waiting: T[] = []
+  readonly #signal: AbortSignal
   readonly #onEnd: () => void
   #reader: ((result: IteratorResult<T>) => void) | undefined
   #ended = false
 
   constructor(signal: AbortSignal, onEnd: () => void = () => {}) {
+    this.#signal = signal
     this.#onEnd = onEnd
     if (signal.aborted) this.#ended = true
-    else signal.addEventListener('abort', () => this.end(), { once: true })
+    else signal.addEventListener('abort', this.#abort, { once: true })
   }
+
+  readonly #abort = (): void => this.end()
 
   push(value: T): void {
     if (this.#ended) return
@@ -22,6 +26,7 @@ export class EventQueue<T> implements AsyncIterable<T>, AsyncIterator<T> {
   end(): void {
     if (this.#ended) return
     this.#ended = true
+    this.#signal.removeEventListener('abort', this.#abort)
     this.#reader?.({ done: true, value: undefined })
     this.#onEnd()
   }

@@ -109,9 +109,11 @@ async function register(options: NodeAgentOptions): Promise<Node> {
 
 async function observe(options: NodeAgentOptions): Promise<NodeObservation> {
   const { runtime, machine, nodeName, address, port, maxPods, kubeletVersion, clock } = options
-  const down = { runtimeReady: false, networkReady: false, reason: 'the container runtime does not answer' }
-  const status = await runtime.status().catch(() => down)
-  const answers = status !== down
+  let answers = true
+  const status = await runtime.status().catch((error: unknown) => {
+    answers = false
+    return { runtimeReady: false, networkReady: false, reason: `the container runtime does not answer: ${errorText(error)}` }
+  })
   const [version, images, disk, memoryAvailableBytes] = await Promise.all([
     answers ? runtime.version() : undefined,
     answers ? runtime.listImages() : [],
