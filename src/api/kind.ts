@@ -25,6 +25,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   /** True: metadata.generation counts changes of what is not metadata or status. */
   readonly countsGeneration: boolean
   readonly columns: readonly Column<T>[]
+  /** Said as a warning with every answer, of a kind that has a successor. */
+  readonly deprecation?: string
   /** Beyond metadata.name and metadata.namespace: path and value, such as spec.nodeName. */
   readonly selectableFields: Readonly<Record<string, (object: T) => string>>
   /** Upstream's defaults, applied to what comes in before validation and to what was stored by older versions. */

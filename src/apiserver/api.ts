@@ -3,14 +3,25 @@ import type { Kind } from '../api/kind.ts'
 import { kindFor, pods } from '../api/registry.ts'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
-import { internalError, methodNotAllowed, pathNotFound, StatusError, serviceUnavailable, tooManyRequests } from '../machinery/status.ts'
+import {
+  badRequest,
+  internalError,
+  methodNotAllowed,
+  pathNotFound,
+  StatusError,
+  serviceUnavailable,
+  tooManyRequests,
+} from '../machinery/status.ts'
 import { StoreClosedError } from '../storage/store.ts'
+import { reviewed } from './access-reviews.ts'
 import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
 import { authorize, type Facts } from './authorizer.ts'
+import { plainBody } from './body.ts'
 import type { Metrics } from './metrics.ts'
 import { isTrue } from './request-options.ts'
 import type { ResourceApi } from './resource-api.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
+import { bindings, type VirtualResource, virtualResources } from './virtual-resources.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 interface Deps {
@@ -39,7 +50,7 @@ export class Api {
 
   async serve(request: ApiRequest): Promise<Answer> {
     const { metrics } = this.#deps
-    const route = routeOf(request.method, request.path, isTrue(request.query.get('watch') ?? 'false'))
+    const route = routeOf(request.method, request.path, isTrue(request.query.get('watch')))
     const startedMs = metrics.started()
     const answer = await this.#answer(route, request)
     metrics.finished(labelsOf(route), 'code' in answer ? answer.code : 200, startedMs)
@@ -62,10 +73,19 @@ export class Api {
     const kind: Kind | undefined = kindFor(route.group, route.version, route.plural)
     if (kind) return this.#deps.resources.handle(route, kind, request)
     if (isDefinitionList(route)) return Promise.resolve(noDefinitions(this.#deps.cache.revision))
-    const isBindings = route.plural === 'bindings' && route.group === '' && route.version === 'v1' && route.name === undefined
-    if (!isBindings || route.namespace === undefined) throw pathNotFound()
+    const virtual = virtualResources.find(({ group, version, plural }) => {
+      return route.plural === plural && route.group === group && route.version === version && route.name === undefined
+    })
+    if (!virtual || virtual.namespaced !== (route.namespace !== undefined)) throw pathNotFound()
     if (route.verb !== 'create') throw methodNotAllowed()
-    return this.#deps.resources.bindByBody(route.namespace, request)
+    if (virtual === bindings) return this.#deps.resources.bindByBody(route.namespace as string, request)
+    return this.#review(virtual, route, request)
+  }
+
+  async #review(resource: VirtualResource, { namespace }: ResourceRoute, request: ApiRequest): Promise<Answer> {
+    const body = await plainBody(request)
+    if (!body) throw badRequest('the request has no body')
+    return objectAnswer(201, reviewed(resource, body, { user: request.user, namespace, facts: this.#facts }))
   }
 
   #statusOf(error: unknown, request: ApiRequest): StatusError {

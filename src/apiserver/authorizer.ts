@@ -1,3 +1,4 @@
+import type { SubjectRulesReviewStatus } from '../api/generated/types.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import { forbidden, StatusError } from '../machinery/status.ts'
 import type { ResourceRoute, Route } from './route.ts'
@@ -29,6 +30,11 @@ function grants(table: Readonly<Record<string, string>>): (route: ResourceRoute)
   return (route) => verbs.get(resourceOf(route))?.has(route.verb) ?? false
 }
 
+const selfReviews = new Set([
+  'selfsubjectreviews.authentication.k8s.io',
+  'selfsubjectaccessreviews.authorization.k8s.io',
+  'selfsubjectrulesreviews.authorization.k8s.io',
+])
 const healthPaths = /^\/(healthz|livez|readyz)(\/|$)|^\/version\/?$/
 const discoveryPaths = /^\/(api|apis|openapi)(\/|$)/
 
@@ -41,6 +47,9 @@ const authenticatedDiscover: Rule = (user, route) =>
   route.verb === 'get' &&
   inGroup(user, 'system:authenticated') &&
   (discoveryPaths.test(route.path) || route.path === '/')
+
+const authenticatedAskAboutThemselves: Rule = (user, route) =>
+  route.type === 'resource' && route.verb === 'create' && selfReviews.has(resourceOf(route)) && inGroup(user, 'system:authenticated')
 
 const eventWrites = 'create patch update'
 const nodeGrants = grants({
@@ -93,13 +102,42 @@ const rules: readonly Rule[] = [
   schedulerBinds,
   controllersDoAll,
   authenticatedDiscover,
+  authenticatedAskAboutThemselves,
   anyoneReadsHealth,
 ]
 
+export function isAllowed(user: UserInfo, route: Route, facts: Facts): boolean {
+  return rules.some((rule) => rule(user, route, facts))
+}
+
 /** Throws the 403 of upstream's wording unless a rule allows the request. */
 export function authorize(user: UserInfo, route: Route, facts: Facts): void {
-  if (rules.some((rule) => rule(user, route, facts))) return
-  throw refusal(user, route)
+  if (!isAllowed(user, route, facts)) throw refusal(user, route)
+}
+
+/** What a user may do, for a SelfSubjectRulesReview: whole for administrators and for those who may do no more than ask. */
+export function rulesOf(user: UserInfo): SubjectRulesReviewStatus {
+  const all = ['*']
+  if (inGroup(user, 'system:masters')) {
+    return {
+      incomplete: false,
+      resourceRules: [{ verbs: all, apiGroups: all, resources: all }],
+      nonResourceRules: [{ verbs: all, nonResourceURLs: all }],
+    }
+  }
+  const health = { verbs: ['get'], nonResourceURLs: ['/healthz', '/livez', '/readyz', '/version', '/version/'] }
+  const discovery = { verbs: ['get'], nonResourceURLs: ['/api', '/api/*', '/apis', '/apis/*', '/openapi', '/openapi/*'] }
+  const isAuthenticated = inGroup(user, 'system:authenticated')
+  const asked = [...selfReviews].map((name) => {
+    const [resource = '', ...group] = name.split('.')
+    return { verbs: ['create'], apiGroups: [group.join('.')], resources: [resource] }
+  })
+  return {
+    // The system's own users are let in by rules that depend on more than the verb and the resource.
+    incomplete: user.name.startsWith('system:') && isAuthenticated,
+    resourceRules: isAuthenticated ? asked : [],
+    nonResourceRules: isAuthenticated ? [health, discovery] : [health],
+  }
 }
 
 function refusal(user: UserInfo, route: Route): StatusError {

@@ -1,5 +1,6 @@
 import type { Kind } from '../api/kind.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
+import { type VirtualResource, virtualResources } from './virtual-resources.ts'
 
 const objectVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 const statusVerbs = ['get', 'patch', 'update']
@@ -48,12 +49,12 @@ export class Discovery {
 
   groupVersions(): GroupVersion[] {
     const seen = new Map<string, GroupVersion>()
-    for (const { group, version } of this.#kinds) seen.set(`${group}/${version}`, { group, version })
+    for (const { group, version } of [...this.#kinds, ...virtualResources]) seen.set(`${group}/${version}`, { group, version })
     return [...seen.values()]
   }
 
   #groups(): string[] {
-    return [...new Set(this.#kinds.map((kind) => kind.group))].filter(Boolean).sort()
+    return [...new Set(this.groupVersions().map(({ group }) => group))].filter(Boolean).sort()
   }
 
   #kindsOf({ group, version }: GroupVersion): Kind[] {
@@ -90,9 +91,10 @@ export class Discovery {
   /** /api/v1 and /apis/{group}/{version}; undefined: no such version. */
   resources(of: GroupVersion): object | undefined {
     const kinds = this.#kindsOf(of)
-    if (kinds.length === 0) return undefined
-    const resources = kinds.flatMap((kind) => [mainRow(kind), ...subresourcesOf(kind).map((sub) => subresourceRow(kind, sub))])
-    if (of.group === '') resources.push(bindingRow)
+    const virtual = virtualOf(of)
+    if (kinds.length === 0 && virtual.length === 0) return undefined
+    const rows = kinds.flatMap((kind) => [mainRow(kind), ...subresourcesOf(kind).map((sub) => subresourceRow(kind, sub))])
+    const resources = [...rows, ...virtual.map(virtualRow)]
     return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: apiVersionOf(of), resources }
   }
 
@@ -109,7 +111,7 @@ export class Discovery {
           .filter(({ group }) => group === name)
           .map((one) => ({
             version: one.version,
-            resources: [...this.#kindsOf(one).map(aggregatedRow), ...(name === '' ? [aggregatedBinding] : [])],
+            resources: [...this.#kindsOf(one).map(aggregatedRow), ...virtualOf(one).map(aggregatedVirtual)],
             freshness: 'Current',
           })),
       })),
@@ -117,13 +119,21 @@ export class Discovery {
   }
 }
 
-const bindingRow = { name: 'bindings', singularName: 'binding', namespaced: true, kind: 'Binding', verbs: ['create'] }
-const aggregatedBinding = {
-  resource: 'bindings',
-  responseKind: { group: '', version: 'v1', kind: 'Binding' },
-  scope: 'Namespaced',
-  singularResource: 'binding',
-  verbs: ['create'],
+const virtualOf = ({ group, version }: GroupVersion): VirtualResource[] =>
+  virtualResources.filter((one) => one.group === group && one.version === version)
+
+function virtualRow({ plural, kind, namespaced }: VirtualResource): object {
+  return { name: plural, singularName: kind.toLowerCase(), namespaced, kind, verbs: ['create'] }
+}
+
+function aggregatedVirtual({ group, version, plural, kind, namespaced }: VirtualResource): object {
+  return {
+    resource: plural,
+    responseKind: { group, version, kind },
+    scope: namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: kind.toLowerCase(),
+    verbs: ['create'],
+  }
 }
 
 function mainRow(kind: Kind): object {

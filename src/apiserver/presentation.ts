@@ -11,10 +11,13 @@ export interface Presentation {
   event(event: ApiWatchEvent, first: boolean): ApiWatchEvent
 }
 
+/** What of a kind matters to how it is shown. */
+export type Shown = Pick<Kind, 'group' | 'version' | 'listKind' | 'columns'>
+
 type RowObject = 'None' | 'Metadata' | 'Object'
 
 /** `as` from the Accept header, `includeObject` from the query. */
-export function presentationOf(kind: Kind, as: string | undefined, includeObject: string | null, nowMs: () => number): Presentation {
+export function presentationOf(kind: Shown, as: string | undefined, includeObject: string | null, nowMs: () => number): Presentation {
   switch (as) {
     case 'Table':
       return tables(kind, rowObjectOf(includeObject), nowMs)
@@ -32,7 +35,7 @@ function rowObjectOf(text: string | null): RowObject {
   throw badRequest(`includeObject: Invalid value: ${JSON.stringify(text)}: must be one of Metadata, Object, None`)
 }
 
-function asIs(kind: Kind): Presentation {
+function asIs(kind: Shown): Presentation {
   const apiVersion = kind.group ? `${kind.group}/${kind.version}` : kind.version
   return {
     one: (object) => object,
@@ -53,7 +56,7 @@ const metadataOnly: Presentation = {
   event: (event) => (event.type === 'ERROR' ? event : { type: event.type, object: partial(event.object as KubeObject) }),
 }
 
-function tables(kind: Kind, rowObject: RowObject, nowMs: () => number): Presentation {
+function tables(kind: Shown, rowObject: RowObject, nowMs: () => number): Presentation {
   const columnDefinitions = kind.columns.map(({ name, type, format, description, priority }) => ({
     name,
     type,

@@ -19,7 +19,7 @@ import { type Presentation, presentationOf } from './presentation.ts'
 import { mapped, type Reads } from './reads.ts'
 import { deleteRequestOf, readOptionsOf, type WriteOptions, watchOptionsOf, writeOptionsOf } from './request-options.ts'
 import type { ResourceRoute } from './route.ts'
-import { applyScale, scaleOf } from './scale.ts'
+import { applyScale, scaleOf, scaleShown } from './scale.ts'
 import type { WatchCache } from './watch-cache.ts'
 import type { UpdateOptions, Writes } from './writes.ts'
 
@@ -58,9 +58,12 @@ export class ResourceApi {
       throw pathNotFound()
     }
     const { as } = negotiate(request.accept)
-    const show = presentationOf(kind, as, request.query.get('includeObject'), () => this.#deps.clock.now())
+    const shown = route.subresource === 'scale' ? scaleShown : kind
+    const show = presentationOf(shown, as, request.query.get('includeObject'), () => this.#deps.clock.now())
     const call = { route, kind, request, show }
-    return route.subresource === undefined ? this.#object(call) : this.#subresource(call, route.subresource)
+    const answer = await (route.subresource === undefined ? this.#object(call) : this.#subresource(call, route.subresource))
+    if (kind.deprecation === undefined || answer.type !== 'object') return answer
+    return { ...answer, warnings: [kind.deprecation, ...answer.warnings] }
   }
 
   #object(call: Call): Promise<Answer> {
@@ -202,21 +205,21 @@ export class ResourceApi {
   }
 
   async #scale(call: Call): Promise<ApiResponse> {
-    const { kind, request, route } = call
+    const { kind, request, route, show } = call
     const place = placeOf(call)
     if (route.verb === 'get') {
       const item = await this.#deps.reads.get(place, request.query.get('resourceVersion') ?? '')
-      return objectAnswer(200, scaleOf(kind, item.object))
+      return objectAnswer(200, show.one(scaleOf(kind, item.object)))
     }
     if (route.verb !== 'update' && route.verb !== 'patch') throw methodNotAllowed()
     const options = writeOptionsOf(request, route.verb === 'update' ? 'UpdateOptions' : 'PatchOptions')
     const patch = route.verb === 'patch' ? await readPatch(request, options) : undefined
     const body = patch ? undefined : await requiredBody(request)
-    const item = await this.#deps.writes.update(place, writeTo(undefined, options), (current) => {
+    const item = await this.#deps.writes.update(place, { ...writeTo(undefined, options), accountedTo: 'scale' }, (current) => {
       const scale = patch ? (patchedValue(patch, schemaOf('Scale'), scaleOf(kind, current.object)) as Body) : (body as Body)
       return applyScale(kind, current.copy(), scale)
     })
-    return objectAnswer(200, scaleOf(kind, item.object))
+    return objectAnswer(200, show.one(scaleOf(kind, item.object)))
   }
 
   async #bind(call: Call): Promise<ApiResponse> {

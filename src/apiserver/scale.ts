@@ -1,9 +1,25 @@
+import { ageColumn, column, nameColumn } from '../api/columns.ts'
 import type { Kind } from '../api/kind.ts'
 import { isObject, valueAt } from '../machinery/equality.ts'
 import { type FieldError, invalidValue } from '../machinery/field-error.ts'
 import { formatLabelSelector, requirementsOf } from '../machinery/label-selector.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { invalid } from '../machinery/status.ts'
+
+const count = (path: string) => (scale: KubeObject) => Number(valueAt(scale, path) ?? 0)
+
+/** How a Scale is shown: as the row of a table where kubectl asks for one. */
+export const scaleShown = {
+  group: 'autoscaling',
+  version: 'v1',
+  listKind: 'ScaleList',
+  columns: [
+    nameColumn,
+    column('Desired', 'integer', 'Pods that are wanted.', count('spec.replicas')),
+    column('Available', 'integer', 'Pods that there are.', count('status.replicas')),
+    ageColumn,
+  ],
+}
 
 const scaleKind = { group: 'autoscaling', kind: 'Scale' }
 

@@ -58,7 +58,8 @@ function splice(
 ): Promise<void> {
   const headers: Record<string, string | string[]> = {}
   for (const [name, value] of Object.entries(request.headersDistinct)) {
-    if (value && !notForwarded.has(name)) headers[name] = value.length === 1 ? (value[0] as string) : value
+    if (value && !notForwarded.has(name) && !name.startsWith('impersonate-'))
+      headers[name] = value.length === 1 ? (value[0] as string) : value
   }
   const outgoing = kubelets.open(target, request.method ?? 'GET', headers, signal)
   return new Promise((resolve) => {

@@ -37,6 +37,8 @@ export interface CreateOptions {
 
 export interface UpdateOptions extends CreateOptions {
   readonly subresource: 'status' | 'finalize' | undefined
+  /** The part by which an object is changed where it is no part of the object itself: a Scale. */
+  readonly accountedTo?: 'scale'
 }
 
 /** Times a change is tried against what others write at the same moment. */
@@ -198,7 +200,7 @@ export class Writes {
       await this.#assign(place, next)
     }
     if (options.applies) next.metadata = { ...next.metadata, ...(managedFields ? { managedFields } : {}) }
-    else this.#account(kind, next, previous, managedFields, options)
+    else this.#account(kind, next, previous, managedFields, { manager: options.manager, part: options.accountedTo ?? subresource })
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
     return this.#store(place, current, next, { dryRun: options.dryRun, counts: true })
   }
@@ -213,7 +215,7 @@ export class Writes {
     next: KubeObject,
     previous: KubeObject | undefined,
     given: readonly ManagedFieldsEntry[] | undefined,
-    { manager, subresource }: { manager: string; subresource?: UpdateOptions['subresource'] },
+    { manager, part }: { manager: string; part?: string | undefined },
   ): void {
     const entries = accountToContinue(given, previous?.metadata.managedFields)
     const { managedFields: _, ...metadata } = next.metadata
@@ -228,7 +230,7 @@ export class Writes {
       entries,
       manager,
       apiVersion: apiVersionOf(kind),
-      subresource: subresource ?? '',
+      subresource: part ?? '',
       time: timestamp(this.#deps.clock.now()),
     })
     next.metadata = account.length > 0 ? { ...metadata, managedFields: account } : metadata

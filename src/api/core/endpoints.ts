@@ -12,6 +12,7 @@ export const endpoints = defineKind<Endpoints>({
   namespaced: true,
   listKind: 'EndpointsList',
   shortNames: ['ep'],
+  deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   columns: [nameColumn, column('Endpoints', 'string', 'Addresses with their ports.', endpointsText), ageColumn],
   setDefaults: ({ subsets = [] }) => {
     for (const subset of subsets) for (const port of subset.ports ?? []) port.protocol ||= 'TCP'
