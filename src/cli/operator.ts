@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { type ClusterConfig, defaultDataDir, defaultName } from '../cluster/config.ts'
-import { readConfigIfThere } from '../cluster/config-file.ts'
+import { readConfigOrCopy } from '../cluster/config-file.ts'
 import type { OperatorDeps } from '../cluster/steps.ts'
 import { systemClock } from '../host/clock.ts'
 import { systemExec } from '../host/exec.ts'
@@ -44,7 +44,7 @@ export async function existingCluster(options: NamedOptions): Promise<ClusterCon
   const dataDir = options.dataDir ?? defaultDataDir(options.name)
   let config: ClusterConfig | undefined
   try {
-    config = await readConfigIfThere(dataDir)
+    config = await readConfigOrCopy(options.name, dataDir)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EACCES')
       throw new CommandError(`${dataDir} may only be read by root: run this with sudo`, exitCodes.notPermitted)

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { httpClient } from '../client/http-client.ts'
 import { connectContainerd } from '../cri/containerd.ts'
-import { type ContainerdOptions, containerdSocketIn, startContainerd } from '../cri/containerd-process.ts'
+import { type ContainerdOptions, containerdSocketIn, removeRuntimeLeftovers, startContainerd } from '../cri/containerd-process.ts'
 import { ensurePauseImage, pauseImageName } from '../cri/image/pause-image.ts'
 import type { ContainerRuntime } from '../cri/runtime.ts'
 import type { Clock } from '../host/clock.ts'
@@ -64,6 +65,10 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
   const certificates = await readCertificates(paths.pki)
   await Promise.all([paths.kubelet, paths.podLogs].map((directory) => mkdir(directory, { recursive: true, mode: 0o711 })))
   await ensurePodNetwork(podNetworkOptions(config), { exec, log: log.named('podnet') })
+  // Pods that run without their run-time folder (somebody removed it) are lost to every containerd: they end, and are started anew.
+  if (!existsSync(paths.containerdRun)) {
+    await removeRuntimeLeftovers({ ...containerdOptions(config), cgroupRoot: cgroupRootOf(config.name), volumeDir: paths.kubelet }, deps)
+  }
   const startRuntime = (): Promise<unknown> => startContainerd(containerdOptions(config), { clock, exec, log: log.named('containerd') })
   await startRuntime()
   const runtime = connectContainerd({ socket: containerdSocket(config), clock, log: log.named('cri') })

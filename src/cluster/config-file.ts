@@ -34,12 +34,40 @@ export async function readConfigIfThere(dataDir: string): Promise<ClusterConfig 
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+  const damaged = (why: string): ConfigError =>
+    new ConfigError(`${path} is damaged (${why}): put it right, or remove ${dataDir} to start anew`)
+  let config: unknown
   try {
-    return JSON.parse(text) as ClusterConfig
+    config = JSON.parse(text)
   } catch (cause) {
-    throw new ConfigError(
-      `${path} is damaged (${(cause as Error).message}): put it right, or remove the cluster's data with 'ownkube down --delete'`,
-    )
+    throw damaged((cause as Error).message)
+  }
+  if (!isClusterConfig(config)) throw damaged('it is not a cluster’s configuration')
+  return config
+}
+
+/** Written by us alone: what tells it from a file that is cut off, or something else of that name. */
+function isClusterConfig(value: unknown): value is ClusterConfig {
+  const config = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof ClusterConfig, unknown>>
+  const texts = (['name', 'dataDir', 'runDir', 'nodeName', 'podCidr', 'serviceCidr', 'chainTag'] as const).map((key) => config[key])
+  return texts.every((text) => typeof text === 'string') && typeof config.apiPort === 'number'
+}
+
+/**
+ * The configuration in the data folder, or, where that has been damaged or removed under a cluster that is up, the copy of its run-time
+ * folder: enough to take it down by.
+ */
+export async function readConfigOrCopy(name: string, dataDir: string): Promise<ClusterConfig | undefined> {
+  const copy = async (): Promise<ClusterConfig | undefined> => {
+    const found = await readConfigIfThere(runDirOf(name))
+    return found?.dataDir === dataDir ? found : undefined
+  }
+  try {
+    return (await readConfigIfThere(dataDir)) ?? (await copy())
+  } catch (error) {
+    const found = error instanceof ConfigError ? await copy() : undefined
+    if (found) return found
+    throw error
   }
 }
 
@@ -77,7 +105,16 @@ async function clustersIn(root: string): Promise<ClusterConfig[]> {
     throw error
   }
   // Names of clusters begin with a letter or digit; locks, with a dot.
-  const configs = names.filter((name) => !name.startsWith('.')).map((name) => readConfigIfThere(join(root, name)))
+  const configs = names
+    .filter((name) => !name.startsWith('.'))
+    .map(async (name) => {
+      try {
+        return await readConfigIfThere(join(root, name))
+      } catch (error) {
+        if (error instanceof ConfigError) return undefined // nothing to learn from it: whoever uses that cluster hears of it
+        throw error
+      }
+    })
   return (await Promise.all(configs)).filter((config) => config !== undefined)
 }
 

@@ -12,6 +12,7 @@ import { cleanUserKubeconfig } from './kubeconfig-files.ts'
 import { markStopped } from './mark-stopped.ts'
 import { containerdPidFile, pathsOf } from './paths.ts'
 import type { OperatorDeps, Step } from './steps.ts'
+import { stopStrayProcesses } from './stray-processes.ts'
 import { pidFileOf } from './up.ts'
 
 /** What a container gets to end by itself when the whole cluster goes down. */
@@ -30,7 +31,13 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
     return undefined
   }
   const steps: Step[] = [
-    { title: 'Agent', run: () => stopRole('agent') },
+    {
+      title: 'Agent',
+      async run() {
+        await stopStrayProcesses(config, deps)
+        return await stopRole('agent')
+      },
+    },
     { title: 'Pods', run: (report) => stopPods(config, deps, report) },
     {
       title: 'Server',

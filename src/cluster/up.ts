@@ -10,12 +10,13 @@ import { nodeAddress } from '../podnet/node-address.ts'
 import { adminClient } from './admin-client.ts'
 import { ensureCertificates } from './certificates.ts'
 import { type ClusterConfig, type ClusterOptions, firstAddress } from './config.ts'
-import { ConfigError, portIsFree, refuseSharedAddresses, resolveConfig, writeConfig } from './config-file.ts'
+import { ConfigError, portIsFree, readConfigIfThere, refuseSharedAddresses, resolveConfig, writeConfig } from './config-file.ts'
 import { writeAdminKubeconfig } from './kubeconfig-files.ts'
 import { whileChoosing } from './locks.ts'
 import { containerdPidFile, pathsOf } from './paths.ts'
 import { ensureRequirements } from './requirements.ts'
 import type { OperatorDeps, Step } from './steps.ts'
+import { stopStrayProcesses } from './stray-processes.ts'
 
 export interface UpOptions extends ClusterOptions {
   /** May install missing Debian packages. */
@@ -71,7 +72,9 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
         const address = await nodeAddress(deps.exec)
         await whileChoosing(deps, async () => {
           config = await resolveConfig(options, { clock: deps.clock, nodeName: hostname().toLowerCase(), nodeAddress: address })
-          const { missing } = await findRunning(config)
+          await stopStrayProcesses(config, deps)
+          const { running: already, missing } = await findRunning(config)
+          if (already.size > 0) await refuseOtherData(config)
           // Found out before anything is written: what cannot boot leaves nothing behind.
           if (missing.length > 0) await refuseSharedAddresses(config)
           if (missing.includes('server')) await refuseTakenPort(config, deps)
@@ -131,6 +134,16 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     result: () => ({ config, client, started: startedNow.length > 0 }),
     begun: () => ({ config, wasDown, started: startedNow }),
   }
+}
+
+/** What runs under this name must have its data where this command looks for it. */
+async function refuseOtherData(config: ClusterConfig): Promise<void> {
+  if (await readConfigIfThere(config.dataDir)) return
+  const dataDir = (await readConfigIfThere(config.runDir))?.dataDir ?? config.dataDir
+  const why = dataDir === config.dataDir ? `, but its data in ${dataDir} has been removed` : ` with its data in ${dataDir}`
+  throw new ConfigError(
+    `cluster ${config.name} is running${why}: take it down first ('ownkube down --name ${config.name} --data-dir ${dataDir}')`,
+  )
 }
 
 export function pidFileOf(config: ClusterConfig, role: Role): string {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { renderContainerdConfig, snapshotterIn } from './containerd-config.ts'
 import { mountPoints, mountsBeneath } from './mounts.ts'
 import { isShimOf, refuseForeign } from './runtime-leftovers.ts'
-import { strayIds } from './stray-tasks.ts'
+import { strayIds, wantedTasks } from './stray-tasks.ts'
 
 const config = renderContainerdConfig({
   ...{ dataDir: '/data', runDir: '/run/x', socket: '/run/x/containerd.sock', sandboxImage: 'ownkube.local/pause:1' },
@@ -61,7 +61,19 @@ test('processes of another container in our cgroups are refused, not signalled a
   expect(() => refuseForeign([12, 0], ['/sys/fs/cgroup/ownkube-a'])).toThrow(/ownkube-a holds processes .* --name/s)
 })
 
-test('what a killed containerd had only begun is told from what its successor knows', () => {
-  const [known, stray] = ['a'.repeat(64), 'b'.repeat(64)] as const
-  expect(strayIds([known, stray, '.something-else'], new Set([known]))).toEqual([stray])
+test('what a killed containerd had only begun is told from what its successor has a use for', () => {
+  const [served, dying, useless, app, unknown] = ['a', 'b', 'c', 'd', 'e'].map((digit) => digit.repeat(64)) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
+  const sandboxes = [
+    { id: served, ready: true },
+    { id: dying, ready: false },
+    { id: useless, ready: false },
+  ]
+  const wanted = wantedTasks(sandboxes, [{ id: app, sandboxId: dying, state: 'running' }])
+  expect(strayIds([served, dying, useless, app, unknown, '.something-else'], wanted)).toEqual([useless, unknown])
 })

@@ -7,7 +7,7 @@ import { isAlive, type ProcessMark, runningProcess, startDetached, stopProcess }
 import { connectContainerd } from './containerd.ts'
 import { renderContainerdConfig, snapshotterIn } from './containerd-config.ts'
 import { RuntimeError } from './runtime.ts'
-import { begunTasks, removeStrayTasks } from './stray-tasks.ts'
+import { begunTasks, removeStrayTasks, wantedTasks } from './stray-tasks.ts'
 
 export { removeRuntimeLeftovers } from './runtime-leftovers.ts'
 
@@ -41,6 +41,7 @@ export function containerdSocketIn(runDir: string): string {
   return join(runDir, 'containerd.sock')
 }
 const pidFileIn = (runDir: string): string => join(runDir, 'containerd.pid')
+const begunIn = (runDir: string): string => join(runDir, 'begun')
 const configIn = (dataDir: string): string => join(dataDir, 'config.toml')
 
 /**
@@ -62,13 +63,17 @@ export async function startContainerd(options: ContainerdOptions, deps: Containe
   })
   const running = await runningProcess(pidFileIn(runDir))
   if (running) {
-    if (config === before && (await answers(socket, running, 5_000, deps))) return { pid: running.pid, socket }
+    if (config === before && (await answers(socket, running, 5_000, deps))) {
+      await finishCleaning(options, running, deps)
+      return { pid: running.pid, socket }
+    }
     deps.log.info('containerd is started anew', { reason: config === before ? 'it does not answer' : 'its configuration has changed' })
     await stopProcess(running, stopGraceMs, deps.clock)
   }
   await writeFile(configIn(dataDir), config, { mode: 0o600 })
   await rm(socket, { force: true })
-  const begun = await begunTasks(options)
+  // Kept in a file until it is dealt with: whoever starts containerd may be killed in between.
+  await writeFile(begunIn(runDir), (await begunTasks(options)).join('\n'))
   const logStart = await sizeOf(options.logFile)
   const mark = await startDetached({
     program: options.binary ?? 'containerd',
@@ -82,19 +87,25 @@ export async function startContainerd(options: ContainerdOptions, deps: Containe
     await stopProcess(mark, 1_000, deps.clock)
     throw new Error(`containerd ${reason}; the end of ${options.logFile}:\n${await tailOf(options.logFile, logStart)}`)
   }
-  await removeStrayTasks(options, begun, await knownIds(socket, mark, deps), deps)
+  await finishCleaning(options, mark, deps)
   return { pid: mark.pid, socket }
 }
 
-/** Whatever CRI knows of, running or not, once it has read its records. */
-async function knownIds(socket: string, mark: ProcessMark, { clock, log }: ContainerdDeps): Promise<ReadonlySet<string>> {
+async function finishCleaning(options: ContainerdOptions, mark: ProcessMark, deps: ContainerdDeps): Promise<void> {
+  const begun = (await textOf(begunIn(options.runDir))).split('\n').filter(Boolean)
+  if (begun.length > 0) await removeStrayTasks(options, begun, await wantedIds(containerdSocketIn(options.runDir), mark, deps), deps)
+  await rm(begunIn(options.runDir), { force: true })
+}
+
+/** The tasks that CRI has a use for, once it has read its records. */
+async function wantedIds(socket: string, mark: ProcessMark, { clock, log }: ContainerdDeps): Promise<ReadonlySet<string>> {
   const runtime = connectContainerd({ socket, clock, log })
   const deadline = clock.monotonic() + startTimeoutMs
   try {
     for (;;) {
       try {
         const [sandboxes, containers] = await Promise.all([runtime.listPodSandboxes(), runtime.listContainers()])
-        return new Set([...sandboxes, ...containers].map(({ id }) => id))
+        return wantedTasks(sandboxes, containers)
       } catch (error) {
         if (!(error instanceof RuntimeError) || !isAlive(mark) || clock.monotonic() > deadline) throw error
         await clock.sleep(10)

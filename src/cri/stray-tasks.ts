@@ -4,6 +4,7 @@ import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import { sendSignal, startTicksOf } from '../host/processes.ts'
+import type { ContainerSummary, SandboxSummary } from './runtime.ts'
 import { shimsOf, tasksIn, unlessGone, unmountBeneath } from './runtime-leftovers.ts'
 
 export interface StrayOptions {
@@ -19,16 +20,15 @@ export async function begunTasks({ runDir }: StrayOptions): Promise<string[]> {
 
 /**
  * A containerd that is killed while it makes a container leaves a bundle, perhaps with its shim and process, that the next one has no
- * record of and never looks at again. `begun`: what {@link begunTasks} told before the start; `known`: ids of all containers and sandboxes
- * that it knows since.
+ * record of and never looks at again. `begun`: what {@link begunTasks} told before the start; `wanted`: {@link wantedTasks} since.
  */
 export async function removeStrayTasks(
   options: StrayOptions,
   begun: readonly string[],
-  known: ReadonlySet<string>,
+  wanted: ReadonlySet<string>,
   deps: { clock: Clock; exec: Exec; log: Log },
 ): Promise<void> {
-  const strays = strayIds(begun, known)
+  const strays = strayIds(begun, wanted)
   if (strays.length === 0) return
   const tasks = tasksIn(options.runDir)
   const shims = await shimsOf(options.runDir)
@@ -49,7 +49,20 @@ export async function removeStrayTasks(
   }
 }
 
-/** Those that the runtime doesn't know; names that are no ids are let be. */
-export function strayIds(begun: readonly string[], known: ReadonlySet<string>): string[] {
-  return begun.filter((id) => /^[0-9a-f]{64}$/.test(id) && !known.has(id))
+/**
+ * Ids of all tasks that are a container's, or a sandbox's that serves. A sandbox that is not ready and holds nothing that runs is of no
+ * use; where containerd was killed while it made one, its removal would leave the shim.
+ */
+export function wantedTasks(
+  sandboxes: readonly Pick<SandboxSummary, 'id' | 'ready'>[],
+  containers: readonly Pick<ContainerSummary, 'id' | 'sandboxId' | 'state'>[],
+): ReadonlySet<string> {
+  const inUse = new Set(containers.filter(({ state }) => state === 'running').map(({ sandboxId }) => sandboxId))
+  const serving = sandboxes.filter(({ id, ready }) => ready || inUse.has(id))
+  return new Set([...serving, ...containers].map(({ id }) => id))
+}
+
+/** Those that the runtime has no use for; names that are no ids are let be. */
+export function strayIds(begun: readonly string[], wanted: ReadonlySet<string>): string[] {
+  return begun.filter((id) => /^[0-9a-f]{64}$/.test(id) && !wanted.has(id))
 }

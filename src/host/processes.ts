@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import type { Clock } from './clock.ts'
 
 /**
@@ -104,15 +104,17 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/**
- * Holds a lock file while `work` runs: one at a time on a machine. A lock whose holder died is taken over.
- * Throws the answer of `busy` when somebody else holds it for longer than `waitMs`; `waiting` hears once of whom is waited for.
- */
-export async function withLock<T>(
-  path: string,
-  options: { waitMs: number; clock: Clock; busy: (pid: number) => Error; waiting?: (pid: number) => void },
-  work: () => Promise<T>,
-): Promise<T> {
+export interface LockOptions {
+  waitMs: number
+  clock: Clock
+  /** Thrown when somebody else holds it for longer than `waitMs`. */
+  busy: (pid: number) => Error
+  /** Hears once of whom is waited for. */
+  waiting?: (pid: number) => void
+}
+
+/** Holds a lock file while `work` runs: one at a time on a machine. A lock whose holder died is taken over. */
+export async function withLock<T>(path: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
   const deadline = options.clock.monotonic() + options.waitMs
   const own = `${path}.${process.pid}.${nextLock++}`
   await writeMark(own, { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '0' })
@@ -124,7 +126,7 @@ export async function withLock<T>(
         if (!told) options.waiting?.(holder.pid)
         told = true
         await options.clock.sleep(50)
-      } else await takeAway(path, own)
+      } else await removeDeadLock(path, holder, options)
     }
   } finally {
     await rm(own, { force: true })
@@ -149,16 +151,14 @@ async function linked(own: string, path: string): Promise<boolean> {
   }
 }
 
-/** A dead holder's lock. It is moved aside first: whoever else took it over meanwhile gets his own back. */
-async function takeAway(path: string, own: string): Promise<void> {
-  const aside = `${own}.dead`
-  try {
-    await rename(path, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return
-  }
-  const holder = await readMark(aside)
-  if (holder && isAlive(holder)) await linked(aside, path)
-  await rm(aside, { force: true })
+/**
+ * Takes a dead holder's lock away, as one of several may have found out that it is dead: under a lock that is named after him, so that
+ * nobody takes away a lock that another has meanwhile put in its place.
+ */
+async function removeDeadLock(path: string, dead: ProcessMark | undefined, options: LockOptions): Promise<void> {
+  const name = dead ? `${dead.pid}-${dead.startTicks}` : 'nobody'
+  await withLock(`${path}.of-${name}`, options, async () => {
+    const still = await readMark(path)
+    if (still?.pid === dead?.pid && still?.startTicks === dead?.startTicks) await rm(path, { force: true })
+  })
 }

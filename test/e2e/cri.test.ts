@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import tar from 'tar-stream'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connectContainerd } from '../../src/cri/containerd.ts'
 import { removeRuntimeLeftovers, startContainerd, stopContainerd } from '../../src/cri/containerd-process.ts'
 import { buildImage, writeImageArchive } from '../../src/cri/image/build-image.ts'
@@ -54,6 +54,8 @@ beforeAll(async () => {
   under = { runtime, image: 'busybox', logDirectory: join(directory, 'logs'), cgroupParent: cgroupRoot }
   while (!(await runtime.status()).networkReady || !(await runtime.imageStatus('busybox'))) await systemClock.sleep(10)
 })
+
+const filesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : [])
 
 afterAll(async () => {
   under?.runtime.close()
@@ -229,10 +231,10 @@ describe('a pod on a real containerd', () => {
       await made
       ;({ pid } = await startContainerd(containerd, deps))
       const known = (await runtime.listPodSandboxes()).map(({ id }) => id)
-      const begun = [...(await shimsOf(containerd.runDir)).map(({ id }) => id), ...readdirSync(tasksIn(containerd.runDir))]
+      const begun = [...(await shimsOf(containerd.runDir)).map(({ id }) => id), ...filesIn(tasksIn(containerd.runDir))]
       expect(begun.filter((id) => !known.includes(id))).toEqual([])
       for (const id of known) await runtime.removePodSandbox(id)
-      expect(await shimsOf(containerd.runDir)).toEqual([])
+      await vi.waitFor(async () => expect(await shimsOf(containerd.runDir)).toEqual([]), 10_000)
     }
   })
 
