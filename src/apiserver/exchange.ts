@@ -6,6 +6,8 @@ import { methodNotAllowed, requestEntityTooLarge, StatusError, unauthorized } fr
 import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest } from './answer.ts'
 import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
 import type { Api } from './api.ts'
+import { anonymous } from './identity.ts'
+import { impersonated } from './impersonation.ts'
 import { negotiate } from './negotiation.ts'
 import { isTrue } from './request-options.ts'
 import { Watcher } from './watcher.ts'
@@ -79,8 +81,8 @@ async function requestOf(exchange: Exchange, signal: AbortSignal): Promise<ApiRe
   const { headers } = exchange
   const method = methods[exchange.method]
   if (!method) throw methodNotAllowed()
-  // No tokens have been given out: whoever shows one is not known here.
-  if (!exchange.user || headers.authorization !== undefined) throw unauthorized()
+  // No tokens have been given out: whoever shows nothing else is not known here.
+  if (!exchange.user || (exchange.user === anonymous && headers.authorization !== undefined)) throw unauthorized()
   const question = exchange.url.indexOf('?')
   return {
     method,
@@ -90,9 +92,17 @@ async function requestOf(exchange: Exchange, signal: AbortSignal): Promise<ApiRe
     accept: headerOf(headers, 'accept'),
     userAgent: headerOf(headers, 'user-agent'),
     body: method === 'GET' ? undefined : await bodyOf(exchange),
-    user: exchange.user,
+    user: impersonated(exchange.user, Object.keys(headers), (name) => valuesOf(headers, name)),
     signal,
   }
+}
+
+/** HTTP/2 gives repeated headers as a list, HTTP/1.1 joined: groups and the like hold no comma. */
+function valuesOf(headers: Headers, name: string): string[] {
+  return headerOf(headers, name)
+    .split(',')
+    .map((value) => value.trim())
+    .filter(Boolean)
 }
 
 async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined> {
@@ -123,13 +133,26 @@ async function send(exchange: Exchange, answer: ApiResponse | BytesAnswer): Prom
   }
 }
 
-async function sendObject(exchange: Exchange, { code, object, warnings }: ApiResponse & { type: 'object' }): Promise<void> {
-  const headers: Record<string, string | string[] | number> = {}
+async function sendObject(exchange: Exchange, { code, object, warnings, hash }: ApiResponse & { type: 'object' }): Promise<void> {
+  const headers: Record<string, string | string[] | number> = hash ? cachingOf(exchange, hash) : {}
+  if (hash && valuesOf(exchange.headers, 'if-none-match').includes(headers.etag as string)) {
+    exchange.respond(304, { ...common, ...headers })
+    exchange.output.end()
+    exchange.input.resume()
+    return
+  }
   if (warnings.length > 0) headers.warning = warnings.map((text) => `299 - ${JSON.stringify(text)}`)
   const { retryAfterSeconds } = (object as { details?: { retryAfterSeconds?: number } }).details ?? {}
   if (retryAfterSeconds) headers['retry-after'] = retryAfterSeconds
   const { type, bytes } = await bytesOf(exchange, object)
   await sendBytes(exchange, code, bytes, { ...headers, 'content-type': type })
+}
+
+/** What a client asked for by its hash never changes; whatever has one may be asked for anew with it. */
+function cachingOf({ url }: Exchange, hash: string): Record<string, string> {
+  const etag = `"${hash}"`
+  const named = new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('hash') === hash
+  return named ? { etag, 'cache-control': 'public, max-age=31536000, immutable' } : { etag }
 }
 
 async function bytesOf(exchange: Exchange, object: object): Promise<{ type: string; bytes: Buffer }> {

@@ -42,6 +42,15 @@ const closeWithinMs = 500
  */
 const resets = { streamResetBurst: 10_000, streamResetRate: 1_000 }
 
+/** What upstream takes of headers, the address with its selectors among them. */
+const maxHeaderBytes = 1 << 20
+const maxHeaders = 2_000
+/** A connection left idle for less is kept: clients take it that theirs stay open about this long. */
+const keepAliveMs = 90_000
+
+/** For the connections that speak HTTP/1.1; their types don't know that Node takes them here. */
+const http1: object = { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: keepAliveMs }
+
 /** HTTPS with HTTP/2 and, for upgrades and old clients, HTTP/1.1 on one port. */
 export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise<FrontEnd> {
   const { api, kubelets, log } = deps
@@ -55,8 +64,10 @@ export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise
     requestCert: true,
     // A wrong certificate gets its answer over HTTP: 401.
     rejectUnauthorized: false,
-    settings: { maxConcurrentStreams: 1000 },
+    settings: { maxConcurrentStreams: 1000, maxHeaderListSize: maxHeaderBytes },
+    maxHeaderListPairs: maxHeaders,
     maxSessionMemory: 100,
+    ...http1,
   })
   const exchangeDeps: ExchangeDeps = { api, log, forward: (request, exchange, signal) => kubelets.forward(request, exchange, signal) }
   const users = new WeakMap<object, UserInfo | undefined>()

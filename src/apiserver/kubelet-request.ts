@@ -1,6 +1,7 @@
 import type { Node, Pod } from '../api/generated/types.ts'
 import { badRequest, internalError, StatusError, serviceUnavailable } from '../machinery/status.ts'
 import type { KubeletRequest } from './answer.ts'
+import { isTrue } from './request-options.ts'
 
 const logParameters = [
   'follow',
@@ -13,6 +14,7 @@ const logParameters = [
   'insecureSkipTLSVerifyBackend',
   'stream',
 ]
+const logFlags: ReadonlySet<string> = new Set(['follow', 'previous', 'timestamps'])
 const streams: readonly (readonly [asked: string, told: string])[] = [
   ['stdin', 'input'],
   ['stdout', 'output'],
@@ -35,11 +37,12 @@ export function kubeletRequestOf(
   }
   const container = containerOf(pod, query.get('container') ?? '', subresource)
   if (subresource === 'log') {
-    for (const key of logParameters) for (const value of query.getAll(key)) parameters.append(key, value)
+    for (const key of logParameters)
+      for (const value of query.getAll(key)) parameters.append(key, logFlags.has(key) ? String(isTrue(value)) : value)
     parameters.delete('insecureSkipTLSVerifyBackend')
     return requestTo(pod, nodeOf, `/containerLogs/${namespace}/${name}/${container}`, parameters, false)
   }
-  for (const [asked, told] of streams) if (isOn(query.get(asked))) parameters.append(told, '1')
+  for (const [asked, told] of streams) if (isTrue(query.get(asked))) parameters.append(told, '1')
   if (subresource === 'exec') {
     const command = query.getAll('command')
     if (command.length === 0) throw badRequest('you must specify at least 1 command')
@@ -50,8 +53,6 @@ export function kubeletRequestOf(
   }
   return requestTo(pod, nodeOf, `/${subresource}/${namespace}/${name}/${container}`, parameters, true)
 }
-
-const isOn = (text: string | null): boolean => text === 'true' || text === '1'
 
 function requestTo(
   pod: Pod,

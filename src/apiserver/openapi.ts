@@ -1,5 +1,5 @@
 import { kinds } from '../api/registry.ts'
-import type { ApiRequest } from '../machinery/api-request.ts'
+import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
 import { notAcceptable, pathNotFound } from '../machinery/status.ts'
 import { type Answer, objectAnswer } from './answer.ts'
 
@@ -23,5 +23,6 @@ export async function openApiAnswer(rest: readonly string[], request: ApiRequest
   const isWhole = place.length === (root === 'api' ? 1 : 2) && (root === 'api' || root === 'apis')
   const document = isWhole ? openapi.openApiV3(kinds, group as string, apiVersion as string) : undefined
   if (!document) throw pathNotFound()
-  return objectAnswer(200, document)
+  const { serverRelativeURL } = openapi.openApiV3Index(kinds).paths[rest.slice(1).join('/')] as { serverRelativeURL: string }
+  return { ...objectAnswer(200, document), hash: serverRelativeURL.slice(serverRelativeURL.indexOf('=') + 1) } as ApiResponse
 }

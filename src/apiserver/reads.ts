@@ -2,7 +2,7 @@ import type { Kind } from '../api/kind.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Random } from '../host/random.ts'
 import type { ApiWatchEvent } from '../machinery/api-request.ts'
-import { forbiddenField } from '../machinery/field-error.ts'
+import { type FieldError, forbiddenField, notSupported } from '../machinery/field-error.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject, ListMeta } from '../machinery/object.ts'
 import { badRequest, expired, invalid, notFound } from '../machinery/status.ts'
@@ -48,7 +48,7 @@ export class Reads {
   }
 
   async list(kind: Kind, namespace: string | undefined, options: ReadOptions): Promise<ObjectPage> {
-    checkMatch(options, undefined)
+    checkList(options)
     const selects = selectionOf(kind, options.labelSelector, options.fieldSelector)
     const { resourceVersion, limit } = options
     if (options.continue) {
@@ -72,7 +72,7 @@ export class Reads {
   }
 
   async watch(kind: Kind, namespace: string | undefined, options: WatchOptions, signal: AbortSignal): Promise<Watcher> {
-    checkMatch(options, options.sendInitialEvents)
+    checkWatch(options)
     const selects = withinNamespace(kind, namespace, selectionOf(kind, options.labelSelector, options.fieldSelector))
     const { cache, clock } = this.#deps
     const kindCache = cache.kind(kind)
@@ -180,25 +180,42 @@ function withinNamespace(kind: Kind, namespace: string | undefined, selects: Sel
   return selects ? (item) => item.namespace === namespace && selects(item) : (item) => item.namespace === namespace
 }
 
-/** What resourceVersionMatch may go together with. */
-function checkMatch(options: ReadOptions, sendInitialEvents: boolean | undefined): void {
-  const { resourceVersionMatch: match, resourceVersion } = options
-  const refuse = (field: string, detail: string): never => {
-    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [forbiddenField(field, detail)])
+const matches = ['Exact', 'NotOlderThan']
+const matchField = 'resourceVersionMatch'
+
+/** What resourceVersionMatch and sendInitialEvents may go together with: throws Invalid with all that is wrong. */
+function checkList({ resourceVersionMatch: match, resourceVersion, continue: next, sendInitialEvents }: ReadOptions): void {
+  const faults: FieldError[] = []
+  if (sendInitialEvents !== undefined) faults.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'))
+  if (match) {
+    if (!resourceVersion) faults.push(forbiddenField(matchField, 'resourceVersionMatch is forbidden unless resourceVersion is provided'))
+    if (next) faults.push(forbiddenField(matchField, 'resourceVersionMatch is forbidden when continue is provided'))
+    if (!matches.includes(match)) faults.push(notSupported(matchField, match, [...matches, '']))
+    if (match === 'Exact' && resourceVersion === '0') {
+      faults.push(forbiddenField(matchField, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    }
   }
-  if (sendInitialEvents !== undefined) {
-    if (match !== 'NotOlderThan') refuse('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
-    return
+  refuseOptions(faults)
+}
+
+function checkWatch({ resourceVersionMatch: match, continue: next, sendInitialEvents }: WatchOptions): void {
+  const faults: FieldError[] = []
+  const newer = 'NotOlderThan'
+  if (sendInitialEvents !== undefined && match !== newer) {
+    faults.push(forbiddenField(matchField, `sendInitialEvents requires setting resourceVersionMatch to ${newer}`))
   }
-  if (!match) return
-  if (match !== 'Exact' && match !== 'NotOlderThan') {
-    throw badRequest(`resourceVersionMatch: Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`)
+  if (match) {
+    if (sendInitialEvents === undefined) {
+      faults.push(forbiddenField(matchField, 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'))
+    }
+    if (match !== newer) faults.push(notSupported(matchField, match, [newer]))
+    if (next) faults.push(forbiddenField(matchField, 'resourceVersionMatch is forbidden when continue is provided'))
   }
-  if (options.continue) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided')
-  if (!resourceVersion) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided')
-  if (match === 'Exact' && resourceVersion === '0') {
-    refuse('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
-  }
+  refuseOptions(faults)
+}
+
+function refuseOptions(faults: readonly FieldError[]): void {
+  if (faults.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', faults)
 }
 
 /** Opaque to clients: the revision that the pages are of, and the last key told. */

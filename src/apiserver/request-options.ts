@@ -22,6 +22,7 @@ export interface DeleteRequest {
 }
 
 export interface ReadOptions {
+  readonly sendInitialEvents: boolean | undefined
   readonly resourceVersion: string
   readonly resourceVersionMatch: string
   readonly limit: number
@@ -32,7 +33,6 @@ export interface ReadOptions {
 
 export interface WatchOptions extends ReadOptions {
   readonly bookmarks: boolean
-  readonly sendInitialEvents: boolean | undefined
   readonly timeoutSeconds: number | undefined
 }
 
@@ -40,8 +40,11 @@ const metaGroup = 'meta.k8s.io'
 const fieldValidations: readonly string[] = ['Ignore', 'Strict', 'Warn']
 const propagations: readonly string[] = ['Foreground', 'Background', 'Orphan']
 
+/**
+ * A flag of a query: on unless it is absent, `false` in any case or `0`. Python's client writes `True`.
+ */
 export function isTrue(text: string | null): boolean {
-  return text === 'true' || text === '1' || text === ''
+  return text !== null && text !== '0' && text.toLowerCase() !== 'false'
 }
 
 /** The manager that a client doesn't name is the program's own name, up to its version: `kubectl/v1.36 (...)`. */
@@ -64,7 +67,7 @@ export function writeOptionsOf(request: ApiRequest, kind: string): WriteOptions 
   const fieldManager = managerOf(request)
   if (fieldManager.length > 128) faults.push(invalidValue('fieldManager', fieldManager, 'may not be more than 128 bytes'))
   if (faults.length > 0) throw invalid({ group: metaGroup, kind }, '', faults)
-  return { dryRun, fieldValidation: validation as FieldValidation, fieldManager, force: isTrue(request.query.get('force') ?? 'false') }
+  return { dryRun, fieldValidation: validation as FieldValidation, fieldManager, force: isTrue(request.query.get('force')) }
 }
 
 function integerOf(value: unknown, name: string): number | undefined {
@@ -113,16 +116,15 @@ export function readOptionsOf({ query }: ApiRequest): ReadOptions {
     continue: query.get('continue') ?? '',
     labelSelector: query.get('labelSelector') ?? '',
     fieldSelector: query.get('fieldSelector') ?? '',
+    sendInitialEvents: query.has('sendInitialEvents') ? isTrue(query.get('sendInitialEvents')) : undefined,
   }
 }
 
 export function watchOptionsOf(request: ApiRequest): WatchOptions {
   const { query } = request
-  const sendInitial = query.get('sendInitialEvents')
   return {
     ...readOptionsOf(request),
-    bookmarks: isTrue(query.get('allowWatchBookmarks') ?? 'false'),
-    sendInitialEvents: sendInitial === null ? undefined : isTrue(sendInitial),
+    bookmarks: isTrue(query.get('allowWatchBookmarks')),
     timeoutSeconds: integerOf(query.get('timeoutSeconds'), 'timeoutSeconds'),
   }
 }

@@ -37,12 +37,15 @@ export function routeOf(method: string, path: string, watch: boolean): Route {
   const core = parts[0] === 'api'
   if (!core && parts[0] !== 'apis') return other
   const rest = parts.slice(core ? 2 : 3)
+  // The older way to say it: /api/v1/watch/namespaces/default/pods.
+  const old = rest[0] === 'watch'
+  if (old) rest.shift()
   if (rest.length === 0) return other
   const where = locate(rest)
-  if (!where) return other
+  if (!where || (old && (method !== 'GET' || where.name !== undefined))) return other
   return {
     type: 'resource',
-    verb: verbOf(method, where.name !== undefined, watch),
+    verb: verbOf(method, where.name !== undefined, watch || old),
     group: core ? '' : (parts[1] as string),
     version: (core ? parts[1] : parts[2]) as string,
     ...where,

@@ -27,7 +27,14 @@ export interface ApiRequest {
 
 /** Objects in answers may be shared with the server's cache: never change them. */
 export type ApiResponse =
-  | { readonly type: 'object'; readonly code: number; readonly object: object; readonly warnings: readonly string[] }
+  | {
+      readonly type: 'object'
+      readonly code: number
+      readonly object: object
+      readonly warnings: readonly string[]
+      /** For what seldom changes: the hash by which a client may ask whether it has. */
+      readonly hash?: string
+    }
   | { readonly type: 'text'; readonly code: number; readonly contentType: string; readonly text: string }
   | { readonly type: 'watch'; readonly events: AsyncIterable<ApiWatchEvent> }
 

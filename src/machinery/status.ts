@@ -37,7 +37,7 @@ function failure(code: number, reason: string, message: string, details?: Status
 }
 
 const detailsOf = (resource: Resource, name: string): StatusDetails => ({
-  name,
+  ...(name ? { name } : {}),
   ...(resource.group ? { group: resource.group } : {}),
   kind: resource.plural,
 })

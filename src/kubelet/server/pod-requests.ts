@@ -59,7 +59,8 @@ function isWaiting({ pod }: PodWorker, name: string): boolean {
   )
 }
 
-const flag = (text: string | null): boolean => text === 'true' || text === '1'
+/** As the API server reads it: Python's client writes `True`. */
+const flag = (text: string | null): boolean => text !== null && text !== '0' && text.toLowerCase() !== 'false'
 
 function wholeNumber(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name)
