@@ -1,5 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { ConfigMap, Deployment, EndpointSlice, Endpoints, Event, Namespace, Pod, ReplicaSet, Service } from '../api/generated/types.ts'
+import type {
+  ConfigMap,
+  Deployment,
+  EndpointSlice,
+  Endpoints,
+  Event,
+  Namespace,
+  Node,
+  Pod,
+  ReplicaSet,
+  Service,
+} from '../api/generated/types.ts'
 import {
   configMaps,
   deployments,
@@ -7,6 +18,7 @@ import {
   endpoints,
   events,
   namespaces,
+  nodes,
   pods,
   replicaSets,
   serviceAccounts,
@@ -289,6 +301,28 @@ describe('ownership', () => {
     await spaces.create({ metadata: { name: 'kept', ownerReferences } } as NewObject<Namespace>)
     await plane.rest()
     expect((await spaces.get('kept')).metadata.deletionTimestamp).toBeUndefined()
+  })
+})
+
+describe('a node that is not ready', () => {
+  test('has its pods marked once: what its kubelet says of them afterwards holds', async () => {
+    const nodeClient = plane.client.resource<Node>(nodes)
+    const tell = async (status: string, heartbeat: string): Promise<void> => {
+      const node = await nodeClient.get('n1')
+      const conditions = [{ type: 'Ready', status, lastHeartbeatTime: heartbeat, lastTransitionTime: '2026-01-01T00:00:00Z' }]
+      await nodeClient.updateStatus({ ...node, status: { ...node.status, conditions } })
+      await plane.rest()
+    }
+    await nodeClient.create({ metadata: { name: 'n1' }, spec: {} } as NewObject<Node>)
+    await of.pods().create({ metadata: { name: 'a' }, spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] } } as NewObject<Pod>)
+    const isReady = async (): Promise<string | undefined> =>
+      (await of.pods().get('a')).status?.conditions?.find(({ type }) => type === 'Ready')?.status
+    await plane.run(await of.pods().get('a'), '10.0.0.1')
+    await tell('False', '2026-01-01T00:00:01Z')
+    expect(await isReady()).toBe('False')
+    await plane.run(await of.pods().get('a'), '10.0.0.1')
+    await tell('False', '2026-01-01T00:00:11Z')
+    expect(await isReady()).toBe('True')
   })
 })
 

@@ -20,6 +20,8 @@ export const nodeLifecycleController: Controller = (deps) => {
   const recorder = new EventRecorder({ ...deps, log, component: name })
   /** When each node last gave a sign of life, by our own clock: theirs may go wrong. */
   const seenMs = new Map<string, number>()
+  /** Nodes whose pods have been marked, with the transition that called for it: once each, since the kubelet may know better. */
+  const marked = new Map<string, string>()
   const sign = (nodeName: string): void => {
     seenMs.set(nodeName, clock.monotonic())
     if (nodes.get(nodeName)) queue.addAfter(nodeName, nodeGraceMs)
@@ -38,6 +40,7 @@ export const nodeLifecycleController: Controller = (deps) => {
     },
     deleted: (node) => {
       seenMs.delete(node.metadata.name)
+      marked.delete(node.metadata.name)
     },
   })
   deps.informers.of(leaseKind).on({
@@ -57,7 +60,13 @@ export const nodeLifecycleController: Controller = (deps) => {
     const taints = wantedTaints(current, clock.now())
     const client = deps.client.resource<Node>(nodeKind)
     if (taints) await client.update({ ...current, spec: { ...current.spec, taints } })
-    if (nodeReady(current) && nodeReady(current)?.status !== 'True') await markPodsNotReady(deps, current, recorder)
+    const ready = nodeReady(current)
+    const transition = ready?.lastTransitionTime ?? ''
+    if (!ready || ready.status === 'True') marked.delete(key)
+    else if (marked.get(key) !== transition) {
+      await markPodsNotReady(deps, current, recorder)
+      marked.set(key, transition)
+    }
   }
   return () => queue.runWorkers(2, sync)
 }
