@@ -9,11 +9,11 @@ import { rotateLogs } from './logs/rotate-logs.ts'
 import { renewLease } from './node/lease.ts'
 import { readMachine } from './node/machine.ts'
 import { runNodeAgent } from './node/node-agent.ts'
-import { ObjectCache } from './object-cache.ts'
 import { PodObserver } from './observed-pod.ts'
 import type { Kubelet, KubeletOptions } from './options.ts'
 import type { PodDeps } from './pod-deps.ts'
 import { PodManager } from './pod-manager.ts'
+import { ReferencedObjectCache } from './referenced-objects.ts'
 import { startKubeletServer } from './server/kubelet-server.ts'
 import { within } from './within.ts'
 
@@ -36,7 +36,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...common,
     ...{ runtime: options.runtime, exec: options.exec, rootDir: options.rootDir, nodeName, nodeAddress },
     observer: new PodObserver(options.runtime),
-    objects: new ObjectCache(common),
+    objects: new ReferencedObjectCache(common),
     events: (pod, type, reason, message, container) =>
       recorder.event(referenceTo(pod, container && fieldPath(pod, container)), type, reason, message),
     services: async () => {

@@ -5,8 +5,8 @@ import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
-import type { ObjectCache } from './object-cache.ts'
 import type { PodObserver } from './observed-pod.ts'
+import type { ReferencedObjectCache } from './referenced-objects.ts'
 import type { SandboxSources } from './sandbox-config.ts'
 
 /** Tells the world what happened to a pod; `container` names the part of it, as in `spec.containers{web}`. */
@@ -22,7 +22,7 @@ export interface PodDeps {
   readonly exec: Exec
   readonly signal: AbortSignal
   readonly observer: PodObserver
-  readonly objects: ObjectCache
+  readonly objects: ReferencedObjectCache
   readonly events: PodEvents
   /** All Services, once they are known. */
   readonly services: () => Promise<readonly Service[]>

@@ -22,7 +22,7 @@ const syncMs = 10_000
 type Collection = typeof configMaps | typeof secrets
 
 /** The ConfigMaps and Secrets that pods of this node use: each watched by name while some pod refers to it, and no other. */
-export class ObjectCache {
+export class ReferencedObjectCache {
   readonly #deps: { client: Client; clock: Clock; random: Random; log: Log; signal: AbortSignal }
   readonly #watched = new Map<string, Watched>()
 
