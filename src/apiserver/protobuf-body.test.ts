@@ -2,15 +2,19 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { kinds } from '../api/registry.ts'
+import { schemaOf } from '../api/schema.ts'
 import { decodeObject } from '../machinery/decode.ts'
 import { decodeProtobuf } from './protobuf-body.ts'
+import { reviews } from './virtual-resources.ts'
 
 /** Upstream's objects with every field filled in, in both forms: an oracle that lies beside the repository, if it is there. */
 const fixtures = join(import.meta.dirname, '../../../shared/k8s-data/fixtures')
 const groupOf = (group: string): string => group || 'core'
 
 describe.skipIf(!existsSync(fixtures))('protobuf says what JSON says', () => {
-  test.each(kinds.map((kind) => [kind.kind, kind] as const))('%s', (_name, kind) => {
+  const stored = kinds.map(({ group, version, kind, schema }) => ({ group, version, kind, schema }))
+  const asked = reviews.map(({ group, version, kind }) => ({ group, version, kind, schema: schemaOf(kind) }))
+  test.each([...stored, ...asked].map((kind) => [kind.kind, kind] as const))('%s', (_name, kind) => {
     const file = join(fixtures, `${groupOf(kind.group)}.${kind.version}.${kind.kind}`)
     const json = JSON.parse(readFileSync(`${file}.json`, 'utf8'))
     const decoded = decodeProtobuf(readFileSync(`${file}.pb`), () => kind.schema)

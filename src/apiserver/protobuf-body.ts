@@ -156,10 +156,22 @@ function readValue(schema: Schema, wire: WireType, reader: BinaryReader, depth: 
       return readIntOrString(reader.bytes())
     case 'any':
       return readRaw(reader.bytes())
+    case 'array':
+      return readList(schema.items as Schema, reader.bytes(), depth)
     default:
       reader.skip(wire)
       return undefined
   }
+}
+
+/** A list as the value of a map is a message of its own, which JSON does not have. */
+function readList(schema: Schema, bytes: Uint8Array, depth: number): unknown[] {
+  const items: unknown[] = []
+  eachField(bytes, (number, wire, reader) => {
+    if (number === 1) items.push(readValue(schema, wire, reader, depth))
+    else reader.skip(wire)
+  })
+  return items
 }
 
 function readText({ format }: Schema, reader: BinaryReader): string | undefined {
