@@ -140,6 +140,21 @@ describe('server-side apply', () => {
     expect(live.metadata.managedFields?.map(({ manager }) => manager)).toEqual(['ci'])
   })
 
+  it('takes over from client-side apply what nobody has changed since', () => {
+    const annotation = 'kubectl.kubernetes.io/last-applied-configuration'
+    const configuration = object({ replicas: 2, minReadySeconds: 5 })
+    const annotated = { ...configuration, metadata: { name: 'web', annotations: { [annotation]: JSON.stringify(configuration) } } }
+    const live = update(object({}) as Object_, annotated, 'kubectl-client-side-apply')
+    expect(refusal(() => apply(live, object({ replicas: 3 }))).message).toContain('"kubectl-client-side-apply" using apps/v1')
+    const applied = apply(live, object({ replicas: 3 }), { as: 'kubectl' })
+    expect(applied.spec).toEqual({ replicas: 3, minReadySeconds: 5 })
+    expect(JSON.parse(applied.metadata.annotations?.[annotation] as string).spec).toEqual({ replicas: 3 })
+    const scaled = update(live, { ...live, spec: { ...live.spec, replicas: 7 } }, 'scaler')
+    expect(refusal(() => apply(scaled, object({ replicas: 3, minReadySeconds: 1 }), { as: 'kubectl' })).message).toBe(
+      'Apply failed with 1 conflict: conflict with "scaler" using apps/v1 at t2: .spec.replicas',
+    )
+  })
+
   it('changes nothing when applied again', () => {
     const config = object({ replicas: 2, ...withContainers({ name: 'a', env: [{ name: 'X', value: '1' }] }) })
     const live = apply(undefined, config)

@@ -2,7 +2,8 @@ import { deepEqual, isObject } from '../equality.ts'
 import type { KubeObject, ManagedFieldsEntry } from '../object.ts'
 import type { Schema } from '../schema.ts'
 import { badRequest, StatusError } from '../status.ts'
-import { type FieldSet, fieldsOf, type Path, printPath } from './field-set.ts'
+import { inheritedFields, keepLastApplied } from './client-side-apply.ts'
+import { type FieldSet, fieldsOf, keyOf, type Path, printPath } from './field-set.ts'
 import { type Manager, minus, ownedByAny, readManagers, sameManager, writeManagers } from './managed-fields.ts'
 import { mergeApplied, withoutFields } from './merge-applied.ts'
 
@@ -51,12 +52,17 @@ export function applyConfiguration(info: ApplyInfo): object {
     [...fields].filter(([key, { value }]) => !liveFields.has(key) || !deepEqual(liveFields.get(key)?.value, value)),
   )
   const conflicts = others.flatMap((manager) => conflictsOf(manager, differing))
-  if (conflicts.length > 0 && !info.force) throw applyConflict(conflicts)
+  if (conflicts.length > 0 && !info.force) {
+    const inherited = inheritedFields(schema, live, info.manager, liveFields)
+    const open = conflicts.filter(({ path }) => !inherited.has(keyOf(path)))
+    if (open.length > 0) throw applyConflict(open)
+  }
 
   const remaining = others.map((manager) => ({ ...manager, fields: minus(manager.fields, differing) }))
   const abandoned = own ? minus(minus(own.fields, fields), ownedByAny(remaining)) : new Map()
   const merged = mergeApplied(schema, undefined, live ?? {}, applied)
   const result = withoutFields(schema, undefined, merged, goneUnless(abandoned, remaining, fields)) as Record<string, unknown>
+  keepLastApplied(result, applied, info.manager)
 
   const unchanged = own && live && sameKeys(own.fields, fields) && deepEqual(withoutManagers(result), withoutManagers(live))
   const entry: Manager = { ...identity, time: unchanged ? own.time : info.time, fields }
