@@ -6,7 +6,9 @@ import { groupResource } from '../machinery/group-version.ts'
 import { type KubeObject, objectKey } from '../machinery/object.ts'
 import { isExpired } from '../machinery/status.ts'
 import type { Client, ResourceClient, WatchEvent } from './client.ts'
-import { ObjectCache } from './object-cache.ts'
+import { type InformerHandler, ObjectCache } from './object-cache.ts'
+
+export type { InformerHandler } from './object-cache.ts'
 
 /**
  * A local copy of a collection, kept up by one list and a watch: the way every component reads. Lists anew when the
@@ -23,13 +25,6 @@ export interface Informer<T extends KubeObject> {
   /** Resolves once the first list is in and told. */
   synced(): Promise<void>
   readonly hasSynced: boolean
-}
-
-export interface InformerHandler<T> {
-  added?(object: T): void
-  updated?(object: T, previous: T): void
-  /** With the last known state. */
-  deleted?(object: T): void
 }
 
 export interface InformerDeps<T extends KubeObject> {

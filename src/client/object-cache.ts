@@ -1,5 +1,11 @@
 import { type KubeObject, objectKey } from '../machinery/object.ts'
-import type { InformerHandler } from './informer.ts'
+
+export interface InformerHandler<T> {
+  added?(object: T): void
+  updated?(object: T, previous: T): void
+  /** With the last known state. */
+  deleted?(object: T): void
+}
 
 /** What an informer holds: objects by key and by index, and who is told of changes. Changes are told after they show. */
 export class ObjectCache<T extends KubeObject> {

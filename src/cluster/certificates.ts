@@ -1,12 +1,9 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { KeyPair } from './issue-certificate.ts'
 
-/** A certificate and its private key, PEM. */
-export interface KeyPair {
-  cert: string
-  key: string
-}
+export type { KeyPair } from './issue-certificate.ts'
 
 /** Everything a cluster's components identify themselves with. All are signed by the one cluster CA. */
 export interface ClusterCertificates {

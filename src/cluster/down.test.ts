@@ -24,7 +24,7 @@ async function twoPods() {
   const deps = { clock: skippingClock(), log: lineLog((line) => lines.push(line), { level: 'warn', now: systemClock.now }) }
   for (const uid of ['a', 'b']) {
     const config = sandboxConfig({ runtime, image: 'busybox', logDirectory: '/nowhere', cgroupParent: '/fake' })
-    await runtime.runPodSandbox({ ...config, name: uid, uid })
+    await runtime.runPodSandbox({ ...config, podName: uid, podUid: uid })
   }
   return { runtime, deps, lines }
 }

@@ -1,7 +1,12 @@
 import 'reflect-metadata'
 import { randomBytes, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
-import type { KeyPair } from './certificates.ts'
+
+/** A certificate and its private key, PEM. */
+export interface KeyPair {
+  cert: string
+  key: string
+}
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 type CryptoKey = webcrypto.CryptoKey

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Pod } from '../api/generated/types.ts'
 import type { ClusterView } from './cluster-state.ts'
 import { explainRefusal, filterNodes } from './filter.ts'
+import { filters } from './filters/in-order.ts'
 import { cluster, node, pod } from './testing/cluster.ts'
 
 interface Case {
@@ -15,7 +16,7 @@ interface Case {
 function check(cases: readonly Case[]): void {
   for (const each of cases)
     test(each.name, () => {
-      const { feasible, refused } = filterNodes(each.pod, each.view)
+      const { feasible, refused } = filterNodes(each.pod, each.view, filters)
       const outcome: Record<string, string> = {}
       for (const { name } of feasible) outcome[name] = 'fits'
       for (const [name, { reasons }] of refused) outcome[name] = reasons.join(', ')
@@ -334,8 +335,8 @@ test('a refusal is told in numbers, in order', () => {
     [node('b', { spec: { taints: [taint('k', 'NoSchedule', 'v')] } })],
     [node('c', { spec: { taints: [taint('k', 'NoSchedule', 'v')] } })],
   ])
-  expect(explainRefusal(filterNodes(pod('p', { requests: { cpu: '1' } }), view))).toBe(
+  expect(explainRefusal(filterNodes(pod('p', { requests: { cpu: '1' } }), view, filters))).toBe(
     '0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {k: v}.',
   )
-  expect(explainRefusal(filterNodes(pod('p'), cluster([])))).toBe('no nodes available to schedule pods')
+  expect(explainRefusal(filterNodes(pod('p'), cluster([]), filters))).toBe('no nodes available to schedule pods')
 })

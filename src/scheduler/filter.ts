@@ -1,13 +1,5 @@
 import type { Pod } from '../api/generated/types.ts'
 import type { ClusterView, NodeInfo } from './cluster-state.ts'
-import { nodeAffinityFilter } from './filters/node-affinity.ts'
-import { nodeNameFilter } from './filters/node-name.ts'
-import { nodePortsFilter } from './filters/node-ports.ts'
-import { nodeUnschedulableFilter } from './filters/node-unschedulable.ts'
-import { podAffinityFilter } from './filters/pod-affinity.ts'
-import { resourcesFilter } from './filters/resources.ts'
-import { taintsFilter } from './filters/taints.ts'
-import { topologySpreadFilter } from './filters/topology-spread.ts'
 
 /** What may happen that lets a pod fit that did not: `node`: one came or changed; `pod-placed`, `pod-gone`: on any node. */
 export type ClusterEvent = 'node' | 'pod-placed' | 'pod-gone' | 'namespace'
@@ -21,25 +13,14 @@ export interface Filter {
   prepare(pod: Pod, view: ClusterView): (node: NodeInfo) => readonly string[]
 }
 
-/** In this order, and the first that refuses a node explains it: cheap ones and those that say most about a node come first. */
-export const filters: readonly Filter[] = [
-  nodeUnschedulableFilter,
-  nodeNameFilter,
-  taintsFilter,
-  nodeAffinityFilter,
-  nodePortsFilter,
-  resourcesFilter,
-  topologySpreadFilter,
-  podAffinityFilter,
-]
-
 export interface Filtered {
   readonly feasible: readonly NodeInfo[]
   /** Why each other node was refused, by node name. */
   readonly refused: ReadonlyMap<string, { readonly filter: Filter; readonly reasons: readonly string[] }>
 }
 
-export function filterNodes(pod: Pod, view: ClusterView, list: readonly Filter[] = filters): Filtered {
+/** Asks the filters in their order about each node: the first that refuses it explains it. */
+export function filterNodes(pod: Pod, view: ClusterView, list: readonly Filter[]): Filtered {
   const checks = list.map((filter) => ({ filter, check: filter.prepare(pod, view) }))
   const feasible: NodeInfo[] = []
   const refused = new Map<string, { filter: Filter; reasons: readonly string[] }>()

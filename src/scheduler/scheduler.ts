@@ -9,9 +9,11 @@ import type { Random } from '../host/random.ts'
 import { objectKey } from '../machinery/object.ts'
 import { isConflict, isNotFound } from '../machinery/status.ts'
 import type { ClusterState, ClusterView } from './cluster-state.ts'
-import { type ClusterEvent, explainRefusal, filterNodes, filters } from './filter.ts'
+import { type ClusterEvent, explainRefusal, filterNodes } from './filter.ts'
+import { filters } from './filters/in-order.ts'
 import type { SchedulingQueue } from './scheduling-queue.ts'
 import { bestNode } from './scorer.ts'
+import { scorers } from './scorers/weighted.ts'
 
 export const schedulerName = 'default-scheduler'
 
@@ -46,7 +48,7 @@ export type Decision =
 /** Where a pod should go, or why it can go nowhere now. */
 export function decide(pod: Pod, view: ClusterView, random: Random): Decision {
   const filtered = filterNodes(pod, view, filters)
-  if (filtered.feasible.length > 0) return { type: 'place', node: bestNode(pod, filtered.feasible, view, random).name }
+  if (filtered.feasible.length > 0) return { type: 'place', node: bestNode(pod, filtered.feasible, view, random, scorers).name }
   const helpedBy = new Set<ClusterEvent>(['node'])
   for (const { filter } of filtered.refused.values()) for (const event of filter.helpedBy) helpedBy.add(event)
   return { type: 'refuse', message: explainRefusal(filtered), helpedBy: [...helpedBy] }

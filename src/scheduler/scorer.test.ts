@@ -7,6 +7,7 @@ import { nodeAffinityScorer } from './scorers/node-affinity.ts'
 import { podAffinityScorer } from './scorers/pod-affinity.ts'
 import { spreadScorer } from './scorers/spread.ts'
 import { taintsScorer } from './scorers/taints.ts'
+import { scorers } from './scorers/weighted.ts'
 import { cluster, node, pod } from './testing/cluster.ts'
 
 const zone = 'topology.kubernetes.io/zone'
@@ -136,11 +137,11 @@ describe('the best node', () => {
   const random = (value: number) => ({ float: () => value, uuid: () => '' })
   test('has the best total', () => {
     const view = cluster([[node('full'), pod('x', { requests: { cpu: '3', memory: '6Gi' } })], [node('empty')]])
-    expect(bestNode(pod('p'), view.nodes, view, random(0)).name).toBe('empty')
+    expect(bestNode(pod('p'), view.nodes, view, random(0), scorers).name).toBe('empty')
   })
   test('is chosen by chance among equals', () => {
     const view = cluster([[node('a')], [node('b')], [node('c')]])
-    expect([0, 0.34, 0.99].map((value) => bestNode(pod('p'), view.nodes, view, random(value)).name)).toEqual(['a', 'b', 'c'])
+    expect([0, 0.34, 0.99].map((value) => bestNode(pod('p'), view.nodes, view, random(value), scorers).name)).toEqual(['a', 'b', 'c'])
   })
   test('spreads six pods of one controller evenly over three nodes that are unevenly used', () => {
     const infos = [node('a'), node('b'), node('c')]
@@ -148,7 +149,7 @@ describe('the best node', () => {
     for (let i = 0; i < 6; i++) {
       const view = cluster(infos.map((each, at) => [each, ...placed[at]!]))
       const web = pod(`w${i}`, { owner: 'web', requests: { cpu: '10m' } })
-      const chosen = bestNode(web, view.nodes, view, random(0))
+      const chosen = bestNode(web, view.nodes, view, random(0), scorers)
       placed[infos.findIndex(({ metadata }) => metadata.name === chosen.name)]!.push(web)
     }
     expect(placed.map((pods) => pods.filter((each) => each.metadata.name.startsWith('w')).length)).toEqual([2, 2, 2])
