@@ -78,7 +78,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   return {
     handle: (request) => kubelets.answered(api, request),
     async listen(at) {
-      const frontEnd = await startFrontEnd(at, { api, kubelets, clock, log })
+      const frontEnd = await startFrontEnd(at, { api, kubelets, log })
       frontEnds.push(frontEnd)
       listeningOn = `${advertise?.address ?? at.host}:${frontEnd.port}`
       return { port: frontEnd.port }

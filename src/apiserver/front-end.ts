@@ -3,7 +3,7 @@ import { createSecureServer, type Http2SecureServer, type ServerHttp2Session, ty
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import type { Clock } from '../host/clock.ts'
+import { systemClock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import type { Api } from './api.ts'
@@ -29,7 +29,6 @@ export interface FrontEnd {
 interface Deps {
   readonly api: Api
   readonly kubelets: KubeletConnections
-  readonly clock: Clock
   readonly log: Log
 }
 
@@ -92,7 +91,7 @@ export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise
   const open = trackConnections(server, log)
   await listening(server, options)
   const { port } = server.address() as AddressInfo
-  return { port, close: () => closeServer(server, open, deps.clock) }
+  return { port, close: () => closeServer(server, open) }
 }
 
 type UserOf = (connection: object, socket: PeerSocket) => UserInfo | undefined
@@ -161,10 +160,11 @@ function listening(server: Http2SecureServer, { host, port }: ListenOptions): Pr
   })
 }
 
-async function closeServer(server: Http2SecureServer, { sessions, sockets }: Connections, clock: Clock): Promise<void> {
+async function closeServer(server: Http2SecureServer, { sessions, sockets }: Connections): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   for (const session of sessions) session.close()
-  const cancel = clock.after(closeWithinMs, () => {
+  // Connections end in real time, even where the cluster's own clock is a virtual one.
+  const cancel = systemClock.after(closeWithinMs, () => {
     for (const session of sessions) session.destroy()
     for (const socket of sockets) socket.destroy()
   })
