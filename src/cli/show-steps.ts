@@ -3,9 +3,14 @@ import { paint } from './colors.ts'
 
 const out = process.stderr
 
+/** A terminal without a size, as some recorders and serial lines give, would wrap every character of a live display. */
+export function canShowLive(terminal: { isTTY?: boolean; columns?: number }, term: string | undefined): boolean {
+  return terminal.isTTY === true && (terminal.columns ?? 0) >= 40 && term !== 'dumb'
+}
+
 /** Runs steps in order and shows them: live on a terminal, a line each when piped. Throws what a step throws. */
 export async function showSteps(steps: readonly Step[]): Promise<void> {
-  if (out.isTTY) await showLive(steps)
+  if (canShowLive(out, process.env.TERM)) await showLive(steps)
   else await showLines(steps)
 }
 
