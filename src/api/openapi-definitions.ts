@@ -87,7 +87,8 @@ export class Definitions {
   }
 
   private property(typeName: string, name: string, field: Field): Definition {
-    const description = descriptionOf(typeName, name)
+    // Where a record is referred to, the published types say nothing of the field: what it holds is the next best.
+    const description = descriptionOf(typeName, name) || (field.schema.type === 'object' ? descriptionOf(field.schema.name as string) : '')
     const facts = factsOf(typeName, name)
     return {
       ...(description ? { description } : {}),
