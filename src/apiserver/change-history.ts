@@ -1,5 +1,4 @@
 import type { CachedObject } from './cached-object.ts'
-import type { Watcher } from './watcher.ts'
 
 /** A change of one object: made (no previous), changed, or deleted (no item). */
 export interface HistoryEvent {
@@ -13,9 +12,16 @@ export interface HistoryLimits {
   readonly bytes: number
 }
 
+/** Who follows a history: told that there may be something to read, that a bookmark is due, that it is over. */
+export interface Follower {
+  wake(): void
+  bookmarkDue(): void
+  end(): void
+}
+
 /** The last changes of a kind, bounded in number and bytes; positions count from the first change ever kept. */
 export class ChangeHistory {
-  readonly watchers = new Set<Watcher>()
+  readonly watchers = new Set<Follower>()
   readonly #limits: HistoryLimits
   #events: HistoryEvent[] = []
   #bytes = 0

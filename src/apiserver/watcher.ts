@@ -2,7 +2,7 @@ import type { ApiWatchEvent } from '../machinery/api-request.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import type { StatusError } from '../machinery/status.ts'
 import { type CachedObject, SharedWatchEvent } from './cached-object.ts'
-import type { ChangeHistory, HistoryEvent } from './change-history.ts'
+import type { ChangeHistory, Follower, HistoryEvent } from './change-history.ts'
 
 export type Selects = (item: CachedObject) => boolean
 
@@ -35,7 +35,7 @@ const batchSize = 128
  * One watch: a cursor into the shared history of its kind, nothing queued. A reader that the history has overtaken
  * is told so with an ERROR (Expired, so that it lists anew) and dropped; it holds up nobody.
  */
-export class Watcher implements AsyncIterable<ApiWatchEvent> {
+export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
   readonly #options: WatcherOptions
   #initial: number
   #position: number
