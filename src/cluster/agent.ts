@@ -122,7 +122,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
 }
 
 function clientOf(config: ClusterConfig, certificates: ClusterCertificates, component: string, { cert, key }: KeyPair) {
-  return httpClient({ server: `https://127.0.0.1:${config.apiPort}`, ca: certificates.ca, cert, key, userAgent: `ownkube/${component}` })
+  return httpClient({ server: `https://127.0.0.1:${config.apiPort}`, ca: certificates.ca, cert, key, userAgent: `${component}/ownkube` })
 }
 
 /** A containerd that has died is started anew: its event stream breaks at once, so nothing needs to poll for it. */

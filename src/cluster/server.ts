@@ -47,7 +47,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
     ...(config.advertise ? { advertiseAddress: config.advertise.address, advertisePort: config.advertise.port } : {}),
   })
-  const clientOf = (component: string) => directClient(apiServer.handle, componentUser(component), `ownkube/${component}`)
+  const clientOf = (component: string) => directClient(apiServer.handle, componentUser(component), `${component}/ownkube`)
   const started = Promise.all([
     startControllers({
       client: clientOf('kube-controller-manager'),

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { clientPrograms } from '../../test/e2e/harness/clients.ts'
 import { run } from '../../test/e2e/harness/command.ts'
+import type { ConfigMap, Pod } from '../api/generated/types.ts'
 import { configMaps, deployments, nodes, pods } from '../api/registry.ts'
 import { VirtualClock } from '../host/virtual-clock.ts'
 import { type InProcessCluster, startCluster } from './start-cluster.ts'
@@ -32,7 +33,7 @@ describe('a cluster inside a test', () => {
 
   async function placed({ client }: InProcessCluster, pass: () => Promise<void>): Promise<string[]> {
     for (let attempt = 0; attempt < 200; attempt++) {
-      const { items } = await client.resource(pods, 'default').list()
+      const { items } = await client.resource<Pod>(pods, 'default').list()
       if (items.length === 2 && items.every((pod) => pod.spec.nodeName)) return items.map((pod) => pod.spec.nodeName as string)
       await pass()
     }
@@ -65,7 +66,7 @@ describe('a cluster inside a test', () => {
       await writeFile(kubeconfig, cluster.kubeconfig as string)
       const kubectl = (...args: string[]) => run(clientPrograms().kubectl, ['--kubeconfig', kubeconfig, ...args], { env: { HOME: folder } })
       expect((await kubectl('create', 'configmap', 'a', '--from-literal=x=1')).stdout).toBe('configmap/a created\n')
-      expect((await cluster.client.resource(configMaps, 'default').get('a')).data).toEqual({ x: '1' })
+      expect((await cluster.client.resource<ConfigMap>(configMaps, 'default').get('a')).data).toEqual({ x: '1' })
       expect((await kubectl('get', 'configmap', 'a', '-o', 'jsonpath={.data.x}')).stdout).toBe('1')
     } finally {
       await rm(folder, { recursive: true })
