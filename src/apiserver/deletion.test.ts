@@ -39,7 +39,8 @@ test('finalizers keep an object until the last is gone', async () => {
   expect(await server.refusal('PATCH', `${configMaps}/held`, { contentType: merge, body: more })).toMatch(
     /^422 .*no new finalizers can be added/,
   )
-  await server.ask('PATCH', `${configMaps}/held`, { contentType: merge, body: { metadata: { finalizers: null } } })
+  const last = await server.ask('PATCH', `${configMaps}/held`, { contentType: merge, body: { metadata: { finalizers: null } } })
+  expect(last.object.metadata.finalizers).toBeUndefined()
   expect(await server.refusal('GET', `${configMaps}/held`)).toMatch(/^404/)
 })
 

@@ -10,7 +10,7 @@ import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject, ManagedFieldsEntry } from '../machinery/object.ts'
 import { alreadyExists, badRequest, conflict, invalid, isAlreadyExists, isNotFound, objectModified } from '../machinery/status.ts'
 import { type AdmissionFacts, admit } from './admission.ts'
-import { type CachedObject, decodeValue, encodeValue } from './cached-object.ts'
+import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
 import type { Objects, Place } from './objects.ts'
 import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate } from './prepare.ts'
@@ -267,7 +267,9 @@ export class Writes {
     const value = encodeValue(object)
     if (isFinished(object)) {
       if (!(await objects.remove(current, dryRun))) return undefined
-      return current
+      // What it was at the end, without the last of its finalizers.
+      const { key, namespace, name, revision } = current
+      return new CachedObject(key, { namespace, name }, value, revision)
     }
     if (deepEqual(object, current.object)) return current
     return objects.replace(place, current, value, dryRun)

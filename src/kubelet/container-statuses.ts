@@ -35,7 +35,7 @@ function terminated(status: ContainerStatus, message: string): ContainerStateTer
   }
 }
 
-/** The status of one container; `initialising` is true for main containers while init containers have work to do. */
+/** The status of one container; `initialising` is true for all containers of a pod that has init containers. */
 export function containerStatusOf(container: Container, facts: ContainerFacts, initialising: boolean): ApiContainerStatus {
   const [latest, before] = attemptsOf(facts.observed, container.name)
   const known = [...(facts.pod.status?.containerStatuses ?? []), ...(facts.pod.status?.initContainerStatuses ?? [])].find(

@@ -209,6 +209,7 @@ describe('init containers', () => {
     await kubelet.run('a', { initContainers: [sh('sleep 2', 'one'), sh('sleep 2', 'two')], containers: [web] })
     const waiting = await kubelet.until('a', (pod) => pod?.status?.initContainerStatuses?.[0]?.state?.running)
     expect(state(waiting)?.waiting?.reason).toBe('PodInitializing')
+    expect(waiting.status?.initContainerStatuses?.[1]?.state?.waiting?.reason).toBe('PodInitializing')
     expect(waiting.status?.conditions?.find(({ type }) => type === 'Initialized')).toMatchObject({ status: 'False' })
     await kubelet.until('a', phase('Running'))
     const order = kubelet.runtime.history.filter((line) => line.startsWith('createContainer'))

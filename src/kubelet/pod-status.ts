@@ -14,10 +14,11 @@ export interface PodFacts extends ContainerFacts {
 export function podStatusOf(facts: PodFacts): PodStatus {
   const { pod, observed, now } = facts
   const inits = pod.spec.initContainers ?? []
-  const init = inits.map((container) => containerStatusOf(container, facts, container !== firstUnfinished(facts)))
+  // As upstream: of a pod with init containers no container is ever said to be creating, not even the one whose turn it is.
+  const initialising = inits.length > 0
+  const init = inits.map((container) => containerStatusOf(container, facts, initialising))
   const initialised = inits.every((container, i) => (isSidecar(container) ? init[i]?.started : succeeded(init[i])))
   const mainsBegan = pod.spec.containers.some(({ name }) => observed.containers.some((container) => container.name === name))
-  const initialising = inits.length > 0 && !initialised && !mainsBegan
   const main = pod.spec.containers.map((container) => containerStatusOf(container, facts, initialising))
   const phase = phaseOf(facts, init, main)
   const ip = pod.spec.hostNetwork ? (observed.sandboxes.length > 0 ? facts.nodeAddress : '') : (observed.sandbox?.ip ?? '')
@@ -43,13 +44,6 @@ export function podStatusOf(facts: PodFacts): PodStatus {
 }
 
 const succeeded = (status: ApiContainerStatus | undefined): boolean => status?.state?.terminated?.exitCode === 0
-
-function firstUnfinished({ pod, observed }: PodFacts): unknown {
-  return (pod.spec.initContainers ?? []).find(({ name }) => {
-    const latest = observed.containers.find((container) => container.name === name)
-    return latest?.state !== 'exited' || latest.exitCode !== 0
-  })
-}
 
 type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed'
 
