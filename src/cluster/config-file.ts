@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Clock } from '../host/clock.ts'
 import { timestamp } from '../host/clock.ts'
 import {
@@ -78,6 +79,7 @@ export async function readConfig(dataDir: string): Promise<ClusterConfig> {
 }
 
 export async function writeConfig(config: ClusterConfig): Promise<void> {
+  await linkDataFolder(config)
   const text = `${JSON.stringify(config, null, 2)}\n`
   const paths = pathsOf(config)
   for (const [directory, path] of [
@@ -87,6 +89,33 @@ export async function writeConfig(config: ClusterConfig): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o711 })
     await writeFile(`${path}.new`, text, { mode: 0o644 })
     await rename(`${path}.new`, path)
+  }
+}
+
+/**
+ * A data folder elsewhere gets a link where data folders usually are: so that other clusters don't choose the ports and addresses of this
+ * one while it is down. Links whose folder is gone lead nowhere and mean nothing.
+ */
+async function linkDataFolder({ name, dataDir }: ClusterConfig): Promise<void> {
+  const usual = defaultDataDir(name)
+  if (dataDir !== usual && existsSync(usual) && !(await isLink(usual))) return
+  await removeDataLink(name)
+  if (dataDir === usual) return
+  await mkdir(dirname(usual), { recursive: true, mode: 0o711 })
+  await symlink(dataDir, usual)
+}
+
+/** After the data itself has been removed. */
+export async function removeDataLink(name: string): Promise<void> {
+  if (await isLink(defaultDataDir(name))) await rm(defaultDataDir(name))
+}
+
+async function isLink(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isSymbolicLink()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
   }
 }
 

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import type { Client } from '../client/client.ts'
 import { connectContainerd } from '../cri/containerd.ts'
 import { removeRuntimeLeftovers, stopContainerd } from '../cri/containerd-process.ts'
 import { type ContainerRuntime, RuntimeError } from '../cri/runtime.ts'
@@ -8,6 +10,7 @@ import { removeProxyRules } from '../proxy/remove-rules.ts'
 import { adminClient } from './admin-client.ts'
 import { cgroupRootOf, containerdOptions, containerdSocket, podNetworkOptions } from './agent.ts'
 import type { ClusterConfig } from './config.ts'
+import { removeDataLink } from './config-file.ts'
 import { cleanUserKubeconfig } from './kubeconfig-files.ts'
 import { markStopped } from './mark-stopped.ts'
 import { containerdPidFile, pathsOf } from './paths.ts'
@@ -69,6 +72,7 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
       title: 'Data',
       async run() {
         await rm(config.dataDir, { recursive: true, force: true })
+        await removeDataLink(config.name)
         await cleanUserKubeconfig(config.name, deps.exec)
         return `removed ${config.dataDir}`
       },
@@ -80,13 +84,14 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
 
 /** A server that no longer answers is only stopped: its objects then say what the next boot finds out anyway. */
 async function writeDownStop(config: ClusterConfig, deps: OperatorDeps): Promise<void> {
-  const client = await adminClient(config)
+  let client: Client | undefined
   try {
+    client = await adminClient(config)
     await markStopped(client, config.nodeName, deps.clock)
   } catch (error) {
     deps.log.warn('the stop could not be written down', { error })
   } finally {
-    await client.close()
+    await client?.close()
   }
 }
 
@@ -97,6 +102,7 @@ async function writeDownStop(config: ClusterConfig, deps: OperatorDeps): Promise
 async function stopPods(config: ClusterConfig, deps: OperatorDeps, report: (text: string) => void): Promise<string | undefined> {
   const containerd = await runningProcess(containerdPidFile(config))
   if (!containerd) return 'containerd was not running'
+  if (!existsSync(pathsOf(config).containerdData)) return 'end with containerd, whose data has been removed'
   const runtime = connectContainerd({ socket: containerdSocket(config), clock: deps.clock, log: deps.log })
   try {
     return await removeSandboxes(runtime, deps, report)

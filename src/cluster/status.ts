@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import type { Node } from '../api/generated/types.ts'
 import { nodes } from '../api/registry.ts'
+import type { Client } from '../client/client.ts'
 import { runningProcess } from '../host/processes.ts'
 import { adminClient } from './admin-client.ts'
 import type { ClusterConfig } from './config.ts'
@@ -40,14 +41,15 @@ export async function clusterStatus(config: ClusterConfig): Promise<ClusterStatu
     }),
   )
   if (components[0]?.pid === undefined) return { config, components, api: 'not running', nodes: [] }
-  const client = await adminClient(config)
+  let client: Client | undefined
   try {
+    client = await adminClient(config)
     const api = await client.raw('/readyz', { signal: AbortSignal.timeout(5_000) })
     const { items } = await client.resource<Node>(nodes).list()
     return { config, components, api, nodes: items }
   } catch (error) {
     return { config, components, api: (error as Error).message, nodes: [] }
   } finally {
-    await client.close()
+    await client?.close()
   }
 }
