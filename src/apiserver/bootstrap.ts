@@ -33,7 +33,7 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
   }
   await Promise.all(systemNamespaces.map((name) => ensure(anyKind(namespaces), undefined, { metadata: { name } })))
   await cache.fresh()
-  await ensure(anyKind(services), 'default', kubernetesService(at.network))
+  await ensure(anyKind(services), 'default', kubernetesService(at))
   if (!at.advertise) return
   const made = [
     [anyKind(endpoints), kubernetesEndpoints(at.advertise)],
@@ -61,9 +61,9 @@ const anyKind = (kind: unknown): Kind => kind as Kind
 
 const labels = { component: 'apiserver', provider: 'kubernetes' }
 
-function kubernetesService({ first }: Network): NewObject<KubeObject> {
+function kubernetesService({ network: { first }, advertise }: Address): NewObject<KubeObject> {
   const clusterIP = ipv4Text(first + 1)
-  const ports = [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }]
+  const ports = [{ name: 'https', port: 443, protocol: 'TCP', targetPort: advertise?.port ?? 6443 }]
   return {
     metadata: { name: 'kubernetes', labels },
     spec: { type: 'ClusterIP', clusterIP, clusterIPs: [clusterIP], ports },
