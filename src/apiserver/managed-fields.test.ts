@@ -76,6 +76,7 @@ describe('who owns which field', () => {
     const pods = '/api/v1/namespaces/default/pods'
     const made = await server.ask('POST', pods, { body: pod('bound') })
     expect(made.code).toBe(201)
+    expect(made.object.metadata.managedFields?.map(({ fieldsV1 }) => Object.keys(fieldsV1 as object))).toEqual([['f:spec']])
     await server.ask('POST', `${pods}/bound/binding`, { body: { target: { kind: 'Node', name: 'n' } } })
     const { object } = await server.ask('GET', `${pods}/bound`)
     expect([object.spec.nodeName, object.metadata.generation]).toEqual(['n', 1])

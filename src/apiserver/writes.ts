@@ -223,10 +223,12 @@ export class Writes {
       next.metadata = metadata
       return
     }
+    // A new object's status is the server's own doing.
+    const { status: _status, ...withoutStatus } = next as KubeObject & { status?: unknown }
     const account = managedFieldsAfterUpdate({
       schema: kind.schema,
       previous,
-      next,
+      next: previous || !kind.hasStatus ? next : withoutStatus,
       entries,
       manager,
       apiVersion: apiVersionOf(kind),

@@ -4,7 +4,7 @@ import type { Schema } from '../schema.ts'
 import { badRequest, StatusError } from '../status.ts'
 import { inheritedFields, keepLastApplied } from './client-side-apply.ts'
 import { type FieldSet, fieldsOf, keyOf, type Path, printPath } from './field-set.ts'
-import { type Manager, minus, ownedByAny, readManagers, sameManager, writeManagers } from './managed-fields.ts'
+import { type Manager, minus, ownedByAny, readManagers, sameManager, withFields, writeManagers } from './managed-fields.ts'
 import { mergeApplied, withoutFields } from './merge-applied.ts'
 
 export interface ApplyInfo {
@@ -58,7 +58,7 @@ export function applyConfiguration(info: ApplyInfo): object {
     if (open.length > 0) throw applyConflict(open)
   }
 
-  const remaining = others.map((manager) => ({ ...manager, fields: minus(manager.fields, differing) }))
+  const remaining = others.map((manager) => withFields(manager, minus(manager.fields, differing)))
   const abandoned = own ? minus(minus(own.fields, fields), ownedByAny(remaining)) : new Map()
   const merged = mergeApplied(schema, undefined, live ?? {}, applied)
   const result = withoutFields(schema, undefined, merged, goneUnless(abandoned, remaining, fields)) as Record<string, unknown>

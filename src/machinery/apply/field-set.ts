@@ -14,6 +14,7 @@ export type FieldSet = ReadonlyMap<string, { readonly path: Path; readonly value
 
 /** Steps are JSON or names: neither holds a zero character that isn't escaped. */
 export const keyOf = (path: Path): string => path.join('\u0000')
+const within = (key: string, step: Step): string => (key === '' ? step : `${key}\u0000${step}`)
 
 /** How a value merges: as one, by its fields or keys, or by its items. */
 export type Merging =
@@ -77,8 +78,7 @@ const unowned = new Set(
  */
 export function fieldsOf(schema: Schema, value: unknown, options: { withParents: boolean }): FieldSet {
   const found = new Map<string, { path: Path; value?: unknown }>()
-  const visit = (at: Schema, field: Field | undefined, current: unknown, path: Path): void => {
-    const key = keyOf(path)
+  const visit = (at: Schema, field: Field | undefined, current: unknown, path: Path, key: string): void => {
     if (unowned.has(key)) return
     const merging = mergingOf(at, field)
     const add = (): void => void found.set(key, { path, value: merging.by === 'whole' ? current : undefined })
@@ -87,23 +87,25 @@ export function fieldsOf(schema: Schema, value: unknown, options: { withParents:
       if (path.length > 0 && (names.length === 0 || (options.withParents && at.type === 'map'))) add()
       for (const name of names) {
         const child = childOf(at, name)
-        if (child) visit(child.schema, child.field, current[name], [...path, `f:${name}`])
+        if (child) visit(child.schema, child.field, current[name], [...path, `f:${name}`], within(key, `f:${name}`))
       }
       return
     }
     if (merging.by !== 'whole' && Array.isArray(current)) {
       if (options.withParents || current.length === 0) add()
       for (const item of current) {
-        const itemPath = [...path, merging.by === 'keys' ? itemStep(item, merging.keys, at.items) : valueStep(item)]
-        found.set(keyOf(itemPath), { path: itemPath })
-        if (merging.by === 'keys' && at.items && !at.items.atomic) visit(at.items, undefined, item, itemPath)
-        else if (merging.by === 'keys') found.set(keyOf(itemPath), { path: itemPath, value: item })
+        const step = merging.by === 'keys' ? itemStep(item, merging.keys, at.items) : valueStep(item)
+        const itemPath = [...path, step]
+        const itemKey = within(key, step)
+        found.set(itemKey, { path: itemPath })
+        if (merging.by === 'keys' && at.items && !at.items.atomic) visit(at.items, undefined, item, itemPath, itemKey)
+        else if (merging.by === 'keys') found.set(itemKey, { path: itemPath, value: item })
       }
       return
     }
     add()
   }
-  visit(schema, undefined, value, [])
+  visit(schema, undefined, value, [], '')
   return found
 }
 
