@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TestCluster } from './harness/cluster.ts'
 import { eventually, run } from './harness/command.ts'
+import { processesNaming } from './harness/machine.ts'
 import { deployment, nameServer, service } from './harness/manifests.ts'
 
 /** kill -9 of each part, then `up`: same objects, same pods, same rules, nothing twice. */
@@ -59,15 +60,15 @@ async function ask(): Promise<string> {
 
 const containerdPid = (): number => Number(readFileSync(join(cluster.runDir, 'containerd', 'containerd.pid'), 'utf8').split(' ')[0])
 
-async function shims(): Promise<number> {
-  const { stdout } = await run('pgrep', ['-fc', `containerd-shim.*${cluster.runDir}`])
-  return Number(stdout.trim())
-}
+const shimPids = (): number[] =>
+  processesNaming(`${cluster.runDir}/`)
+    .filter((line) => line.includes('containerd-shim'))
+    .map((line) => Number.parseInt(line, 10))
 
 describe('after kill -9', () => {
   for (const part of ['server', 'agent', 'containerd'] as const) {
     it(`of the ${part}, up brings back the same objects, pods and rules`, async () => {
-      const before = { pods: await identities(), rules: await rules(), shims: await shims() }
+      const before = { pods: await identities(), rules: await rules(), shims: shimPids().length }
       process.kill(part === 'containerd' ? containerdPid() : cluster.pid(part), 'SIGKILL')
       const up = await cluster.ownkube('up')
       expect(up.stderr + up.stdout).toMatch(/up\.|running already/)
@@ -75,7 +76,7 @@ describe('after kill -9', () => {
       await eventually(async () => {
         expect(await identities()).toEqual(before.pods)
         expect(await rules()).toEqual(before.rules)
-        expect(await shims()).toBe(before.shims)
+        expect(shimPids().length).toBe(before.shims)
         expect(await ask()).toMatch(/^web-/)
       })
       await cluster.must(['scale', 'deployment/web', '--replicas=4'])
@@ -118,7 +119,7 @@ describe('after kill -9', () => {
   })
 
   it('of everything at once, up brings back the objects and runs the pods again', async () => {
-    await run('pkill', ['-9', '-f', `containerd-shim.*${cluster.runDir}`])
+    for (const pid of shimPids()) process.kill(pid, 'SIGKILL')
     process.kill(cluster.pid('agent'), 'SIGKILL')
     process.kill(cluster.pid('server'), 'SIGKILL')
     process.kill(containerdPid(), 'SIGKILL')
@@ -127,7 +128,7 @@ describe('after kill -9', () => {
     await eventually(async () => {
       expect(await ask()).toMatch(/^web-/)
       expect(await identities()).toHaveLength(3)
-      expect(await shims()).toBe(3)
+      expect(shimPids().length).toBe(3)
     }, 120_000)
   })
 

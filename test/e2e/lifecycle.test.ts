@@ -2,7 +2,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TestCluster } from './harness/cluster.ts'
 import { eventually, run } from './harness/command.ts'
-import { machineState } from './harness/machine.ts'
+import { machineState, processesNaming } from './harness/machine.ts'
 import { pod } from './harness/manifests.ts'
 
 /** What users and machines do to a cluster between `up` and `down`: two commands at once, folders removed under it. */
@@ -23,9 +23,8 @@ async function up(): Promise<void> {
 }
 
 async function roles(): Promise<string[]> {
-  const { stdout } = await run('pgrep', ['-fa', `(server|agent) ${cluster.dataDir}$`])
-  return stdout
-    .split('\n')
+  return processesNaming(cluster.dataDir)
+    .filter((line) => /(server|agent) \S+$/.test(line) && line.endsWith(` ${cluster.dataDir}`))
     .map((line) => line.split(' ').at(-2) ?? '')
     .filter(Boolean)
     .sort()
@@ -74,7 +73,7 @@ describe('folders removed by hand', () => {
         'Running 1',
       ),
     )
-    expect((await run('pgrep', ['-fc', `containerd-shim.*${cluster.runDir}/`])).stdout.trim()).toBe('1')
+    expect(processesNaming(`${cluster.runDir}/`).filter((line) => line.includes('containerd-shim'))).toHaveLength(1)
   })
 
   it('of the run-time files: down leaves nothing all the same', async () => {

@@ -18,7 +18,7 @@ const lines = async (program: string, args: readonly string[]): Promise<string[]
   (await run(program, args)).stdout.split('\n').filter(Boolean)
 
 /** Anything with this text in its command line, but not the tests themselves. */
-function processesNaming(text: string): string[] {
+export function processesNaming(text: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => {
