@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Client } from '../client/client.ts'
 import { connectContainerd } from '../cri/containerd.ts'
 import { removeRuntimeLeftovers, stopContainerd } from '../cri/containerd-process.ts'
@@ -71,7 +72,7 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
     steps.push({
       title: 'Data',
       async run() {
-        await rm(config.dataDir, { recursive: true, force: true })
+        await removeData(config.dataDir)
         await removeDataLink(config.name)
         await cleanUserKubeconfig(config.name, deps.exec)
         return `removed ${config.dataDir}`
@@ -79,7 +80,22 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
     })
   }
   const [first, ...rest] = steps as [Step, ...Step[]]
-  return [first, ...rest, { title: 'Run-time files', run: async () => void (await rm(config.runDir, { recursive: true, force: true })) }]
+  return [first, ...rest, { title: 'Run-time files', run: () => removeRuntimeFiles(config) }]
+}
+
+/** A data folder that is a file system of its own is emptied. */
+async function removeData(dataDir: string): Promise<void> {
+  try {
+    await rm(dataDir, { recursive: true, force: true })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error
+    for (const name of await readdir(dataDir)) await rm(join(dataDir, name), { recursive: true, force: true })
+  }
+}
+
+async function removeRuntimeFiles({ name, runDir, dataDir }: ClusterConfig): Promise<undefined> {
+  await rm(runDir, { recursive: true, force: true })
+  if (!existsSync(dataDir)) await removeDataLink(name)
 }
 
 /** A server that no longer answers is only stopped: its objects then say what the next boot finds out anyway. */

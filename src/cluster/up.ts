@@ -256,14 +256,15 @@ async function waitForNode(
     }
   })()
   const ready = (async () => {
-    const list = await client.resource<Node>(nodes).list({ fieldSelector })
-    if (list.items.some((node) => isReady(node, agentSince))) return
-    const watch = client.resource<Node>(nodes).watch({
-      fieldSelector,
-      resourceVersion: list.metadata.resourceVersion ?? '',
-      signal: AbortSignal.any([signal, dead.signal]),
-    })
-    for await (const { object } of watch) if (isReady(object, agentSince)) return
+    const either = AbortSignal.any([signal, dead.signal])
+    // A watch may end before its time: what it missed is listed.
+    for (; !either.aborted; await deps.clock.sleep(100)) {
+      const list = await client.resource<Node>(nodes).list({ fieldSelector })
+      if (list.items.some((node) => isReady(node, agentSince))) return
+      const resourceVersion = list.metadata.resourceVersion ?? ''
+      const watch = client.resource<Node>(nodes).watch({ fieldSelector, resourceVersion, signal: either })
+      for await (const { object } of watch) if (isReady(object, agentSince)) return
+    }
     throw new Error(`node ${config.nodeName} was not Ready within ${readyTimeoutMs / 1000} s; see 'ownkube logs agent'`)
   })()
   try {
