@@ -135,7 +135,7 @@ describe('showing and waiting', () => {
 })
 
 describe('inside a pod', () => {
-  const lines = { image, command: ['sh', '-c', 'echo out; echo err >&2; trap "exit 0" TERM; while :; do sleep 0.2; done'] }
+  const lines = { image, command: ['sh', '-c', 'echo out; echo more; trap "exit 0" TERM; while :; do sleep 0.2; done'] }
   const web = { image, command: ['sh', '-c', 'mkdir /www; echo page >/www/index.html; exec httpd -f -p 8080 -h /www'] }
 
   beforeAll(async () => {
@@ -151,9 +151,9 @@ describe('inside a pod', () => {
 
   it('logs of init containers, of all, by label and with their prefix', async () => {
     expect(await cluster.must(['logs', 'inside', '-c', 'init'])).toBe('began\n')
-    expect(await cluster.must(['logs', '-l', 'in=side', '--all-containers', '--prefix'])).toBe(
-      '[pod/inside/init] began\n[pod/inside/main] out\n[pod/inside/main] err\n',
-    )
+    const all = ['logs', '-l', 'in=side', '--all-containers', '--prefix']
+    const lines = '[pod/inside/init] began\n[pod/inside/main] out\n[pod/inside/main] more\n'
+    await eventually(async () => expect(await cluster.must(all)).toBe(lines), 10_000)
     expect(await cluster.must(['logs', 'inside', '-c', 'main', '--limit-bytes=3'])).toBe('out')
     expect(await cluster.must(['logs', 'inside', '-c', 'main', '--since-time=2100-01-01T00:00:00Z'])).toBe('')
     expect(await said('logs', 'inside', '-c', 'nope')).toContain('container nope is not valid for pod inside out of: main, c1, init (init)')
