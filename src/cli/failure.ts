@@ -30,7 +30,7 @@ export function messageOf(error: unknown): string {
 export function requireRoot(command: string): void {
   if (process.getuid?.() === 0) return
   throw new CommandError(
-    `'ownkube ${command}' sets up namespaces, links and rules, and needs root: run 'sudo ownkube ${command}'`,
+    `'ownkube ${command}' sets up namespaces, links and rules, and needs root: run 'sudo ./ownkube ${command}'`,
     exitCodes.notPermitted,
   )
 }

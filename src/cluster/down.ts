@@ -86,7 +86,7 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
 /** A data folder that is a file system of its own is emptied. */
 async function removeData(dataDir: string): Promise<void> {
   try {
-    await rm(dataDir, { recursive: true, force: true })
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error
     for (const name of await readdir(dataDir)) await rm(join(dataDir, name), { recursive: true, force: true })

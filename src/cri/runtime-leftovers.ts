@@ -30,7 +30,7 @@ export async function removeRuntimeLeftovers(options: LeftoverOptions, deps: { c
   for (const cgroup of cgroups) await removeCgroup(cgroup, deps.clock)
   for (const socket of shimSockets) await rm(socket, { force: true })
   for (const result of await cniResultsOf(options)) await rm(result, { force: true })
-  await rm(options.runDir, { recursive: true, force: true })
+  await rm(options.runDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
 }
 
 /** Every cgroup hierarchy's root: the one of v2, or v1's controllers with perhaps v2 beside them. */

@@ -43,7 +43,8 @@ export async function removeStrayTasks(
     }
     await unmountBeneath([join(tasks, id)], deps)
     for (const folder of [tasks, join(options.runDir, 'runc', 'k8s.io'), tasksIn(options.runDir, join(options.dataDir, 'root'))]) {
-      await rm(join(folder, id), { recursive: true, force: true })
+      // A process that is just ending may still write here, and containerd clears the same folder.
+      await rm(join(folder, id), { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
     }
     deps.log.info('took away a container that a killed containerd had only begun', { id: id.slice(0, 13) })
   }

@@ -56,7 +56,7 @@ describe('the command line', () => {
       '--name',
       'x',
     ])
-    expect(stderr).toContain("run 'sudo ownkube up'")
+    expect(stderr).toContain("run 'sudo ./ownkube up'")
     expect(code).toBe(77)
   })
 
