@@ -131,7 +131,8 @@ async function cniResultsOf({ dataDir, runDir }: LeftoverOptions): Promise<strin
 }
 
 export async function unmountBeneath(directories: readonly string[], { exec, log }: { exec: Exec; log: Log }): Promise<void> {
-  const real = await Promise.all((await existing(directories)).map((directory) => realpath(directory)))
+  const paths = await Promise.all(directories.map((directory) => unlessGone(realpath(directory), undefined)))
+  const real = paths.filter((path) => path !== undefined)
   // Mounts may lie over one another: a few rounds until none is left.
   for (let round = 0; round < 5; round++) {
     const mounts = mountsBeneath(await readFile('/proc/self/mountinfo', 'utf8'), real)
