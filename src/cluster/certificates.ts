@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readIfThere } from '../host/files.ts'
 import type { KeyPair } from './issue-certificate.ts'
 
 export type { KeyPair } from './issue-certificate.ts'
@@ -84,15 +85,6 @@ function fingerprint(wanted: Wanted, ca: string): string {
   return createHash('sha256')
     .update(JSON.stringify([wanted, ca]))
     .digest('hex')
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }
 
 /** Keys are 0600 from their first byte on disk; a crash leaves the old file or the new one. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../host/clock.ts'
@@ -28,13 +28,8 @@ export class ConfigError extends Error {
 
 export async function readConfigIfThere(dataDir: string): Promise<ClusterConfig | undefined> {
   const path = join(dataDir, 'cluster.json')
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  const text = await readIfThere(path)
+  if (text === undefined) return undefined
   const damaged = (why: string): ConfigError =>
     new ConfigError(`${path} is damaged (${why}): put it right, or remove ${dataDir} to start anew`)
   let config: unknown

@@ -1,7 +1,9 @@
-import { chown, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chown, mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { kubeconfigOf, mergeKubeconfig, removeFromKubeconfig } from '../client/kubeconfig.ts'
 import type { Exec } from '../host/exec.ts'
+import { readIfThere } from '../host/files.ts'
 import type { ClusterCertificates } from './certificates.ts'
 import { type ClusterConfig, defaultName } from './config.ts'
 import { pathsOf } from './paths.ts'
@@ -45,20 +47,19 @@ async function writeWhole(path: string, text: string, options: { mode: number; u
 
 async function editUserKubeconfig(exec: Exec, edit: (existing: string) => Promise<string>): Promise<string> {
   const { home, uid, gid } = await invokingUser(exec)
-  const path = userKubeconfigPath(home)
-  let existing = ''
-  let mode = 0o600
-  try {
-    existing = await readFile(path, 'utf8')
-    mode = (await stat(path)).mode & 0o777
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  const named = userKubeconfigPath(home)
+  const existing = (await readIfThere(named)) ?? ''
+  // A link, as people have who keep their settings elsewhere, stays one: what it leads to is written.
+  const there = existsSync(named)
+  const path = there ? await realpath(named) : named
+  const before = there ? await stat(path) : { mode: 0o600, uid, gid }
+  if (!there) {
     const made = await mkdir(dirname(path), { recursive: true, mode: 0o750 })
     if (made) await chown(made, uid, gid)
   }
   const text = await edit(existing)
-  if (text !== existing) await writeWhole(path, text, { mode, uid, gid })
-  return path
+  if (text !== existing) await writeWhole(path, text, { mode: before.mode & 0o777, uid: before.uid, gid: before.gid })
+  return named
 }
 
 /** Adds or renews our context in the invoking user's kubeconfig; answers its path. The current context stays, if there is one. */

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, rm, writeFile } from 'node:fs/promises'
 import type { Clock } from './clock.ts'
+import { readIfThere } from './files.ts'
 
 /**
  * A process that outlives its starter, known by its pid and its start time: pids are used again, the pair is not.
@@ -31,14 +32,7 @@ export function isAlive(mark: ProcessMark): boolean {
 
 /** Undefined for no file, or one that a crash left half-written. */
 export async function readMark(path: string): Promise<ProcessMark | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-  const found = /^(\d+) (\d+)\n$/.exec(text)
+  const found = /^(\d+) (\d+)\n$/.exec((await readIfThere(path)) ?? '')
   return found ? { pid: Number(found[1]), startTicks: found[2] as string } : undefined
 }
 

@@ -1,8 +1,9 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import type { Node, Pod, Service } from '../api/generated/types.ts'
 import { pods, services } from '../api/registry.ts'
 import { EventRecorder, referenceTo } from '../client/event-recorder.ts'
 import { startInformer } from '../client/informer.ts'
+import { readIfThere } from '../host/files.ts'
 import { errorText } from '../machinery/error-text.ts'
 import { parseResolvConf } from './dns.ts'
 import { rotateLogs } from './logs/rotate-logs.ts'
@@ -49,10 +50,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       ...{
         clusterDns: options.clusterDns,
         clusterDomain: options.clusterDomain,
-        host: parseResolvConf(await hostFile('/etc/resolv.conf')),
+        host: parseResolvConf((await readIfThere('/etc/resolv.conf')) ?? ''),
       },
     },
-    hostsText: await hostFile('/etc/hosts'),
+    hostsText: (await readIfThere('/etc/hosts')) ?? '',
     cpuCores: machine.cpuCores,
     memoryBytes: machine.memoryBytes,
   }
@@ -88,13 +89,6 @@ function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
-}
-
-async function hostFile(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return ''
-    throw error
   })
 }
 

@@ -1,6 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import type { Exec } from '../host/exec.ts'
 import { ExecError } from '../host/exec.ts'
+import { readIfThere } from '../host/files.ts'
 
 const forwarding = '/proc/sys/net/ipv4/ip_forward'
 const bridgeRules = '/proc/sys/net/bridge/bridge-nf-call-iptables'
@@ -28,12 +29,7 @@ async function turnOn(path: string): Promise<void> {
 }
 
 async function settingOf(path: string): Promise<string | undefined> {
-  try {
-    return (await readFile(path, 'utf8')).trim()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  return (await readIfThere(path))?.trim()
 }
 
 /** Whether it worked is seen by what the module brings: a kernel may have it built in and no modprobe. */

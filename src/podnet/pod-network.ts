@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Exec, mustRun } from '../host/exec.ts'
+import { readIfThere } from '../host/files.ts'
 import type { Log } from '../host/log.ts'
 import { renderCniConfig } from './cni-config.ts'
 import { prepareKernel } from './kernel-settings.ts'
@@ -89,11 +90,7 @@ async function outwardMtu(exec: Exec): Promise<number | undefined> {
 
 /** Replaces the file at once and only if it differs: containerd reloads at every write. */
 async function writeChanged(path: string, text: string): Promise<void> {
-  try {
-    if ((await readFile(path, 'utf8')) === text) return
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
+  if ((await readIfThere(path)) === text) return
   await writeFile(`${path}.new`, text, { mode: 0o644 })
   await rename(`${path}.new`, path)
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -145,7 +145,11 @@ describe('a cluster from up to down', () => {
       users: [{ name: 'w', user: { token: 't' } }],
     }
     writeFileSync(path, `# mine\n${JSON.stringify(theirs)}\n`, { mode: 0o600 })
+    // A link, as kept by people whose settings lie elsewhere.
+    renameSync(path, `${path}.real`)
+    symlinkSync(`${path}.real`, path)
     expect((await cluster.ownkube('up')).code).toBe(0)
+    expect(lstatSync(path).isSymbolicLink()).toBe(true)
     const merged = parse(readFileSync(path, 'utf8')) as typeof theirs
     expect(merged['current-context']).toBe('work')
     expect(merged.contexts.map(({ name }) => name)).toEqual(['work', `ownkube-${cluster.name}`])
