@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../host/clock.ts'
 import { timestamp } from '../host/clock.ts'
+import { readIfThere } from '../host/files.ts'
 import {
   type ClusterConfig,
   type ClusterOptions,
