@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { httpClient } from '../client/http-client.ts'
+import { handDownControllers } from '../cri/cgroup-controllers.ts'
 import { connectContainerd } from '../cri/containerd.ts'
 import { type ContainerdOptions, containerdSocketIn, removeRuntimeLeftovers, startContainerd } from '../cri/containerd-process.ts'
 import { ensurePauseImage, pauseImageName } from '../cri/image/pause-image.ts'
@@ -69,6 +70,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
   if (!existsSync(paths.containerdRun)) {
     await removeRuntimeLeftovers({ ...containerdOptions(config), cgroupRoot: cgroupRootOf(config.name), volumeDir: paths.kubelet }, deps)
   }
+  await handDownControllers({ log })
   const startRuntime = (): Promise<unknown> => startContainerd(containerdOptions(config), { clock, exec, log: log.named('containerd') })
   await startRuntime()
   const runtime = connectContainerd({ socket: containerdSocket(config), clock, log: log.named('cri') })

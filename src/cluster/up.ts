@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Node } from '../api/generated/types.ts'
 import { nodes } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
+import { requireControllers } from '../cri/cgroup-controllers.ts'
 import { isAlive, type ProcessMark, runningProcess, startDetached } from '../host/processes.ts'
 import { nodeAddress } from '../podnet/node-address.ts'
 import { adminClient } from './admin-client.ts'
@@ -57,6 +58,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     {
       title: 'Programs',
       async run(report) {
+        await requireControllers()
         await ensureRequirements({
           exec: deps.exec,
           say: report,
