@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { Deployment, Pod, Service } from '../../api/generated/types.ts'
-import { deployments, kindNamed, pods, services } from '../../api/registry.ts'
+import type { Deployment, Event, Pod, Service } from '../../api/generated/types.ts'
+import { deployments, events, kindNamed, pods, services } from '../../api/registry.ts'
 import type { Client } from '../../client/client.ts'
 import { connectContainerd } from '../../cri/containerd.ts'
 import type { KubeObject } from '../../machinery/object.ts'
@@ -147,12 +147,33 @@ async function waitForDeployment(client: Client, report: (text: string) => void)
   const fieldSelector = `metadata.name=${deploymentName}`
   const list = await resource.list({ fieldSelector })
   if (list.items.some(isRolledOut)) return
-  const signal = AbortSignal.timeout(readyTimeoutMs)
-  for await (const { object } of resource.watch({ fieldSelector, resourceVersion: list.metadata.resourceVersion ?? '', signal })) {
-    report(`${object.status?.availableReplicas ?? 0} of ${object.spec.replicas} ready`)
-    if (isRolledOut(object)) return
+  const resourceVersion = list.metadata.resourceVersion ?? ''
+  const end = new AbortController()
+  const signal = AbortSignal.any([AbortSignal.timeout(readyTimeoutMs), end.signal])
+  // A connection that breaks ends both watches: the other one's error is the one to throw.
+  const failures = Promise.allSettled([reportFailures(client, resourceVersion, signal, report)])
+  try {
+    for await (const { object } of resource.watch({ fieldSelector, resourceVersion, signal })) {
+      report(`${object.status?.availableReplicas ?? 0} of ${object.spec.replicas} ready`)
+      if (isRolledOut(object)) return
+    }
+  } finally {
+    end.abort()
+    await failures
   }
   throw new Error(`the pods were not ready within ${readyTimeoutMs / 1000} s: 'kubectl describe pods -l app=${deploymentName}' says why`)
+}
+
+/** Says at once what keeps pods from starting, each kind of trouble once: the kubelet tries again, so that nothing else would show for long. */
+async function reportFailures(client: Client, resourceVersion: string, signal: AbortSignal, report: (text: string) => void): Promise<void> {
+  const seen = new Set<string>()
+  const fieldSelector = 'type=Warning,involvedObject.kind=Pod'
+  for await (const { object } of client.resource<Event>(events, namespace).watch({ fieldSelector, resourceVersion, signal })) {
+    const { reason = '', message = '' } = object
+    if (!reason.startsWith('Failed') || seen.has(reason)) continue
+    seen.add(reason)
+    report(`${reason}: ${message}`)
+  }
 }
 
 /** The rules follow the endpoints within milliseconds; until then the Service refuses. */
