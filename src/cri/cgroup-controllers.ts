@@ -61,27 +61,33 @@ export async function handDownControllers(deps: { log: Log }, root: string = cgr
   const handed = words(await readFile(control, 'utf8'))
   const wanted = neededControllers.filter((name) => !handed.includes(name))
   if (wanted.length === 0) return
-  const enable = (): Promise<void> => writeFile(control, wanted.map((name) => `+${name}`).join(' '))
+  const write = async (sign: '+' | '-', names: readonly string[]): Promise<void> => {
+    if (names.length > 0) await writeFile(control, names.map((name) => `${sign}${name}`).join(' '))
+  }
   // A few rounds: processes may start others while they are moved.
   for (let round = 0; round < 10; round++) {
     try {
-      await enable()
+      await write('+', round === 0 ? wanted : [...handed, ...wanted])
       return
     } catch (error) {
       if (!isOccupied(error)) throw notHandedDown(control, error)
     }
-    if (round === 0)
+    if (round === 0) {
       deps.log.info('processes of this container move into a cgroup of their own, so that pods can be limited', { leaf: leafName })
+      // What threads can share may have been handed down already, by runc's failed try for one: then no leaf takes a process.
+      await write('-', handed)
+    }
     await moveProcesses(root, join(root, leafName))
   }
   throw new CgroupError(`${control} can't be written: processes that can't be moved from here lie in ${root}`)
 }
 
-/** ENOTSUP: somebody has handed down those controllers that threads can share, which makes the group one of threads while it holds any. */
+/** ENOTSUP: controllers that threads can share have been handed down, which makes the group a root of threads while it holds any. */
 const isOccupied = (error: unknown): boolean => ['EBUSY', 'ENOTSUP', 'EOPNOTSUPP'].includes((error as NodeJS.ErrnoException).code ?? '')
 
 function notHandedDown(control: string, cause: unknown): CgroupError {
-  return new CgroupError(`${control} can't be written: a container needs --privileged for this`, { cause })
+  const forbidden = ['EROFS', 'EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '')
+  return new CgroupError(`${control} can't be written${forbidden ? ': a container needs --privileged for this' : ''}`, { cause })
 }
 
 async function moveProcesses(from: string, to: string): Promise<void> {
