@@ -1,6 +1,6 @@
 import type { SubjectRulesReviewStatus } from '../api/generated/types.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
-import { forbidden, StatusError } from '../machinery/status.ts'
+import { forbidden, forbiddenPath, type StatusError } from '../machinery/status.ts'
 import type { ResourceRoute, Route } from './route.ts'
 
 /** What rules may look up to decide. */
@@ -142,17 +142,7 @@ export function rulesOf(user: UserInfo): SubjectRulesReviewStatus {
 
 function refusal(user: UserInfo, route: Route): StatusError {
   if (route.type === 'path') {
-    const message = `forbidden: User ${JSON.stringify(user.name)} cannot ${route.verb} path ${JSON.stringify(route.path)}`
-    return new StatusError({
-      apiVersion: 'v1',
-      kind: 'Status',
-      metadata: {},
-      status: 'Failure',
-      message,
-      reason: 'Forbidden',
-      details: {},
-      code: 403,
-    })
+    return forbiddenPath(`User ${JSON.stringify(user.name)} cannot ${route.verb} path ${JSON.stringify(route.path)}`)
   }
   const resource = route.subresource ? `${route.plural}/${route.subresource}` : route.plural
   const where = route.namespace === undefined ? 'at the cluster scope' : `in the namespace ${JSON.stringify(route.namespace)}`

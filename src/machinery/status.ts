@@ -1,6 +1,6 @@
 import type { FieldError } from './field-error.ts'
 import { groupResource } from './group-version.ts'
-import type { Status, StatusDetails } from './object.ts'
+import type { Status, StatusCause, StatusDetails } from './object.ts'
 
 /**
  * An error of the API, with the status that Kubernetes defines for it
@@ -91,6 +91,16 @@ export function unauthorized(): StatusError {
 export function forbidden(resource: Resource, name: string, why: string): StatusError {
   const named = name ? `${groupResource(resource)} "${name}"` : groupResource(resource)
   return failure(403, 'Forbidden', `${named} is forbidden: ${why}`, detailsOf(resource, name))
+}
+
+/** A path that is no resource. `why` is all that follows `forbidden: `. */
+export function forbiddenPath(why: string): StatusError {
+  return failure(403, 'Forbidden', `forbidden: ${why}`, {})
+}
+
+/** Server-side apply would take fields from their managers: a cause for each. */
+export function applyConflicts(message: string, causes: StatusCause[]): StatusError {
+  return failure(409, 'Conflict', message, { causes })
 }
 
 export function methodNotAllowed(message = 'the server does not allow this method on the requested resource'): StatusError {

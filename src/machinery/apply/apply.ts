@@ -1,7 +1,7 @@
 import { deepEqual, isObject } from '../equality.ts'
 import type { KubeObject, ManagedFieldsEntry } from '../object.ts'
 import type { Schema } from '../schema.ts'
-import { badRequest, StatusError } from '../status.ts'
+import { applyConflicts, badRequest, type StatusError } from '../status.ts'
 import { inheritedFields, keepLastApplied } from './client-side-apply.ts'
 import { type FieldSet, fieldsOf, keyOf, type Path, printPath } from './field-set.ts'
 import { type Manager, minus, ownedByAny, readManagers, sameManager, withFields, writeManagers } from './managed-fields.ts'
@@ -128,14 +128,5 @@ function applyConflict(conflicts: readonly Conflict[]): StatusError {
     conflicts.length === 1 && first
       ? `Apply failed with 1 conflict: conflict with ${printManager(first.manager)}: ${printPath(first.path)}`
       : `Apply failed with ${conflicts.length} conflicts: ${listed.join('\n')}`
-  return new StatusError({
-    apiVersion: 'v1',
-    kind: 'Status',
-    metadata: {},
-    status: 'Failure',
-    message,
-    reason: 'Conflict',
-    details: { causes },
-    code: 409,
-  })
+  return applyConflicts(message, causes)
 }
