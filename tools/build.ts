@@ -29,6 +29,8 @@ try {
     sourcemap: 'linked',
     sourcesContent: false,
     logLevel: 'warning',
+    // A native module: found in node_modules at run time.
+    external: ['koffi'],
     // Its CommonJS form, which Node is given, loses its named exports when a chunk of its own.
     alias: { yaml: join(root, 'node_modules/yaml/browser/index.js') },
     legalComments: 'none',
