@@ -2,9 +2,7 @@ import type { EndpointSlice, Service } from '../src/api/generated/types.ts'
 import { systemClock } from '../src/host/clock.ts'
 import { type Exec, mustRun, systemExec } from '../src/host/exec.ts'
 import { silentLog } from '../src/host/log.ts'
-import { iptables } from '../src/netfilter/iptables.ts'
-import { chainNames } from '../src/proxy/chain-names.ts'
-import { RuleSync } from '../src/proxy/rule-sync.ts'
+import { openIptablesRules } from '../src/proxy/iptables/iptables-rules.ts'
 import { ServiceTable } from '../src/proxy/service-table.ts'
 
 const sizes = [100, 1000, 5000]
@@ -44,34 +42,34 @@ interface Row {
 }
 
 async function measure(exec: Exec, variant: 'nft' | 'legacy', size: number): Promise<Row> {
-  const chains = chainNames('')
-  const context = { chains, podCidr: '10.128.0.0/9', nodePortAddresses: ['192.0.2.1'], serviceCidr: undefined, routeLocalnetWas: undefined }
-  const table = new ServiceTable({ name: 'bench', zone: undefined }, context)
-  const sync = new RuleSync({ iptables: iptables({ exec, variant }), chains, log: silentLog })
+  const settings = { family: 'IPv4', podCidr: '10.128.0.0/9', nodePortAddresses: ['192.0.2.1'], serviceCidr: undefined, tag: '' } as const
+  const table = new ServiceTable({ node: { name: 'bench', zone: undefined }, family: 'IPv4', nodeAddresses: [] })
+  const rules = await openIptablesRules({ ...settings, exec, variant, log: silentLog })
   const timed = async (work: () => Promise<unknown>): Promise<number> => {
     const started = systemClock.monotonic()
     await work()
     return systemClock.monotonic() - started
   }
-  const update = (i: number, first = 0): unknown => table.update(`bench/s${i}`, serviceNumber(i), [sliceNumber(i, first)])
+  const update = (i: number, first = 0): void =>
+    rules.update(`bench/s${i}`, table.update(`bench/s${i}`, serviceNumber(i), [sliceNumber(i, first)]).ports)
   const full = await timed(async () => {
     for (let i = 0; i < size; i++) update(i)
-    await sync.apply(table.rules())
+    await rules.apply()
   })
   const each: number[] = []
   for (let n = 1; n <= changes; n++) {
     each.push(
       await timed(async () => {
         update((n * 37) % size, 1)
-        await sync.apply(table.rules())
+        await rules.apply()
       }),
     )
   }
   const add = await timed(async () => {
     update(size)
-    await sync.apply(table.rules())
+    await rules.apply()
   })
-  const check = await timed(() => sync.repair(table.rules()))
+  const check = await timed(() => rules.repair())
   return { full, change: median(each), changeWorst: Math.max(...each), add, check }
 }
 

@@ -34,10 +34,10 @@ export class ProxyMetrics {
   staleFlowsRemoved = 0
   serviceChanges = 0
   endpointChanges = 0
-  rules = { nat: 0, filter: 0 }
   lastRules = 0
 
-  text(): string {
+  /** `rules`: how many there are by table, of all address families. */
+  text(rules: ReadonlyMap<string, number>): string {
     const lines: string[] = []
     const add = (name: string, type: string, help: string, samples: (full: string) => string[]): void => {
       const full = `kubeproxy_${name}`
@@ -58,8 +58,7 @@ export class ProxyMetrics {
     one('sync_proxy_rules_iptables_restore_failures_total', 'counter', 'Changes that iptables refused', this.restoreFailures)
     one('sync_proxy_rules_iptables_last', 'gauge', 'Rules written by the last change', this.lastRules)
     add('sync_proxy_rules_iptables_total', 'gauge', 'Rules of the proxy by table', (full) => [
-      `${full}{table="nat"} ${this.rules.nat}`,
-      `${full}{table="filter"} ${this.rules.filter}`,
+      ...[...rules].map(([table, count]) => `${full}{table="${table}"} ${count}`),
     ])
     one('rule_repairs_total', 'counter', 'Times that rules changed by someone else were put back', this.repairs)
     one('stale_udp_flows_removed_total', 'counter', 'Groups of UDP flows to former endpoints that were forgotten', this.staleFlowsRemoved)

@@ -5,10 +5,16 @@ import type { Log } from '../host/log.ts'
 import type { Conntrack } from '../netfilter/conntrack.ts'
 import type { ProxyHealth } from './health-server.ts'
 import type { ProxyMetrics } from './metrics.ts'
-import { countRules, type RuleSync } from './rule-sync.ts'
 import { type ServiceChanges, slicesByService } from './service-changes.ts'
+import type { ServiceRules } from './service-rules.ts'
 import type { ServiceTable } from './service-table.ts'
 import { frontendKey, type ServedFrontend, staleFlows } from './udp-flows.ts'
+
+/** What the loop keeps for one address family. */
+export interface FamilyServices {
+  readonly rules: ServiceRules
+  readonly table: ServiceTable
+}
 
 export interface ProxyLoopDeps {
   services: Informer<Service>
@@ -16,8 +22,7 @@ export interface ProxyLoopDeps {
   clock: Clock
   log: Log
   metrics: ProxyMetrics
-  rules: RuleSync
-  table: ServiceTable
+  families: readonly FamilyServices[]
   flows: Conntrack
   checkIntervalMs: number
 }
@@ -60,18 +65,18 @@ export class ProxyLoop {
     return { lastUpdatedMs: metrics.lastSyncMs, nowMs: clock.now(), healthy: metrics.lastSyncMs > 0 && !behind }
   }
 
-  /** Brings the kernel up to date with all marks so far. Throws ExecError if iptables refuses; the table keeps what it learned. */
+  /** Brings the kernel up to date with all marks so far. Throws if it refuses; what was learned stays, and the next call tries again. */
   async syncOnce(changes: ServiceChanges): Promise<void> {
-    const { services, slices, clock, metrics, rules, table, log } = this.#deps
+    const { clock, metrics, families, log } = this.#deps
     const started = clock.monotonic()
     const { keys, triggers } = changes.take()
-    for (const key of keys) {
-      for (const frontend of table.update(key, services.get(key), slices.byIndex(slicesByService, key))) {
-        this.#toCheck.set(frontendKey(frontend), frontend)
-      }
+    for (const key of keys) this.#update(key)
+    const sum = { written: 0, removed: 0 }
+    for (const { rules } of families) {
+      const applied = await rules.apply()
+      sum.written += applied?.written ?? 0
+      sum.removed += applied?.removed ?? 0
     }
-    const wanted = table.rules()
-    const transaction = await rules.apply(wanted)
     if (!changes.pending) this.#behindSinceMs = undefined
     const now = clock.now()
     metrics.syncSeconds.observe((clock.monotonic() - started) / 1000)
@@ -79,11 +84,20 @@ export class ProxyLoop {
     metrics.lastSyncMs = now
     metrics.serviceChanges = changes.serviceChanges
     metrics.endpointChanges = changes.endpointChanges
-    metrics.rules = countRules(wanted)
-    metrics.lastRules = transaction?.rulesWritten ?? 0
-    if (transaction)
-      log.debug('rules changed', { services: keys.length, chains: transaction.chainsWritten, removed: transaction.chainsRemoved })
+    metrics.lastRules = sum.written
+    if (sum.written + sum.removed > 0) log.debug('rules changed', { services: keys.length, ...sum })
     await this.#forgetStaleFlows()
+  }
+
+  #update(key: string): void {
+    const { services, slices, families } = this.#deps
+    const service = services.get(key)
+    const its = slices.byIndex(slicesByService, key)
+    for (const { rules, table } of families) {
+      const { ports, toCheck } = table.update(key, service, its)
+      rules.update(key, ports)
+      for (const frontend of toCheck) this.#toCheck.set(frontendKey(frontend), frontend)
+    }
   }
 
   /** Until the signal. Failures are logged and tried again, ever more slowly. */
@@ -135,9 +149,9 @@ export class ProxyLoop {
   }
 
   async #check(): Promise<void> {
-    const { clock, metrics, rules, table, checkIntervalMs } = this.#deps
+    const { clock, metrics, families, checkIntervalMs } = this.#deps
     const started = clock.monotonic()
-    if (await rules.repair(table.rules())) metrics.repairs++
+    for (const { rules } of families) if (await rules.repair()) metrics.repairs++
     this.#checkDelayMs = Math.max(checkIntervalMs, (clock.monotonic() - started) * checkBudget)
     await this.#forgetStaleFlows()
   }
@@ -145,9 +159,12 @@ export class ProxyLoop {
   /** The rules are in place by now, so a flow that is forgotten comes back to a serving endpoint. */
   async #forgetStaleFlows(): Promise<void> {
     if (this.#toCheck.size === 0) return
-    const { table, flows, log, metrics } = this.#deps
+    const { families, flows, log, metrics } = this.#deps
     // What went from one Service to another in the meantime is served by the other.
-    const frontends = [...this.#toCheck].map(([key, frontend]) => table.frontend(key) ?? frontend)
+    const frontends = [...this.#toCheck].map(([key, frontend]) => {
+      const now = families.map(({ table }) => table.frontend(key)).find((each) => each !== undefined)
+      return now ?? frontend
+    })
     try {
       for (const flow of staleFlows(frontends, await flows.list(frontends))) {
         await flows.forget(flow)

@@ -8,17 +8,29 @@ import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import { conntrack } from '../netfilter/conntrack.ts'
-import { iptables } from '../netfilter/iptables.ts'
-import { chainNames } from './chain-names.ts'
 import { type ProxyHealth, serveHealth, serveMetrics } from './health-server.ts'
+import { openIptablesRules } from './iptables/iptables-rules.ts'
 import { ProxyMetrics } from './metrics.ts'
-import { ProxyLoop } from './proxy-loop.ts'
-import { localnetBefore, openLocalnet } from './route-localnet.ts'
-import { RuleSync } from './rule-sync.ts'
+import { type FamilyServices, ProxyLoop } from './proxy-loop.ts'
 import { ServiceChanges, serviceKeyOf, slicesByService } from './service-changes.ts'
+import type { AddressFamily } from './service-port.ts'
 import { ServiceTable } from './service-table.ts'
 
 export { removeProxyRules } from './remove-rules.ts'
+
+/** How the rules of Services are programmed. */
+export type ProxyMode = 'iptables'
+
+/** The addresses of one family that a cluster and this node of it have. */
+export interface ProxyFamily {
+  family: AddressFamily
+  /** On which node ports answer, beside localhost. Empty: every address of the node. */
+  nodeAddresses: readonly string[]
+  /** All pods of the cluster, such as 10.244.0.0/16. */
+  podCidr: string
+  /** All cluster addresses, such as 10.96.0.0/16: ones that no Service has are refused instead of leaking out. */
+  serviceCidr?: string
+}
 
 export interface ProxyOptions {
   client: Client
@@ -32,12 +44,8 @@ export interface ProxyOptions {
   nodeName: string
   /** topology.kubernetes.io/zone of the node. */
   nodeZone?: string
-  /** IPv4 addresses on which node ports answer, beside 127.0.0.1. Empty: every address of the node. */
-  nodeAddresses: readonly string[]
-  /** All pods of the cluster, such as 10.244.0.0/16. */
-  podCidr: string
-  /** All cluster addresses, such as 10.96.0.0/16: ones that no Service has are refused instead of leaking out. */
-  serviceCidr?: string
+  mode: ProxyMode
+  families: readonly ProxyFamily[]
   /** '' for the known chain names (KUBE-SERVICES), up to three letters or digits to keep clusters on one host apart. */
   chainTag: string
   /** /healthz and /livez; 0: off. Kubernetes' own is 10256. */
@@ -46,6 +54,7 @@ export interface ProxyOptions {
   metricsPort: number
   /** How often to look whether someone else changed our rules; default 10 s (less often where looking takes long). */
   checkIntervalMs?: number
+  /** Which of the two kinds of iptables, in that mode; without it the machine's default. */
   variant?: 'nft' | 'legacy'
 }
 
@@ -55,26 +64,19 @@ export interface Proxy {
   readonly health: () => ProxyHealth
 }
 
-/** Resolves once the first rules are in the kernel; rejects if they can't be, with the reason that iptables gave. */
+/** Resolves once the first rules are in the kernel; rejects if they can't be, with the reason that the kernel or iptables gave. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { clock, exec, signal } = options
   const log = options.log.named('proxy')
-  const chains = chainNames(options.chainTag)
   const metrics = new ProxyMetrics()
-  const rules = new RuleSync({ iptables: iptables(options), chains, log })
-  const routeLocalnetWas = await localnetBefore(exec, await rules.read(), chains)
-  const table = new ServiceTable(
-    { name: options.nodeName, zone: options.nodeZone },
-    { chains, podCidr: options.podCidr, nodePortAddresses: options.nodeAddresses, serviceCidr: options.serviceCidr, routeLocalnetWas },
-  )
+  const families = await Promise.all(options.families.map((family) => openFamily(family, options, log)))
   const sources = startSources(options)
   const loop = new ProxyLoop({
     ...sources,
     clock,
     log,
     metrics,
-    rules,
-    table,
+    families,
     flows: conntrack(exec),
     checkIntervalMs: options.checkIntervalMs ?? 10_000,
   })
@@ -85,20 +87,55 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     await Promise.all([sources.services.synced(), sources.slices.synced()])
     signal.throwIfAborted()
     await loop.syncOnce(changes)
-    await openLocalnet(exec) // not before its guard is in the kernel
     if (options.healthPort !== 0) servers.push(await serveHealth(options.healthPort, () => loop.health()))
-    if (options.metricsPort !== 0) servers.push(await serveMetrics(options.metricsPort, () => metrics.text()))
+    if (options.metricsPort !== 0) servers.push(await serveMetrics(options.metricsPort, () => metrics.text(countsOf(families))))
   } catch (error) {
     unfollow()
+    closeRules(families)
     await closeAll(servers)
     throw error
   }
-  log.info('Services are served', { node: options.nodeName, services: table.size })
+  log.info('Services are served', { node: options.nodeName, services: families[0]?.table.size ?? 0 })
   const stopped = loop.run(changes, signal).finally(async () => {
     unfollow()
+    closeRules(families)
     await closeAll(servers)
   })
   return { stopped, health: () => loop.health() }
+}
+
+async function openFamily(family: ProxyFamily, options: ProxyOptions, log: Log): Promise<FamilyServices> {
+  const settings = {
+    family: family.family,
+    podCidr: family.podCidr,
+    nodePortAddresses: family.nodeAddresses,
+    serviceCidr: family.serviceCidr,
+    tag: options.chainTag,
+  }
+  const rules = await openIptablesRules({
+    ...settings,
+    exec: options.exec,
+    log,
+    ...(options.variant ? { variant: options.variant } : {}),
+  })
+  const localhost = family.family === 'IPv4' ? ['127.0.0.1'] : []
+  const table = new ServiceTable({
+    node: { name: options.nodeName, zone: options.nodeZone },
+    family: family.family,
+    nodeAddresses: [...family.nodeAddresses, ...localhost],
+  })
+  return { rules, table }
+}
+
+function closeRules(families: readonly FamilyServices[]): void {
+  for (const { rules } of families) rules.close()
+}
+
+/** Of all families together. */
+function countsOf(families: readonly FamilyServices[]): ReadonlyMap<string, number> {
+  const sum = new Map<string, number>()
+  for (const { rules } of families) for (const [table, count] of rules.counts()) sum.set(table, (sum.get(table) ?? 0) + count)
+  return sum
 }
 
 function startSources(options: ProxyOptions) {

@@ -1,7 +1,10 @@
+import { isIPv4, isIPv6 } from 'node:net'
 import type { EndpointSlice, Service, ServicePort } from '../api/generated/types.ts'
 import type { TransportProtocol } from '../netfilter/rules.ts'
 
-/** One port of a Service as the proxy sees it: all that decides where its traffic goes. IPv4 addresses only. */
+export type AddressFamily = 'IPv4' | 'IPv6'
+
+/** One port of a Service as the proxy sees it: all that decides where its traffic goes. Addresses of one family only. */
 export interface ProxiedPort {
   /** `ns/name:port`, or `ns/name` for the one port without a name. */
   readonly name: string
@@ -39,43 +42,44 @@ const headlessLabel = 'service.kubernetes.io/headless'
 /** The label by which an EndpointSlice belongs to a Service. */
 export const serviceNameLabel = 'kubernetes.io/service-name'
 
-const ipv4 = /^\d+\.\d+\.\d+\.\d+$/
+const isOf = (family: AddressFamily): ((address: string) => boolean) => (family === 'IPv4' ? isIPv4 : isIPv6)
 
-/** Services that have no cluster address, only a DNS name, or another proxy are not ours. */
-function isProxied(service: Service): boolean {
-  const { spec, metadata } = service
+/** The Service's cluster address in this family. Services with none, only a DNS name, or another proxy are not ours. */
+function clusterIpOf({ spec, metadata }: Service, family: AddressFamily): string | undefined {
   const labels = metadata.labels ?? {}
-  if (proxyNameLabel in labels || headlessLabel in labels) return false
-  return spec?.type !== 'ExternalName' && ipv4.test(spec?.clusterIP ?? '')
+  if (proxyNameLabel in labels || headlessLabel in labels || spec?.type === 'ExternalName') return undefined
+  return [spec?.clusterIP ?? '', ...(spec?.clusterIPs ?? [])].find(isOf(family))
 }
 
-/** The ports of a Service with their endpoints out of its slices; none for Services that are not ours. */
-export function proxiedPorts(service: Service, slices: readonly EndpointSlice[]): ProxiedPort[] {
-  if (!isProxied(service)) return []
-  const own = slices.filter((slice) => !(proxyNameLabel in (slice.metadata.labels ?? {})))
-  return (service.spec?.ports ?? []).map((port) => proxiedPort(service, port, own))
-}
-
-function proxiedPort(service: Service, port: ServicePort, slices: readonly EndpointSlice[]): ProxiedPort {
-  const spec = service.spec ?? {}
-  const { namespace, name } = service.metadata
-  const ingress = spec.type === 'LoadBalancer' ? (service.status?.loadBalancer?.ingress ?? []) : []
-  return {
-    name: `${namespace}/${name}${port.name ? `:${port.name}` : ''}`,
+/** The ports of a Service with their endpoints out of its slices, in one family; none for Services that are not ours. */
+export function proxiedPorts(service: Service, slices: readonly EndpointSlice[], family: AddressFamily): ProxiedPort[] {
+  const clusterIp = clusterIpOf(service, family)
+  if (clusterIp === undefined) return []
+  const own = slices.filter((slice) => slice.addressType === family && !(proxyNameLabel in (slice.metadata.labels ?? {})))
+  const shared = { ...sharedByPorts(service, family), clusterIp }
+  return (service.spec?.ports ?? []).map((port) => ({
+    ...shared,
+    name: `${service.metadata.namespace}/${service.metadata.name}${port.name ? `:${port.name}` : ''}`,
     protocol: protocolOf(port.protocol),
-    clusterIp: spec.clusterIP as string,
     port: port.port,
     nodePort: port.nodePort || undefined,
-    externalIps: (spec.externalIPs ?? []).filter((address) => ipv4.test(address)),
-    loadBalancerIps: ingress.flatMap(({ ip, ipMode }) => (ip && ipv4.test(ip) && ipMode !== 'Proxy' ? [ip] : [])),
+    endpoints: endpointsOf(port, own),
+  }))
+}
+
+function sharedByPorts({ spec = {}, status }: Service, family: AddressFamily) {
+  const isOurs = isOf(family)
+  const ingress = spec.type === 'LoadBalancer' ? (status?.loadBalancer?.ingress ?? []) : []
+  return {
+    externalIps: (spec.externalIPs ?? []).filter(isOurs),
+    loadBalancerIps: ingress.flatMap(({ ip, ipMode }) => (ip && isOurs(ip) && ipMode !== 'Proxy' ? [ip] : [])),
     sourceRanges: (spec.loadBalancerSourceRanges ?? [])
       .map((range) => range.trim())
-      .filter((range) => ipv4.test(range.split('/')[0] ?? '')),
+      .filter((range) => isOurs(range.split('/')[0] as string)),
     internalPolicy: spec.internalTrafficPolicy === 'Local' ? 'Local' : 'Cluster',
     externalPolicy: spec.externalTrafficPolicy === 'Local' ? 'Local' : 'Cluster',
     affinitySeconds: spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800) : undefined,
-    endpoints: endpointsOf(port, slices),
-  }
+  } as const
 }
 
 function protocolOf(protocol: string | undefined): TransportProtocol {
@@ -89,7 +93,6 @@ function protocolOf(protocol: string | undefined): TransportProtocol {
 function endpointsOf(port: ServicePort, slices: readonly EndpointSlice[]): ProxiedEndpoint[] {
   const found = new Map<string, ProxiedEndpoint>()
   for (const slice of slices) {
-    if (slice.addressType !== 'IPv4') continue
     for (const slicePort of slice.ports ?? []) {
       if ((slicePort.name ?? '') !== (port.name ?? '') || protocolOf(slicePort.protocol) !== protocolOf(port.protocol)) continue
       if (slicePort.port === undefined) continue

@@ -1,57 +1,43 @@
 import type { EndpointSlice, Service } from '../api/generated/types.ts'
-import type { RuleSet } from '../netfilter/rules.ts'
 import { type ChoosingNode, chooseEndpoints } from './choose-endpoints.ts'
-import { type DesiredContext, desiredRules } from './desired-rules.ts'
-import { type PortRules, portRules } from './port-rules.ts'
-import { type ProxiedPort, proxiedPorts } from './service-port.ts'
+import { type AddressFamily, proxiedPorts } from './service-port.ts'
+import type { PortWithChoice } from './service-rules.ts'
 import { frontendKey, frontendsToCheck, type ServedFrontend, udpFrontends } from './udp-flows.ts'
 
-interface ServiceEntry {
-  readonly ports: readonly { readonly port: ProxiedPort; readonly rules: PortRules; readonly frontends: readonly ServedFrontend[] }[]
+/** What follows from a Service's new state: its ports with their endpoints, and the UDP frontends whose flows may be stale now. */
+export interface ServiceUpdate {
+  readonly ports: readonly PortWithChoice[]
+  readonly toCheck: readonly ServedFrontend[]
 }
 
-/**
- * Every Service's part of the rules, worked out once a change. Rule sets made from it share the parts that stayed,
- * so that their difference is found without looking into them.
- */
+/** What of Services has to be remembered whichever rules are made of them: who serves which UDP frontend. One address family. */
 export class ServiceTable {
-  readonly #entries = new Map<string, ServiceEntry>()
-  readonly #frontends = new Map<string, ServedFrontend>()
   readonly #node: ChoosingNode
-  readonly #context: DesiredContext
-  #sortedKeys: string[] | undefined = []
+  readonly #family: AddressFamily
+  readonly #nodeAddresses: readonly string[]
+  readonly #served = new Map<string, readonly ServedFrontend[]>()
+  readonly #frontends = new Map<string, ServedFrontend>()
 
-  constructor(node: ChoosingNode, context: DesiredContext) {
-    this.#node = node
-    this.#context = context
+  /** `nodeAddresses`: where node ports answer, localhost included. */
+  constructor(options: { node: ChoosingNode; family: AddressFamily; nodeAddresses: readonly string[] }) {
+    this.#node = options.node
+    this.#family = options.family
+    this.#nodeAddresses = options.nodeAddresses
   }
 
-  /** Takes over a Service's state (`ns/name`; undefined: it is gone). Answers the UDP frontends whose flows may be stale now. */
-  update(key: string, service: Service | undefined, slices: readonly EndpointSlice[]): ServedFrontend[] {
-    const before = this.#entries.get(key)
-    const ports = (service ? proxiedPorts(service, slices) : []).map((port) => {
-      const choice = chooseEndpoints(port, this.#node)
-      const frontends = udpFrontends(port, choice, [...this.#context.nodePortAddresses, '127.0.0.1'])
-      return { port, rules: portRules(port, choice, this.#context), frontends }
-    })
-    if (!before || ports.length === 0) this.#sortedKeys = undefined
-    if (ports.length > 0) this.#entries.set(key, { ports })
-    else this.#entries.delete(key)
-    const oldFrontends = (before?.ports ?? []).flatMap((port) => port.frontends)
-    const newFrontends = ports.flatMap((port) => port.frontends)
-    for (const old of oldFrontends) if (this.#frontends.get(frontendKey(old)) === old) this.#frontends.delete(frontendKey(old))
-    for (const frontend of newFrontends) this.#frontends.set(frontendKey(frontend), frontend)
-    return frontendsToCheck(oldFrontends, newFrontends)
-  }
-
-  /** In an order that depends on the names alone, not on who came first. */
-  rules(): RuleSet {
-    this.#sortedKeys ??= [...this.#entries.keys()].sort()
-    return desiredRules(this.#allRules(this.#sortedKeys), this.#context)
-  }
-
-  *#allRules(keys: readonly string[]): Iterable<PortRules> {
-    for (const key of keys) for (const port of (this.#entries.get(key) as ServiceEntry).ports) yield port.rules
+  /** Takes over a Service's state (`ns/name`; undefined: it is gone). */
+  update(key: string, service: Service | undefined, slices: readonly EndpointSlice[]): ServiceUpdate {
+    const ports = (service ? proxiedPorts(service, slices, this.#family) : []).map((port) => ({
+      port,
+      choice: chooseEndpoints(port, this.#node),
+    }))
+    const before = this.#served.get(key) ?? []
+    const after = ports.flatMap(({ port, choice }) => udpFrontends(port, choice, this.#nodeAddresses))
+    if (ports.length > 0) this.#served.set(key, after)
+    else this.#served.delete(key)
+    for (const old of before) if (this.#frontends.get(frontendKey(old)) === old) this.#frontends.delete(frontendKey(old))
+    for (const frontend of after) this.#frontends.set(frontendKey(frontend), frontend)
+    return { ports, toCheck: frontendsToCheck(before, after) }
   }
 
   /** Who serves a frontend now: a node port or address may have passed from one Service to another. */
@@ -59,7 +45,8 @@ export class ServiceTable {
     return this.#frontends.get(key)
   }
 
+  /** Services with a port in this family. */
   get size(): number {
-    return this.#entries.size
+    return this.#served.size
   }
 }

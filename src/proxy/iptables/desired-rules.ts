@@ -1,15 +1,12 @@
-import type { Hook, Match, Rule, RuleSet, TableName } from '../netfilter/rules.ts'
-import { emptyRuleSet } from '../netfilter/rules.ts'
+import type { Hook, Match, Rule, RuleSet, TableName } from '../../netfilter/rules.ts'
+import { emptyRuleSet } from '../../netfilter/rules.ts'
+import type { RuleSettings } from '../service-rules.ts'
 import type { PortRules, RuleContext } from './port-rules.ts'
 
 /** The bit by which KUBE-MARK-MASQ tells KUBE-POSTROUTING; kube-proxy's own default. */
 const masqueradeMark = 0x4000
 
-export interface DesiredContext extends RuleContext {
-  /** Where node ports answer, beside localhost. Empty: on every address of the node. */
-  readonly nodePortAddresses: readonly string[]
-  /** Addresses in here that no Service port took are refused, rather than sent out into the world. */
-  readonly serviceCidr: string | undefined
+export interface DesiredContext extends RuleContext, Omit<RuleSettings, 'tag'> {
   /** What /proc/sys/net/ipv4/conf/all/route_localnet was before localhost node ports turned it on; undefined: no localhost node ports. */
   readonly routeLocalnetWas: '0' | '1' | undefined
 }

@@ -1,19 +1,21 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { EndpointSlice, Service } from '../api/generated/types.ts'
-import { silentLog } from '../host/log.ts'
-import { difference } from '../netfilter/difference.ts'
-import { FakeKernel } from '../netfilter/fake-kernel.ts'
-import { iptables } from '../netfilter/iptables.ts'
-import { ruleSetText } from '../netfilter/rules.ts'
+import type { EndpointSlice, Service } from '../../api/generated/types.ts'
+import { silentLog } from '../../host/log.ts'
+import { difference } from '../../netfilter/difference.ts'
+import { FakeKernel } from '../../netfilter/fake-kernel.ts'
+import { iptables } from '../../netfilter/iptables.ts'
+import { type RuleSet, ruleSetText } from '../../netfilter/rules.ts'
+import { ServiceTable } from '../service-table.ts'
+import { type Case, cases, endpoint, type PodName, service, services, slice, slices, world } from '../testing/scenes.ts'
 import { chainHash, chainNames } from './chain-names.ts'
 import type { DesiredContext } from './desired-rules.ts'
+import { DesiredRules } from './iptables-rules.ts'
 import { RuleSync } from './rule-sync.ts'
-import { ServiceTable } from './service-table.ts'
-import { type Case, cases, endpoint, type PodName, service, services, slice, slices, world } from './testing/scenes.ts'
 
 const context = (tag = ''): DesiredContext => ({
+  family: 'IPv4',
   chains: chainNames(tag),
   podCidr: world.podCidr,
   nodePortAddresses: [world.nodeAddress],
@@ -21,8 +23,22 @@ const context = (tag = ''): DesiredContext => ({
   routeLocalnetWas: '0',
 })
 
-function tableOf(all: readonly Service[], theirSlices: readonly EndpointSlice[], tag = ''): ServiceTable {
-  const table = new ServiceTable({ name: world.node, zone: undefined }, context(tag))
+/** Services and what is wanted for them, as the proxy's loop puts them together. */
+class Desired {
+  readonly #table = new ServiceTable({ node: { name: world.node, zone: undefined }, family: 'IPv4', nodeAddresses: [world.nodeAddress] })
+  readonly #desired = new DesiredRules(context())
+
+  update(key: string, one: Service | undefined, theirSlices: readonly EndpointSlice[]): void {
+    this.#desired.update(key, this.#table.update(key, one, theirSlices).ports)
+  }
+
+  rules(): RuleSet {
+    return this.#desired.rules()
+  }
+}
+
+function tableOf(all: readonly Service[], theirSlices: readonly EndpointSlice[]): Desired {
+  const table = new Desired()
   for (const each of all) {
     const own = theirSlices.filter((one) => one.metadata.labels?.['kubernetes.io/service-name'] === each.metadata.name)
     table.update(`test/${each.metadata.name}`, each, own)
@@ -139,7 +155,7 @@ test('session affinity: a client stays until the time is over or its endpoint go
 test('shares stay equal through every change of the endpoints', async () => {
   const { kernel, sync } = programming()
   const web = service('web', '10.96.0.10', [{}])
-  const table = new ServiceTable({ name: world.node, zone: undefined }, context())
+  const table = new Desired()
   const sets: PodName[][] = [['a'], ['a', 'b'], ['a', 'b', 'c'], ['a', 'c', 'far'], ['b'], ['a', 'b', 'c', 'far'], ['far', 'c', 'b']]
   for (const pods of sets) {
     table.update('test/web', web, [slice('web', pods)])
@@ -205,7 +221,7 @@ test('any history of changes leaves the same rules as one full load, and no hist
   await fc.assert(
     fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 12 }), async (history) => {
       const { kernel, sync } = programming()
-      const table = new ServiceTable({ name: world.node, zone: undefined }, context())
+      const table = new Desired()
       const state = new Map<string, [Service, EndpointSlice]>()
       for (const step of history) {
         const name = `s${step.which}`

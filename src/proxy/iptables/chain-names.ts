@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { TransportProtocol } from '../netfilter/rules.ts'
+import type { TransportProtocol } from '../../netfilter/rules.ts'
 
 /**
  * The chain names of kube-proxy's iptables layout, which every tutorial and tool knows. A tag of up to three letters

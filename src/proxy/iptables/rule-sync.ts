@@ -1,8 +1,8 @@
-import type { Log } from '../host/log.ts'
-import { difference, ownRules, repeatedHooks, type Transaction } from '../netfilter/difference.ts'
-import type { Iptables } from '../netfilter/iptables.ts'
-import type { SavedRules } from '../netfilter/parse.ts'
-import { emptyRuleSet, type RuleSet } from '../netfilter/rules.ts'
+import type { Log } from '../../host/log.ts'
+import { difference, ownRules, repeatedHooks, type Transaction } from '../../netfilter/difference.ts'
+import type { Iptables } from '../../netfilter/iptables.ts'
+import type { SavedRules } from '../../netfilter/parse.ts'
+import { emptyRuleSet, type RuleSet } from '../../netfilter/rules.ts'
 import type { ChainNames } from './chain-names.ts'
 
 /**

@@ -1,6 +1,6 @@
-import type { Exec } from '../host/exec.ts'
-import { mustRun } from '../host/exec.ts'
-import type { SavedRules } from '../netfilter/parse.ts'
+import type { Exec } from '../../host/exec.ts'
+import { mustRun } from '../../host/exec.ts'
+import type { SavedRules } from '../../netfilter/parse.ts'
 import type { ChainNames } from './chain-names.ts'
 
 const setting = '/proc/sys/net/ipv4/conf/all/route_localnet'

@@ -1,8 +1,8 @@
-import type { Match, Rule } from '../netfilter/rules.ts'
+import type { Match, Rule } from '../../netfilter/rules.ts'
+import type { EndpointChoice } from '../choose-endpoints.ts'
+import { reachableFromOutside } from '../choose-endpoints.ts'
+import type { ProxiedEndpoint, ProxiedPort } from '../service-port.ts'
 import type { ChainNames } from './chain-names.ts'
-import type { EndpointChoice } from './choose-endpoints.ts'
-import { reachableFromOutside } from './choose-endpoints.ts'
-import type { ProxiedEndpoint, ProxiedPort } from './service-port.ts'
 
 /** What one Service port adds to the rules. The parts of all ports together make the rule set. */
 export interface PortRules {

@@ -1,0 +1,81 @@
+import type { Exec } from '../../host/exec.ts'
+import type { Log } from '../../host/log.ts'
+import { iptables } from '../../netfilter/iptables.ts'
+import type { RuleSet } from '../../netfilter/rules.ts'
+import type { Applied, PortWithChoice, RuleSettings, ServiceRules } from '../service-rules.ts'
+import { chainNames } from './chain-names.ts'
+import { type DesiredContext, desiredRules } from './desired-rules.ts'
+import { type PortRules, portRules } from './port-rules.ts'
+import { localnetBefore, openLocalnet } from './route-localnet.ts'
+import { countRules, RuleSync } from './rule-sync.ts'
+
+export interface IptablesRulesOptions extends RuleSettings {
+  exec: Exec
+  log: Log
+  /** Which of the two kinds of iptables; without it whichever the machine has made its default. */
+  variant?: 'nft' | 'legacy'
+}
+
+/** Reads what is there, and changes nothing yet. Throws ExecError if iptables can't be asked. */
+export async function openIptablesRules(options: IptablesRulesOptions): Promise<ServiceRules> {
+  const { exec, log, family } = options
+  if (family !== 'IPv4') throw new RangeError(`iptables rules for ${family} are not written yet`)
+  const chains = chainNames(options.tag)
+  const sync = new RuleSync({ iptables: iptables(options), chains, log })
+  const routeLocalnetWas = await localnetBefore(exec, await sync.read(), chains)
+  const desired = new DesiredRules({ ...options, chains, routeLocalnetWas })
+  let localnetIsOpen = false
+  return {
+    family,
+    update: (key, ports) => desired.update(key, ports),
+    async apply(): Promise<Applied | undefined> {
+      const transaction = await sync.apply(desired.rules())
+      // Not before its guard is in the kernel.
+      if (!localnetIsOpen) await openLocalnet(exec)
+      localnetIsOpen = true
+      return transaction && { written: transaction.rulesWritten, removed: transaction.chainsRemoved }
+    },
+    repair: () => sync.repair(desired.rules()),
+    counts: () => new Map(Object.entries(countRules(desired.rules()))),
+    close: () => undefined,
+  }
+}
+
+/**
+ * Every Service's part of the rules, worked out once a change. Rule sets made from it share the parts that stayed,
+ * so that their difference is found without looking into them. KUBE-SERVICES is one list of all Services, so putting
+ * the parts together is work for each of them: that is the layout's price.
+ */
+export class DesiredRules {
+  readonly #context: DesiredContext
+  readonly #parts = new Map<string, readonly PortRules[]>()
+  #sortedKeys: string[] | undefined = []
+  #rules: RuleSet | undefined
+
+  constructor(context: DesiredContext) {
+    this.#context = context
+  }
+
+  update(key: string, ports: readonly PortWithChoice[]): void {
+    const isKnown = this.#parts.has(key)
+    this.#rules = undefined
+    if (isKnown !== ports.length > 0) this.#sortedKeys = undefined
+    if (ports.length === 0) this.#parts.delete(key)
+    else
+      this.#parts.set(
+        key,
+        ports.map(({ port, choice }) => portRules(port, choice, this.#context)),
+      )
+  }
+
+  /** In an order that depends on the names alone, not on who came first. */
+  rules(): RuleSet {
+    this.#sortedKeys ??= [...this.#parts.keys()].sort()
+    this.#rules ??= desiredRules(this.#allRules(this.#sortedKeys), this.#context)
+    return this.#rules
+  }
+
+  *#allRules(keys: readonly string[]): Iterable<PortRules> {
+    for (const key of keys) yield* this.#parts.get(key) as readonly PortRules[]
+  }
+}

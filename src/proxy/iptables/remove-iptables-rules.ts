@@ -1,0 +1,35 @@
+import type { Exec } from '../../host/exec.ts'
+import { difference, ownRules, repeatedHooks } from '../../netfilter/difference.ts'
+import { iptables } from '../../netfilter/iptables.ts'
+import { emptyRuleSet } from '../../netfilter/rules.ts'
+import { chainNames } from './chain-names.ts'
+import { closeLocalnet } from './route-localnet.ts'
+
+/**
+ * Takes away every chain and hook of the cluster with this tag, and nothing else; needs no running proxy. Established
+ * connections go on, for the kernel remembers their translation. Throws ExecError if iptables refuses.
+ */
+export async function removeIptablesRules(options: { exec: Exec; chainTag: string; variant?: 'nft' | 'legacy' }): Promise<void> {
+  const { exec } = options
+  const chains = chainNames(options.chainTag)
+  const tables = iptables(options)
+  const saved = await tables.read()
+  const found = ownRules(saved, (_table, chain) => chains.owns(chain), emptyRuleSet)
+  await closeLocalnet(exec, saved, chains)
+  await tables.removeHooks(repeatedHooks(found))
+  const once = { ...found, hooks: withoutRepeats(found.hooks, repeatedHooks(found)) }
+  const transaction = difference(once, emptyRuleSet)
+  if (transaction) await tables.apply(transaction)
+}
+
+function withoutRepeats<T>(all: readonly T[], repeats: readonly T[]): T[] {
+  const left = [...repeats]
+  return all
+    .toReversed()
+    .filter((item) => {
+      const at = left.indexOf(item)
+      if (at >= 0) left.splice(at, 1)
+      return at < 0
+    })
+    .toReversed()
+}

@@ -1,0 +1,45 @@
+import type { EndpointChoice } from './choose-endpoints.ts'
+import type { AddressFamily, ProxiedPort } from './service-port.ts'
+
+/** One port of a Service, and the endpoints that this node sends its traffic to. */
+export interface PortWithChoice {
+  readonly port: ProxiedPort
+  readonly choice: EndpointChoice
+}
+
+/** What one apply changed in the kernel: rules, chains or elements. */
+export interface Applied {
+  readonly written: number
+  readonly removed: number
+}
+
+/**
+ * The rules of one address family in the kernel: what every back end is to the rest of the proxy. `update` only takes
+ * note, `apply` brings the kernel to what was noted, all at once; neither may cost more for Services that did not change.
+ */
+export interface ServiceRules {
+  readonly family: AddressFamily
+  /** A Service's (`ns/name`) ports as they are from now on; none: it is gone. */
+  update(key: string, ports: readonly PortWithChoice[]): void
+  /** Undefined: there was nothing to change. Throws if the kernel refuses; the next call then begins by reading what is there. */
+  apply(): Promise<Applied | undefined>
+  /** Compares all of ours with what the kernel holds, and puts right what differs. True if there was something. */
+  repair(): Promise<boolean>
+  /** How many rules (or elements) there are by table (or set): for metrics. */
+  counts(): ReadonlyMap<string, number>
+  /** Lets go of what it holds open; the rules stay. */
+  close(): void
+}
+
+/** What the rules of a family depend on besides Services. */
+export interface RuleSettings {
+  readonly family: AddressFamily
+  /** Addresses of all pods of the cluster: what comes from elsewhere to a cluster address is masqueraded. */
+  readonly podCidr: string
+  /** Where node ports answer, beside localhost. Empty: on every address of the node. */
+  readonly nodePortAddresses: readonly string[]
+  /** Addresses in here that no Service port took are refused, rather than sent out into the world. */
+  readonly serviceCidr: string | undefined
+  /** Keeps several clusters on one host apart: up to three lower-case letters or digits. */
+  readonly tag: string
+}
