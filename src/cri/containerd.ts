@@ -1,10 +1,10 @@
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
+import { type Decoded, decode, type Encodable, encode, type Fields } from '../machinery/protobuf.ts'
+import { ContainerdChannel } from './containerd-channel.ts'
 import { containerStatusFrom, containerSummaryFrom, imageFrom, sandboxStatusFrom, sandboxSummaryFrom } from './cri-answers.ts'
 import * as cri from './cri-messages.ts'
 import { containerMessage, podUidLabel, resourcesMessage, sandboxMessage } from './cri-requests.ts'
-import { GrpcChannel } from './grpc.ts'
-import { type Decoded, decode, type Encodable, encode, type Fields } from './protobuf.ts'
 import { type ContainerRuntime, type Image, RuntimeError } from './runtime.ts'
 import { runtimeEvents } from './runtime-events.ts'
 
@@ -60,7 +60,7 @@ const methods = {
 
 /** CRI's v1 over a containerd's socket. Connects at the first call; `close` ends the connection and everything on it. */
 export function connectContainerd(options: { socket: string; clock: Clock; log: Log }): ContainerRuntime & { close(): void } {
-  const channel = new GrpcChannel(options)
+  const channel = new ContainerdChannel(options)
 
   async function ask<Q extends Fields, A extends Fields>(
     method: Method<Q, A>,

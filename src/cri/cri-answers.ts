@@ -1,4 +1,6 @@
 /** From CRI's messages to the contract's plain objects. */
+
+import type { Decoded } from '../machinery/protobuf.ts'
 import {
   type Container,
   type ContainerStatusResponse,
@@ -8,7 +10,6 @@ import {
   PodSandboxState,
   type PodSandboxStatusResponse,
 } from './cri-messages.ts'
-import type { Decoded } from './protobuf.ts'
 import {
   type ContainerStatus,
   type ContainerSummary,

@@ -2,7 +2,20 @@
  * The part of CRI that we speak, as tables: field numbers are those of k8s.io/cri-api pkg/apis/runtime/v1/api.proto,
  * and of containerd's api/services/events/v1/events.proto and api/events/*.proto for its events.
  */
-import { bool, bytes, enumeration, int32, int64, message, messages, scalars, string, stringMap, uint32, uint64 } from './protobuf.ts'
+import {
+  bool,
+  bytes,
+  enumeration,
+  int32,
+  int64,
+  message,
+  messages,
+  scalars,
+  string,
+  stringMap,
+  uint32,
+  uint64,
+} from '../machinery/protobuf.ts'
 
 export const PodSandboxState = { ready: 0, notReady: 1 } as const
 export const NamespaceMode = { pod: 0, container: 1, node: 2 } as const

@@ -1,4 +1,6 @@
 /** From the contract's plain objects to CRI's messages. */
+
+import type { Encodable } from '../machinery/protobuf.ts'
 import {
   type ContainerConfigMessage,
   type LinuxContainerResources,
@@ -8,7 +10,6 @@ import {
   Protocol,
   SeccompProfile,
 } from './cri-messages.ts'
-import type { Encodable } from './protobuf.ts'
 import type { ContainerConfig, LinuxResources, SandboxConfig } from './runtime.ts'
 
 /** The labels by which every Kubernetes tool finds a pod's sandboxes and containers; set here, and filtered by. */

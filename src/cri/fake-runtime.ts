@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Clock } from '../host/clock.ts'
-import { EventQueue } from './event-queue.ts'
+import { EventQueue } from '../host/event-queue.ts'
 import { type FakeProgram, fakeProgram } from './fake-command.ts'
 import { type FakeImage, FakeImages } from './fake-images.ts'
 import {

@@ -1,13 +1,13 @@
 import type { Clock } from '../host/clock.ts'
+import { EventQueue } from '../host/event-queue.ts'
 import type { Log } from '../host/log.ts'
+import { type Decoded, decode, encode } from '../machinery/protobuf.ts'
+import type { ContainerdChannel } from './containerd-channel.ts'
 import { ContainerDelete, EventEnvelope, SubscribeRequest, TaskEvent, TaskExit } from './cri-messages.ts'
-import { EventQueue } from './event-queue.ts'
-import type { GrpcChannel } from './grpc.ts'
-import { type Decoded, decode, encode } from './protobuf.ts'
 import { type ContainerRuntime, RuntimeError, type RuntimeEvent } from './runtime.ts'
 
 interface EventDeps {
-  channel: GrpcChannel
+  channel: ContainerdChannel
   runtime: ContainerRuntime
   clock: Clock
   log: Log

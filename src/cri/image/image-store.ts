@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../host/clock.ts'
-import { GrpcChannel } from '../grpc.ts'
-import { bytes, encode, enumeration, int64, message, string, stringMap } from '../protobuf.ts'
+import { bytes, encode, enumeration, int64, message, string, stringMap } from '../../machinery/protobuf.ts'
+import { ContainerdChannel } from '../containerd-channel.ts'
 import { RuntimeError } from '../runtime.ts'
 import type { Blob, Descriptor, OciImage } from './oci-image.ts'
 
@@ -41,7 +41,7 @@ export interface ImageStore {
 
 /** Runs `work` under a lease: what it stores isn't collected before it has a name. */
 export async function withImageStore<T>(options: { socket: string; clock: Clock }, work: (store: ImageStore) => Promise<T>): Promise<T> {
-  const channel = new GrpcChannel(options)
+  const channel = new ContainerdChannel(options)
   const lease = `ownkube-${process.pid}-${Math.floor(options.clock.now())}-${Math.floor(options.clock.monotonic() * 1000)}`
   const metadata = { 'containerd-namespace': namespace, 'containerd-lease': lease }
   const leases = '/containerd.services.leases.v1.Leases'
@@ -58,7 +58,7 @@ export async function withImageStore<T>(options: { socket: string; clock: Clock 
   }
 }
 
-function storeOver(channel: GrpcChannel, metadata: Readonly<Record<string, string>>): ImageStore {
+function storeOver(channel: ContainerdChannel, metadata: Readonly<Record<string, string>>): ImageStore {
   const store: ImageStore = {
     async put(image, options) {
       await Promise.all([image.config, ...image.layers].map((blob) => store.putBlob(blob)))

@@ -1,9 +1,6 @@
 import http2 from 'node:http2'
-import net from 'node:net'
-import type { Clock } from '../host/clock.ts'
-import { errorText } from '../machinery/error-text.ts'
+import type { Clock } from './clock.ts'
 import { EventQueue } from './event-queue.ts'
-import { RuntimeError } from './runtime.ts'
 
 /** gRPC's status codes by number (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
 const codeNames = [
@@ -12,8 +9,27 @@ const codeNames = [
   'Unauthenticated',
 ]
 
-/** Above what containerd itself sends (16 MiB). */
-const maxMessageBytes = 32 * 2 ** 20
+/** A call that failed: `code` is gRPC's name for why. */
+export class GrpcError extends Error {
+  readonly code: string
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'GrpcError'
+    this.code = code
+  }
+}
+
+export interface ChannelOptions {
+  /** Begins a connection; TLS and the kind of socket are its business. */
+  readonly open: () => http2.ClientHttp2Session
+  /** What the other side is called in messages. */
+  readonly peer: string
+  readonly clock: Clock
+  /** A larger message is refused. */
+  readonly maxMessageBytes: number
+  /** An idle connection is asked every `everyMs` whether it lives, and ended when no answer comes within `withinMs`. */
+  readonly ping?: { readonly everyMs: number; readonly withinMs: number }
+}
 
 export interface CallOptions {
   /** The call fails with DeadlineExceeded after this long; undefined: never. */
@@ -22,19 +38,46 @@ export interface CallOptions {
   metadata?: Readonly<Record<string, string>>
 }
 
+/** Messages of one call, in order. */
+type Messages = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+
 /**
- * gRPC over HTTP/2 on a unix socket, as a client: unary calls and server streams, which is all that CRI needs.
- * Connects at the first call and again after the connection was lost; failures are {@link RuntimeError}s.
+ * gRPC over HTTP/2, as a client: unary calls and streams. Connects at the first call and again after the connection was
+ * lost; failures are {@link GrpcError}s.
  */
 export class GrpcChannel {
-  readonly #socket: string
+  readonly #options: ChannelOptions
   readonly #clock: Clock
   #session: http2.ClientHttp2Session | undefined
   #closed = false
 
-  constructor(options: { socket: string; clock: Clock }) {
-    this.#socket = options.socket
+  constructor(options: ChannelOptions) {
+    this.#options = options
     this.#clock = options.clock
+  }
+
+  /** Resolves once a connection stands; rejects with what kept it from that. Until then nothing has been sent. */
+  ready(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const session = this.#connect()
+      if (!session.connecting) {
+        resolve()
+        return
+      }
+      const done = (error?: Error): void => {
+        cancel()
+        session.off('connect', onConnect).off('error', done).off('close', onClose)
+        if (error) reject(new GrpcError('Unavailable', `${this.#options.peer}: ${error.message}`, { cause: error }))
+        else resolve()
+      }
+      const onConnect = (): void => done()
+      const onClose = (): void => done(new Error('the connection was closed'))
+      const cancel = this.#clock.after(timeoutMs, () => {
+        done(new Error(`no connection within ${timeoutMs} ms`))
+        session.destroy()
+      })
+      session.on('connect', onConnect).on('error', done).on('close', onClose)
+    })
   }
 
   /** `path` is `/package.Service/Method`; bytes in and out are messages without their frame. */
@@ -43,7 +86,7 @@ export class GrpcChannel {
   }
 
   /** Sends messages one after another and answers the last message that came back. */
-  upload(path: string, messages: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<Uint8Array> {
+  upload(path: string, messages: Messages, options: CallOptions = {}): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       let answer: Uint8Array | undefined
       this.#call(path, messages, options, {
@@ -52,21 +95,21 @@ export class GrpcChannel {
         },
         end: (error) => {
           if (error) reject(error)
-          else if (!answer) reject(new RuntimeError('Internal', `${path}: the answer has no message`))
+          else if (!answer) reject(new GrpcError('Internal', `${path}: the answer has no message`))
           else resolve(answer)
         },
       })
     })
   }
 
-  /** Messages as they come. Throws when the stream breaks; ends with the signal. */
-  async *stream(path: string, message: Uint8Array, options: CallOptions & { signal: AbortSignal }): AsyncGenerator<Uint8Array> {
+  /** Messages as they come; what is sent may go on meanwhile. Throws when the stream breaks; ends with the signal. */
+  async *stream(path: string, messages: Messages, options: CallOptions & { signal: AbortSignal }): AsyncGenerator<Uint8Array> {
     const stop = new AbortController()
     const queue = new EventQueue<Uint8Array>(AbortSignal.any([options.signal, stop.signal]), () => stop.abort())
-    let failure: RuntimeError | undefined
+    let failure: GrpcError | undefined
     this.#call(
       path,
-      [message],
+      messages,
       { ...options, signal: stop.signal },
       {
         message: (bytes) => queue.push(bytes),
@@ -87,33 +130,50 @@ export class GrpcChannel {
   }
 
   #connect(): http2.ClientHttp2Session {
-    if (this.#closed) throw new RuntimeError('Canceled', 'the connection to the container runtime has been closed')
+    if (this.#closed) throw new GrpcError('Canceled', `the connection to ${this.#options.peer} has been closed`)
     if (this.#session && !this.#session.closed && !this.#session.destroyed) return this.#session
-    const session = http2.connect('http://localhost', { createConnection: () => net.connect(this.#socket) })
+    const session = this.#options.open()
     session.on('error', () => session.destroy()) // every stream of the session reports it to its caller
     session.on('goaway', () => session.close())
     session.on('close', () => {
       if (this.#session === session) this.#session = undefined
     })
     this.#session = session
+    if (this.#options.ping) this.#pingFrom(session, this.#options.ping)
     return session
+  }
+
+  /** A peer that has been stopped or cut off answers nothing, and its socket says nothing either. */
+  #pingFrom(session: http2.ClientHttp2Session, ping: { everyMs: number; withinMs: number }): void {
+    if (session.destroyed) return
+    let cancel = this.#clock.after(ping.everyMs, () => {
+      if (session.destroyed) return
+      cancel = this.#clock.after(ping.withinMs, () => session.destroy())
+      session.ping(() => {
+        cancel()
+        session.off('close', onClose)
+        this.#pingFrom(session, ping)
+      })
+    })
+    const onClose = (): void => cancel()
+    session.once('close', onClose)
   }
 
   #call(
     path: string,
-    messages: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    messages: Messages,
     options: CallOptions,
-    on: { message: (bytes: Uint8Array) => void; end: (error?: RuntimeError) => void },
+    on: { message: (bytes: Uint8Array) => void; end: (error?: GrpcError) => void },
   ): void {
     let stream: http2.ClientHttp2Stream
     try {
       stream = this.#connect().request(requestHeaders(path, options))
     } catch (error) {
-      on.end(error instanceof RuntimeError ? error : new RuntimeError('Unavailable', `${path}: ${errorText(error)}`, { cause: error }))
+      on.end(error instanceof GrpcError ? error : new GrpcError('Unavailable', `${path}: ${textOf(error)}`, { cause: error }))
       return
     }
     let ended = false
-    const finish = (error?: RuntimeError): void => {
+    const finish = (error?: GrpcError): void => {
       if (ended) return
       ended = true
       cancelTimer?.()
@@ -121,12 +181,12 @@ export class GrpcChannel {
       if (!stream.closed) stream.close(http2.constants.NGHTTP2_CANCEL)
       on.end(error)
     }
-    const onAbort = (): void => finish(new RuntimeError('Canceled', `${path}: cancelled`))
+    const onAbort = (): void => finish(new GrpcError('Canceled', `${path}: cancelled`))
     const cancelTimer =
       options.timeoutMs === undefined
         ? undefined
         : this.#clock.after(options.timeoutMs, () =>
-            finish(new RuntimeError('DeadlineExceeded', `${path}: no answer within ${options.timeoutMs} ms`)),
+            finish(new GrpcError('DeadlineExceeded', `${path}: no answer within ${options.timeoutMs} ms`)),
           )
     options.signal?.addEventListener('abort', onAbort, { once: true })
     if (options.signal?.aborted) {
@@ -134,12 +194,12 @@ export class GrpcChannel {
       return
     }
 
-    const frames = new FrameReader()
-    let status: RuntimeError | 'ok' | undefined
+    const frames = new FrameReader(this.#options.maxMessageBytes)
+    let status: GrpcError | 'ok' | undefined
     stream.on('response', (headers) => {
       status = statusOf(headers) ?? status
       const code = headers[':status']
-      if (code !== 200) finish(new RuntimeError('Unavailable', `${path}: HTTP ${code} from ${this.#socket}`))
+      if (code !== 200) finish(new GrpcError('Unavailable', `${path}: HTTP ${code} from ${this.#options.peer}`))
     })
     stream.on('trailers', (headers) => {
       status = statusOf(headers as http2.IncomingHttpHeaders) ?? status
@@ -148,7 +208,7 @@ export class GrpcChannel {
       try {
         for (const frame of frames.push(chunk)) if (!ended) on.message(frame)
       } catch (error) {
-        if (!(error instanceof RuntimeError)) throw error
+        if (!(error instanceof GrpcError)) throw error
         finish(error)
       }
     })
@@ -158,16 +218,17 @@ export class GrpcChannel {
     })
     stream.on('close', () => {
       if (status === 'ok') finish()
-      else finish(status ?? new RuntimeError('Unavailable', `${path}: ${cause?.message ?? `the connection to ${this.#socket} was lost`}`))
+      else
+        finish(status ?? new GrpcError('Unavailable', `${path}: ${cause?.message ?? `the connection to ${this.#options.peer} was lost`}`))
     })
     void send(stream, messages).catch((error: unknown) => {
-      finish(error instanceof RuntimeError ? error : new RuntimeError('Internal', `${path}: ${errorText(error)}`, { cause: error }))
+      finish(error instanceof GrpcError ? error : new GrpcError('Internal', `${path}: ${textOf(error)}`, { cause: error }))
     })
   }
 }
 
 /** Writes each message once the one before it has left, so that an upload never lies in memory whole. */
-async function send(stream: http2.ClientHttp2Stream, messages: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+async function send(stream: http2.ClientHttp2Stream, messages: Messages): Promise<void> {
   for await (const message of messages) {
     if (stream.destroyed || stream.closed) return // how it ended is told by the stream's own events
     if (stream.write(frame(message))) continue
@@ -195,11 +256,11 @@ function requestHeaders(path: string, { timeoutMs, metadata }: CallOptions): htt
   }
 }
 
-function statusOf(headers: http2.IncomingHttpHeaders): RuntimeError | 'ok' | undefined {
+function statusOf(headers: http2.IncomingHttpHeaders): GrpcError | 'ok' | undefined {
   const status = headers['grpc-status']
   if (status === undefined) return undefined
   if (status === '0') return 'ok'
-  return new RuntimeError(codeNames[Number(status)] ?? 'Unknown', percentDecoded(String(headers['grpc-message'] ?? `status ${status}`)))
+  return new GrpcError(codeNames[Number(status)] ?? 'Unknown', percentDecoded(String(headers['grpc-message'] ?? `status ${status}`)))
 }
 
 /** grpc-message is UTF-8 with %XX for what headers can't hold; a stray % stands for itself. */
@@ -226,8 +287,13 @@ function frame(message: Uint8Array): Buffer {
 }
 
 class FrameReader {
+  readonly #maxMessageBytes: number
   #chunks: Buffer[] = []
   #length = 0
+
+  constructor(maxMessageBytes: number) {
+    this.#maxMessageBytes = maxMessageBytes
+  }
 
   /** Joins chunks until the first holds `size` bytes. */
   #joined(size: number): Buffer {
@@ -241,8 +307,8 @@ class FrameReader {
     while (this.#length >= 5) {
       const head = this.#joined(5)
       const size = head.readUInt32BE(1)
-      if (head[0] !== 0) throw new RuntimeError('Internal', 'a compressed message came that nobody asked for')
-      if (size > maxMessageBytes) throw new RuntimeError('ResourceExhausted', `a message of ${size} bytes is too large`)
+      if (head[0] !== 0) throw new GrpcError('Internal', 'a compressed message came that nobody asked for')
+      if (size > this.#maxMessageBytes) throw new GrpcError('ResourceExhausted', `a message of ${size} bytes is too large`)
       if (this.#length < 5 + size) return
       const all = this.#joined(5 + size)
       this.#chunks = all.length > 5 + size ? [all.subarray(5 + size)] : []
@@ -251,3 +317,5 @@ class FrameReader {
     }
   }
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

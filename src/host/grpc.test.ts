@@ -1,15 +1,21 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import http2 from 'node:http2'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../host/clock.ts'
+import { systemClock } from './clock.ts'
 import { GrpcChannel } from './grpc.ts'
 
 const framed = (text: string): Buffer => {
   const head = Buffer.alloc(5)
   head.writeUInt32BE(Buffer.byteLength(text), 1)
   return Buffer.concat([head, Buffer.from(text)])
+}
+
+const channelTo = (socket: string): GrpcChannel => {
+  const open = () => http2.connect('http://localhost', { createConnection: () => net.connect(socket) })
+  return new GrpcChannel({ open, peer: socket, clock: systemClock, maxMessageBytes: 1 << 20, ping: { everyMs: 50, withinMs: 50 } })
 }
 
 let directory: string
@@ -30,7 +36,7 @@ beforeEach(async () => {
     ),
   )
   await new Promise<void>((resolve) => server.listen(socket, resolve))
-  channel = new GrpcChannel({ socket, clock: systemClock })
+  channel = channelTo(socket)
 })
 afterEach(async () => {
   channel.close()
@@ -46,7 +52,7 @@ function respond(stream: http2.ServerHttp2Stream, parts: readonly Buffer[], trai
   stream.end()
 }
 
-describe('gRPC over a unix socket', () => {
+describe('gRPC over HTTP/2', () => {
   test('a call, its message split over packets', async () => {
     const whole = framed('hello')
     answer = (stream) => respond(stream, [whole.subarray(0, 3), whole.subarray(3, 7), whole.subarray(7)], { 'grpc-status': '0' })
@@ -70,13 +76,13 @@ describe('gRPC over a unix socket', () => {
     }
     const stop = new AbortController()
     const seen: string[] = []
-    for await (const part of channel.stream('/lasts', Buffer.alloc(0), { signal: stop.signal })) {
+    for await (const part of channel.stream('/lasts', [], { signal: stop.signal })) {
       seen.push(Buffer.from(part).toString())
       if (seen.length === 2) stop.abort()
     }
     expect(seen).toEqual(['a', 'b'])
     const broken = async () => {
-      for await (const _ of channel.stream('/breaks', Buffer.alloc(0), { signal: new AbortController().signal }));
+      for await (const _ of channel.stream('/breaks', [], { signal: new AbortController().signal }));
     }
     await expect(broken()).rejects.toMatchObject({ code: 'Unavailable' })
   })
@@ -93,9 +99,41 @@ describe('gRPC over a unix socket', () => {
     expect(Buffer.from(await channel.unary('/s/m', Buffer.alloc(0))).toString()).toBe('back')
   })
 
+  test('messages go both ways on one stream', async () => {
+    answer = (stream) => {
+      stream.respond({ ':status': 200 })
+      stream.on('data', (chunk: Buffer) => stream.write(framed(`${chunk.subarray(5)}!`)))
+    }
+    const stop = new AbortController()
+    const heard: string[] = []
+    async function* sent() {
+      for (const word of ['a', 'b']) {
+        yield Buffer.from(word)
+        while (heard.length === 0) await systemClock.sleep(1)
+      }
+    }
+    for await (const part of channel.stream('/talk', sent(), { signal: stop.signal })) {
+      heard.push(Buffer.from(part).toString())
+      if (heard.length === 2) stop.abort()
+    }
+    expect(heard).toEqual(['a!', 'b!'])
+  })
+
+  test('a peer that answers pings no more is given up', async () => {
+    const taken: net.Socket[] = []
+    // It takes connections and stays silent, as a process does that was stopped.
+    const silent = net.createServer((socket) => taken.push(socket)).listen(join(directory, 'silent'))
+    const stopped = channelTo(join(directory, 'silent'))
+    await stopped.ready(1000)
+    await expect(stopped.unary('/s/m', Buffer.alloc(0))).rejects.toMatchObject({ code: 'Unavailable' })
+    for (const socket of taken) socket.destroy()
+    silent.close()
+  })
+
   test('no server, and a closed channel', async () => {
-    const nowhere = new GrpcChannel({ socket: join(directory, 'none'), clock: systemClock })
+    const nowhere = channelTo(join(directory, 'none'))
     await expect(nowhere.unary('/s/m', Buffer.alloc(0))).rejects.toMatchObject({ code: 'Unavailable' })
+    await expect(nowhere.ready(1000)).rejects.toMatchObject({ code: 'Unavailable' })
     nowhere.close()
     await expect(nowhere.unary('/s/m', Buffer.alloc(0))).rejects.toMatchObject({ code: 'Canceled' })
   })

@@ -1,5 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import { errorText } from '../machinery/error-text.ts'
+import { errorText } from './error-text.ts'
 
 /**
  * Protobuf messages (https://protobuf.dev/programming-guides/encoding) described by tables of fields, from which TypeScript
