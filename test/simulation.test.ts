@@ -26,7 +26,7 @@ async function simulate(seed: number) {
   const { signal } = stop
   const lines: string[] = []
   const log = lineLog((line) => lines.push(line), { level: 'info', now: () => clock.now() })
-  const store = new MemoryStore()
+  const store = new MemoryStore({ clock })
   const apiServer = await createApiServer({
     store,
     clock,

@@ -30,6 +30,7 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     hasStatus: false,
     subresources: [],
     countsGeneration: false,
+    expires: false,
     columns: [nameColumn, ageColumn],
     selectableFields: {},
     setDefaults: nothing,

@@ -24,6 +24,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   readonly subresources: readonly Subresource[]
   /** True: metadata.generation counts changes of what is not metadata or status. */
   readonly countsGeneration: boolean
+  /** True: an object goes by itself when nobody has written it for the API server's --event-ttl. */
+  readonly expires: boolean
   readonly columns: readonly Column<T>[]
   /** Said as a warning with every answer, of a kind that has a successor. */
   readonly deprecation?: string

@@ -29,6 +29,8 @@ export interface ApiServerOptions {
   /** An IPv4 network, such as 10.96.0.0/16. */
   readonly serviceCidr: string
   readonly nodePortRange: PortRange
+  /** How long an Event stays after it was last written; default an hour. */
+  readonly eventTtlSeconds?: number
   /** How the server shows itself to kubelets (PEM): without it there is no log, exec, attach or port-forward. */
   readonly kubeletClient?: KubeletCredentials
   /** The address and port (default 6443) at which pods reach this server: the endpoints of the `kubernetes` Service. */
@@ -52,7 +54,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const network = parseNetwork(options.serviceCidr)
   const cache = await WatchCache.start(kinds, { store, clock, log })
   const addresses = new ServiceAddresses(cache.kind(services), { network, nodePorts: options.nodePortRange, random })
-  const objects = new Objects(store, cache)
+  const objects = new Objects(store, cache, { eventTtlSeconds: options.eventTtlSeconds ?? 3600 })
   const writes = new Writes({ objects, cache, addresses, admission: factsOf(cache), clock, random })
   const reads = new Reads({ store, cache, clock, random })
   const metrics = new Metrics(clock)

@@ -2,13 +2,15 @@ import type { Clock } from '../host/clock.ts'
 import type { Store } from '../storage/store.ts'
 import type { WatchCache } from './watch-cache.ts'
 
-const buckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
+const buckets: readonly number[] = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
 
 interface Latency {
   readonly counts: number[]
   sum: number
   count: number
 }
+
+type Counted = Pick<Latency, 'sum' | 'count'> & { readonly counts: readonly number[] }
 
 interface Labels {
   readonly verb: string
@@ -68,11 +70,22 @@ export class Metrics {
       lines.push(`apiserver_storage_objects{resource="${kind.plural}",group="${kind.group}"} ${size}`)
       lines.push(`apiserver_longrunning_requests{verb="WATCH",resource="${kind.plural}",group="${kind.group}"} ${history.watchers.size}`)
     }
-    const { bytesOnDisk, commits, fsyncs, revision } = store.metrics()
+    const { bytesOnDisk, bytesInMemory, commits, fsyncs, revision, latency: storeLatency } = store.metrics()
     family('apiserver_storage_size_bytes', 'gauge', 'Size of the storage on disk in bytes.')
     lines.push(`apiserver_storage_size_bytes ${bytesOnDisk}`)
     family('ownkube_storage_commits_total', 'counter', 'Commits since the start.')
     lines.push(`ownkube_storage_commits_total ${commits}`, `ownkube_storage_fsyncs_total ${fsyncs}`, `ownkube_storage_revision ${revision}`)
+    family('ownkube_storage_memory_bytes', 'gauge', 'Keys and values in memory, history included.')
+    lines.push(`ownkube_storage_memory_bytes ${bytesInMemory}`)
+    family(
+      'ownkube_storage_duration_seconds',
+      'histogram',
+      'Latency of the store: commits, lists, and from a commit to the reader of a watch.',
+    )
+    for (const [operation, { boundsSeconds, counts, sumSeconds, count }] of Object.entries(storeLatency)) {
+      const latency = { counts, sum: sumSeconds, count }
+      lines.push(...histogram('ownkube_storage_duration_seconds', `operation="${operation}"`, latency, boundsSeconds))
+    }
     family('process_resident_memory_bytes', 'gauge', 'Resident memory size in bytes.')
     lines.push(`process_resident_memory_bytes ${process.memoryUsage.rss()}`)
     return `${lines.join('\n')}\n`
@@ -83,9 +96,9 @@ function labelText({ verb, group, version, resource, subresource }: Labels): str
   return `verb="${verb}",group="${group}",version="${version}",resource="${resource}",subresource="${subresource}"`
 }
 
-function histogram(name: string, labels: string, { counts, sum, count }: Latency): string[] {
+function histogram(name: string, labels: string, { counts, sum, count }: Counted, bounds = buckets): string[] {
   let below = 0
-  const rows = buckets.map((limit, index) => {
+  const rows = bounds.map((limit, index) => {
     below += counts[index] as number
     return `${name}_bucket{${labels},le="${limit}"} ${below}`
   })

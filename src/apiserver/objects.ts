@@ -17,10 +17,12 @@ export interface Place {
 export class Objects {
   readonly #store: Store
   readonly #cache: WatchCache
+  readonly #eventTtlSeconds: number
 
-  constructor(store: Store, cache: WatchCache) {
+  constructor(store: Store, cache: WatchCache, options: { eventTtlSeconds: number }) {
     this.#store = store
     this.#cache = cache
+    this.#eventTtlSeconds = options.eventTtlSeconds
   }
 
   /** As new as the newest write. Undefined: there is none. */
@@ -40,7 +42,7 @@ export class Objects {
     const key = storageKey(place.kind, place.namespace, place.name)
     const value = encodeValue(object)
     if (dryRun) return (await this.find(place)) ? undefined : stored(place, key, value, 0, object)
-    const result = await this.#store.commit([{ key, value, expect: 0 }])
+    const result = await this.#store.commit([{ key, value, expect: 0, ...this.#life(place) }])
     if (!result.ok) return undefined
     return stored(place, key, value, result.revision, object)
   }
@@ -48,7 +50,7 @@ export class Objects {
   /** Undefined: it has changed since `current`. */
   async replace(place: Place, current: CachedObject, value: Uint8Array, dryRun: boolean): Promise<CachedObject | undefined> {
     if (dryRun) return stored(place, current.key, value, current.revision)
-    const result = await this.#store.commit([{ key: current.key, value, expect: current.revision }])
+    const result = await this.#store.commit([{ key: current.key, value, expect: current.revision, ...this.#life(place) }])
     return result.ok ? stored(place, current.key, value, result.revision) : undefined
   }
 
@@ -56,6 +58,11 @@ export class Objects {
   async remove(current: CachedObject, dryRun: boolean): Promise<boolean> {
     if (dryRun) return true
     return (await this.#store.commit([{ key: current.key, value: undefined, expect: current.revision }])).ok
+  }
+
+  /** Begins anew with each write, as upstream. */
+  #life({ kind }: Place): { ttlSeconds?: number } {
+    return kind.expires ? { ttlSeconds: this.#eventTtlSeconds } : {}
   }
 }
 

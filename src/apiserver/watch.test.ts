@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { VirtualClock } from '../host/virtual-clock.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { SharedWatchEvent } from './cached-object.ts'
 import { TestServer } from './testing/test-server.ts'
@@ -105,6 +106,34 @@ test('initial events end in a bookmark that says so, as WatchList clients need',
 test('ends at its time with a bookmark', async () => {
   const watch = await server.watch(`${url}?watch=true&timeoutSeconds=1&allowWatchBookmarks=true`)
   expect(await watch.take(2)).toEqual(['BOOKMARK', 'END'])
+})
+
+test('Events go by themselves an hour after they were last written, told as any deletion; nothing else does', async () => {
+  const clock = new VirtualClock()
+  const aging = await TestServer.start({ clock })
+  const events = '/api/v1/namespaces/default/events'
+  const body = (name: string): object => ({
+    metadata: { name },
+    involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' },
+    reason: 'Seen',
+  })
+  await aging.ask('POST', events, { body: body('once') })
+  await aging.ask('POST', events, { body: body('again') })
+  await aging.ask('POST', url, { body: { metadata: { name: 'stays' } } })
+  await clock.advance(1800_000)
+  await aging.ask('PATCH', `${events}/again`, { contentType: 'application/merge-patch+json', body: { count: 2 } })
+  await clock.advance(1790_000)
+  const { object } = await aging.ask('GET', events)
+  expect(object.items).toHaveLength(2)
+  const watch = await aging.watch(`${events}?watch=true&resourceVersion=${object.metadata.resourceVersion}`)
+  await clock.advance(20_000)
+  expect(await watch.take(1)).toEqual(['DELETED once'])
+  expect((await aging.ask('GET', events)).object.items.map((event) => event.metadata.name)).toEqual(['again'])
+  watch.stop()
+  await clock.advance(1800_000)
+  expect((await aging.ask('GET', events)).object.items).toEqual([])
+  expect((await aging.ask('GET', url)).object.items.map((item) => item.metadata.name)).toContain('stays')
+  await aging.close()
 })
 
 test('an event is one object with one encoding, however many watch', async () => {

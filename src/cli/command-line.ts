@@ -67,6 +67,7 @@ function addBootCommands(program: Command): void {
       .addOption(
         new Option('--service-node-port-range <from-to>', 'ports for NodePort Services (default: 30000-32767)').argParser(portRange),
       )
+      .addOption(new Option('--event-ttl <duration>', 'how long Events are kept (default: 1h0m0s)').argParser(duration))
       .addOption(new Option('--node-name <name>', "the node's name (default: this machine's); fixed at the first boot"))
       .option('--no-install', 'never install anything; list what is missing and end with 69')
   bootOptions(program.command('up'))
@@ -166,6 +167,15 @@ function portRange(text: string): { from: number; to: number } {
   const to = Number(found?.[2])
   if (!found || from < 1 || to > 65535 || from > to) throw new InvalidArgumentError('A range is two ports, such as 30000-32767.')
   return { from, to }
+}
+
+/** Seconds of a duration such as 90s, 1h30m or 1h0m0s. */
+function duration(text: string): number {
+  const found = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text)
+  const [hours = 0, minutes = 0, seconds = 0] = (found ?? []).slice(1).map((part) => Number(part ?? 0))
+  const total = hours * 3600 + minutes * 60 + seconds
+  if (!found || total === 0) throw new InvalidArgumentError('A duration is hours, minutes and seconds, such as 1h30m or 90s.')
+  return total
 }
 
 function cidr(text: string): string {

@@ -10,17 +10,18 @@ import { operatorDeps, sayOnStderr } from './operator.ts'
 import { showSteps } from './show-steps.ts'
 
 /** The boot options as commander gives them. */
-export interface BootFlags extends Omit<ClusterOptions, 'nodePortRange'> {
+export interface BootFlags extends Omit<ClusterOptions, 'nodePortRange' | 'eventTtlSeconds'> {
   serviceNodePortRange?: { from: number; to: number }
+  eventTtl?: number
   install: boolean
 }
 
 /** Boots, and undoes what it began if a step fails. */
 export async function boot(flags: BootFlags, extraRequirements?: UpOptions['extraRequirements']): Promise<UpResult> {
   const deps = operatorDeps()
-  const { serviceNodePortRange, ...options } = flags
+  const { serviceNodePortRange, eventTtl, ...options } = flags
   const { steps, result, begun } = upSteps(
-    { ...options, nodePortRange: serviceNodePortRange, ...(extraRequirements ? { extraRequirements } : {}) },
+    { ...options, nodePortRange: serviceNodePortRange, eventTtlSeconds: eventTtl, ...(extraRequirements ? { extraRequirements } : {}) },
     deps,
   )
   return await exclusively(flags.name, deps, sayOnStderr, async () => {

@@ -19,6 +19,8 @@ import {
 } from './config.ts'
 import { pathsOf } from './paths.ts'
 
+const defaultEventTtlSeconds = 3600
+
 /** An option that cannot be used; the message says what to change. */
 export class ConfigError extends Error {
   constructor(message: string) {
@@ -216,6 +218,8 @@ export async function resolveConfig(
       nodeAddress: deps.nodeAddress,
       apiPort: options.apiPort ?? kept.apiPort,
       nodePortRange: options.nodePortRange ?? kept.nodePortRange,
+      // Files of before this was an option have none.
+      eventTtlSeconds: options.eventTtlSeconds ?? kept.eventTtlSeconds ?? defaultEventTtlSeconds,
     }
   }
   const slot = await chooseSlot(options.name)
@@ -232,6 +236,7 @@ export async function resolveConfig(
     nodePodCidr: nodePodCidrOf(podCidr),
     serviceCidr: options.serviceCidr ?? slot.serviceCidr,
     nodePortRange: options.nodePortRange ?? { from: 30000, to: 32767 },
+    eventTtlSeconds: options.eventTtlSeconds ?? defaultEventTtlSeconds,
     chainTag: tagOf(options.name, (text) => createHash('sha256').update(text).digest('hex')),
     createdAt: timestamp(deps.clock.now()),
   }

@@ -17,6 +17,7 @@ export interface ClusterConfig {
   nodePodCidr: string
   serviceCidr: string
   nodePortRange: { from: number; to: number }
+  eventTtlSeconds: number
   /** '' for the default cluster, which uses the well-known chain names; others are kept apart by it. */
   chainTag: string
   createdAt: string
@@ -30,6 +31,7 @@ export interface ClusterOptions {
   podCidr?: string | undefined
   serviceCidr?: string | undefined
   nodePortRange?: { from: number; to: number } | undefined
+  eventTtlSeconds?: number | undefined
   nodeName?: string | undefined
 }
 

@@ -28,6 +28,7 @@ export interface ControlPlaneDeps {
 export interface ControlPlaneConfig {
   serviceCidr: string
   nodePortRange: { from: number; to: number }
+  eventTtlSeconds: number
   /** Where the `kubernetes` Service leads; undefined leaves it without endpoints. */
   advertise: { address: string; port: number } | undefined
   clusterCa: string
@@ -44,6 +45,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     log: log.named('apiserver'),
     serviceCidr: config.serviceCidr,
     nodePortRange: config.nodePortRange,
+    eventTtlSeconds: config.eventTtlSeconds,
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
     ...(config.advertise ? { advertiseAddress: config.advertise.address, advertisePort: config.advertise.port } : {}),
   })
@@ -73,6 +75,7 @@ export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDe
       {
         serviceCidr: config.serviceCidr,
         nodePortRange: config.nodePortRange,
+        eventTtlSeconds: config.eventTtlSeconds,
         advertise: { address: config.nodeAddress, port: config.apiPort },
         clusterCa: certificates.ca,
         kubeletClient: { ca: certificates.ca, ...certificates.apiserverKubeletClient },

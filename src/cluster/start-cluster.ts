@@ -39,10 +39,17 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<I
   const { clock = systemClock, random = systemRandom, log = silentLog, serviceCidr = '10.96.0.0/16' } = options
   const certificates = options.port === undefined ? undefined : await newCertificates(serviceCidr)
   const stop = new AbortController()
-  const store = new MemoryStore()
+  const store = new MemoryStore({ clock })
   const clusterCa = certificates?.ca ?? ''
   const apiServer = await startControlPlane(
-    { serviceCidr, nodePortRange: { from: 30000, to: 32767 }, advertise: undefined, clusterCa, kubeletClient: undefined },
+    {
+      serviceCidr,
+      nodePortRange: { from: 30000, to: 32767 },
+      eventTtlSeconds: 3600,
+      advertise: undefined,
+      clusterCa,
+      kubeletClient: undefined,
+    },
     { store, clock, random, log, signal: stop.signal },
   )
   let closing: Promise<void> | undefined

@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
 import { seededRandom } from '../host/seeded-random.ts'
+import { VirtualClock } from '../host/virtual-clock.ts'
 import { type FileStoreOptions, openFileStore } from './file-store.ts'
 import { DamagedStoreError } from './frame-reader.ts'
 import { type Store, UnavailableError } from './store.ts'
@@ -32,7 +33,12 @@ async function stateOf(store: Store): Promise<string> {
   return [`revision ${revision}`, ...lines].join('\n')
 }
 
-storeContract('file', (options) => open(newFolder(), options))
+const clock = new VirtualClock()
+storeContract(
+  'file',
+  (options) => openFileStore(newFolder(), { ...deps, clock }, options),
+  (milliseconds) => clock.advance(milliseconds),
+)
 
 /** Short logs, so that snapshots come often. */
 const manySnapshots = { snapshotAfterBytes: 2000 }
@@ -67,6 +73,33 @@ describe('a folder opened again', () => {
     const second = await open(folder)
     expect(second.metrics()).toMatchObject({ compactedRevision: 2, revision: 3 })
     await second.close()
+  })
+
+  test.each([{ snapshotAfterBytes: 1 << 20 }, manySnapshots])('keeps to times to live, from log and snapshot (%o)', async (options) => {
+    const folder = newFolder()
+    const time = new VirtualClock()
+    const openThen = (): Promise<Store> => openFileStore(folder, { ...deps, clock: time }, options)
+    const first = await openThen()
+    await first.commit([
+      { key: '/brief', value: Buffer.from('1'), expect: undefined, ttlSeconds: 60 },
+      { key: '/long', value: Buffer.from('1'), expect: undefined, ttlSeconds: 600 },
+    ])
+    for (let i = 0; i < 40; i++) await put(first, '/stays', 'x'.repeat(100))
+    await first.close()
+    await time.advance(50_000)
+    const second = await openThen()
+    expect((await second.list('')).entries.map((entry) => entry.key)).toEqual(['/brief', '/long', '/stays'])
+    await second.close()
+    await time.advance(20_000)
+    const third = await openThen()
+    const seen = third.watch('', { after: 41, signal: new AbortController().signal, progress: false })[Symbol.asyncIterator]()
+    await time.advance(1_000)
+    expect((await seen.next()).value.events).toMatchObject([{ type: 'delete', key: '/brief', revision: 42 }])
+    await third.close()
+    const fourth = await openThen()
+    expect((await fourth.list('')).entries.map((entry) => entry.key)).toEqual(['/long', '/stays'])
+    expect(await fourth.revision()).toBe(42)
+    await fourth.close()
   })
 
   test('goes on through many snapshots with its revision, old files gone', async () => {
@@ -159,6 +192,22 @@ describe('a disk that fails', () => {
       await store.close()
     })
   }
+
+  test('a value whose time is over while the disk takes no writes goes once it does', async () => {
+    const time = new VirtualClock()
+    const disk = new FaultyDisk()
+    const store = await openFileStore(newFolder(), { ...deps, disk, clock: time })
+    await store.commit([{ key: '/brief', value: Buffer.from('1'), expect: undefined, ttlSeconds: 5 }])
+    const seen = store.watch('', { after: 1, signal: new AbortController().signal, progress: false })[Symbol.asyncIterator]()
+    disk.failWith = diskError('ENOSPC')
+    await time.advance(20_000)
+    await expect(put(store, '/other', '1')).rejects.toThrow(UnavailableError)
+    expect(await store.get('/brief')).toBeDefined()
+    disk.failWith = undefined
+    await time.advance(2_000)
+    expect((await seen.next()).value.events).toMatchObject([{ type: 'delete', key: '/brief' }])
+    await store.close()
+  })
 
   test('a snapshot that cannot be written is tried again later, and nothing is lost meanwhile', async () => {
     const folder = newFolder()

@@ -3,9 +3,11 @@ import path from 'node:path'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import { type Disk, systemDisk } from './disk.ts'
+import { ExpiryTimer } from './expiries.ts'
 import { lockFolder } from './folder-lock.ts'
 import { encodeFrame } from './frames.ts'
 import { type Group, planGroup, type Request } from './group-commit.ts'
+import { StoreLatency } from './latency.ts'
 import { LogWriter } from './log-writer.ts'
 import { failing, watchVersions } from './memory-store.ts'
 import { type Recovered, recover } from './recovery.ts'
@@ -23,7 +25,7 @@ import {
   type WatchBatch,
   type WatchOptions,
 } from './store.ts'
-import { assertDistinctKeys, type HistoryLimits, Versions } from './versions.ts'
+import { checkChanges, type HistoryLimits, Versions } from './versions.ts'
 import { WatchHub } from './watch-hub.ts'
 
 export interface FileStoreDeps {
@@ -99,6 +101,8 @@ class FileStore implements Store {
   readonly #versions: Versions
   readonly #hub: WatchHub
   readonly #lock: { release(): void }
+  readonly #timer: ExpiryTimer
+  readonly #latency = new StoreLatency()
   #log: LogWriter
   #snapshot: OnDisk | undefined
   #olderLogs: OnDisk[]
@@ -116,11 +120,17 @@ class FileStore implements Store {
   constructor(settings: Settings, versions: Versions, log: LogWriter, recovered: Recovered, lock: { release(): void }) {
     this.#settings = settings
     this.#versions = versions
-    this.#hub = new WatchHub(settings.watchBacklog)
+    this.#hub = new WatchHub({
+      backlogLimit: settings.watchBacklog,
+      monotonic: () => settings.clock.monotonic(),
+      delivery: this.#latency.watchDelivery,
+    })
+    this.#timer = new ExpiryTimer(versions.expiries, settings.clock, () => this.#expire())
     this.#lock = lock
     this.#log = log
     this.#snapshot = recovered.snapshot
     this.#olderLogs = [...recovered.olderLogs]
+    this.#timer.arm()
   }
 
   async revision(): Promise<number> {
@@ -135,13 +145,28 @@ class FileStore implements Store {
 
   async list(prefix: string, options?: ListOptions): Promise<ListResult> {
     this.#mustBeOpen()
-    return this.#versions.list(prefix, options)
+    const begun = this.#settings.clock.monotonic()
+    const found = this.#versions.list(prefix, options)
+    this.#latency.list.observe(this.#settings.clock.monotonic() - begun)
+    return found
   }
 
   async commit(changes: readonly Change[]): Promise<CommitResult> {
     this.#mustBeOpen()
-    assertDistinctKeys(changes)
-    return this.#enqueue((resolve, reject) => ({ type: 'commit', changes, resolve, reject }))
+    checkChanges(changes)
+    const { clock } = this.#settings
+    const begun = clock.monotonic()
+    try {
+      return await this.#enqueue<CommitResult>((resolve, reject) => ({ type: 'commit', changes, resolve, reject }))
+    } finally {
+      this.#latency.commit.observe(clock.monotonic() - begun)
+    }
+  }
+
+  #expire(): void {
+    const expired = this.#enqueue<void>((resolve, reject) => ({ type: 'expire', resolve, reject }))
+    // The timer asks again; that the disk takes no writes has been logged.
+    expired.catch(() => undefined)
   }
 
   watch(prefix: string, options: WatchOptions): AsyncIterable<WatchBatch> {
@@ -167,11 +192,13 @@ class FileStore implements Store {
     const { keys, bytes, revision, compactedRevision } = this.#versions
     const older = this.#olderLogs.reduce((sum, file) => sum + file.bytes, 0)
     const bytesOnDisk = older + (this.#snapshot?.bytes ?? 0) + this.#log.length
-    return { keys, bytesInMemory: bytes, bytesOnDisk, revision, compactedRevision, commits: this.#commits, fsyncs: this.#fsyncs }
+    const counted = { commits: this.#commits, fsyncs: this.#fsyncs, latency: this.#latency.reading() }
+    return { keys, bytesInMemory: bytes, bytesOnDisk, revision, compactedRevision, ...counted }
   }
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      this.#timer.stop()
       await this.#flushing
       await this.#snapshotting
       this.#hub.close()
@@ -196,7 +223,7 @@ class FileStore implements Store {
   async #flush(): Promise<void> {
     await null // what is asked for in the same turn goes into the first group
     while (this.#queue.length > 0) {
-      const group = planGroup(this.#queue, this.#versions)
+      const group = planGroup(this.#queue, this.#versions, this.#settings.clock.now())
       if (await this.#write(group)) this.#publish(group)
       if (this.#wantsSnapshot()) await this.#beginSnapshot()
     }
@@ -228,6 +255,7 @@ class FileStore implements Store {
     const surplus = this.#versions.surplus(this.#settings.history, nowMs)
     this.#versions.compact(Math.min(Math.max(surplus, group.compactTo), Math.max(this.#pinned, this.#versions.compactedRevision)))
     group.succeed()
+    this.#timer.arm()
   }
 
   #wantsSnapshot(): boolean {

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
-import type { Change, Entry } from './store.ts'
+import type { Entry } from './store.ts'
+import type { DatedChange } from './versions.ts'
 
 /**
  * The file format, little-endian. A file is a preamble and frames; README.md describes it in full.
@@ -15,6 +16,8 @@ export const frameHeaderBytes = 16
 const magic = 0x6b6e776f
 export const magicBytes = Buffer.from('ownk')
 const deleted = 0xffffffff
+/** In the length of a value: when it expires follows it. */
+const dated = 0x80000000
 
 export type FileKind = 'log' | 'snapshot'
 const titles: Record<FileKind, string> = { log: 'ownkube log 1   ', snapshot: 'ownkube snap 1  ' }
@@ -34,13 +37,19 @@ export function readPreamble(kind: FileKind, bytes: Buffer): number | undefined 
   return bytes.readUInt32LE(24) === crc32(bytes.subarray(0, 24)) ? bytes.readDoubleLE(16) : undefined
 }
 
+/** An entry with the time at which it goes by itself. */
+export interface SnapshotEntry {
+  readonly entry: Entry
+  readonly expiresAtMs: number | undefined
+}
+
 /** Payloads: what a frame says. */
 export type Frame =
-  | { readonly type: 'commits'; readonly firstRevision: number; readonly commits: readonly (readonly Change[])[] }
+  | { readonly type: 'commits'; readonly firstRevision: number; readonly commits: readonly (readonly DatedChange[])[] }
   | { readonly type: 'compacted'; readonly revision: number }
   /** Written to see whether the disk takes writes. */
   | { readonly type: 'probe' }
-  | { readonly type: 'entries'; readonly entries: readonly Entry[] }
+  | { readonly type: 'entries'; readonly entries: readonly SnapshotEntry[] }
   /** The last frame of a snapshot. */
   | { readonly type: 'end'; readonly count: number }
 
@@ -56,20 +65,20 @@ export function encodeFrame(frame: Frame): Buffer {
     writer.count(frame.commits.length)
     for (const changes of frame.commits) {
       writer.count(changes.length)
-      for (const { key, value } of changes) {
+      for (const { key, value, expiresAtMs } of changes) {
         writer.text(key)
-        writer.value(value)
+        writer.value(value, expiresAtMs)
       }
     }
   } else if (frame.type === 'compacted') writer.number(frame.revision)
   else if (frame.type === 'end') writer.number(frame.count)
   else if (frame.type === 'entries') {
     writer.count(frame.entries.length)
-    for (const entry of frame.entries) {
+    for (const { entry, expiresAtMs } of frame.entries) {
       writer.number(entry.createRevision)
       writer.number(entry.modRevision)
       writer.text(entry.key)
-      writer.value(entry.value)
+      writer.value(entry.value, expiresAtMs)
     }
   }
   return sealed(writer.bytes.subarray(0, writer.at))
@@ -89,9 +98,9 @@ function payloadSize(frame: Frame): number {
   if (frame.type === 'commits')
     for (const changes of frame.commits) {
       size += 4
-      for (const { key, value } of changes) size += 8 + key.length * 3 + (value?.byteLength ?? 0)
+      for (const { key, value } of changes) size += 16 + key.length * 3 + (value?.byteLength ?? 0)
     }
-  if (frame.type === 'entries') for (const { key, value } of frame.entries) size += 24 + key.length * 3 + value.byteLength
+  if (frame.type === 'entries') for (const { entry } of frame.entries) size += 32 + entry.key.length * 3 + entry.value.byteLength
   return size
 }
 
@@ -108,7 +117,7 @@ export function decodePayload(payload: Buffer): Frame {
   const code = reader.byte()
   if (code === codes.commits) {
     const firstRevision = reader.number()
-    const commits = reader.many(() => reader.many(() => ({ key: reader.text(), value: reader.value(), expect: undefined })))
+    const commits = reader.many(() => reader.many(() => ({ key: reader.text(), ...reader.value() })))
     return { type: 'commits', firstRevision, commits }
   }
   if (code === codes.compacted) return { type: 'compacted', revision: reader.number() }
@@ -118,13 +127,13 @@ export function decodePayload(payload: Buffer): Frame {
   throw new RangeError(`a frame of unknown type ${code}: written by a newer version?`)
 }
 
-function readEntry(reader: Reader): Entry {
+function readEntry(reader: Reader): SnapshotEntry {
   const createRevision = reader.number()
   const modRevision = reader.number()
   const key = reader.text()
-  const value = reader.value()
+  const { value, expiresAtMs } = reader.value()
   if (!value) throw new RangeError('a snapshot holds a deleted key')
-  return { key, value, createRevision, modRevision }
+  return { entry: { key, value, createRevision, modRevision }, expiresAtMs }
 }
 
 class Writer {
@@ -147,11 +156,15 @@ class Writer {
     this.count(length)
     this.at += length
   }
-  value(value: Uint8Array | undefined): void {
-    this.count(value ? value.byteLength : deleted)
-    if (!value) return
+  value(value: Uint8Array | undefined, expiresAtMs: number | undefined): void {
+    if (!value) {
+      this.count(deleted)
+      return
+    }
+    this.count(expiresAtMs === undefined ? value.byteLength : value.byteLength + dated)
     this.bytes.set(value, this.at)
     this.at += value.byteLength
+    if (expiresAtMs !== undefined) this.number(expiresAtMs)
   }
 }
 
@@ -175,9 +188,11 @@ class Reader {
   text(): string {
     return this.#take(this.count()).toString()
   }
-  value(): Buffer | undefined {
+  value(): { value: Buffer | undefined; expiresAtMs?: number } {
     const length = this.count()
-    return length === deleted ? undefined : this.#take(length)
+    if (length === deleted) return { value: undefined }
+    if (length < dated) return { value: this.#take(length) }
+    return { value: this.#take(length - dated), expiresAtMs: this.number() }
   }
   many<T>(read: () => T): T[] {
     const items: T[] = []

@@ -1,17 +1,19 @@
 import type { Frame } from './frames.ts'
 import { type Change, type CommitResult, type Entry, FutureRevisionError } from './store.ts'
-import { changesAnything, conflictsOf, type Versions } from './versions.ts'
+import { changesAnything, conflictsOf, type DatedChange, datedChanges, expiryOf, type Versions } from './versions.ts'
 
 export type Request = { readonly reject: (error: Error) => void } & (
   | { readonly type: 'commit'; readonly changes: readonly Change[]; readonly resolve: (result: CommitResult) => void }
   | { readonly type: 'compact'; readonly revision: number; readonly resolve: () => void }
   | { readonly type: 'probe'; readonly resolve: () => void }
+  /** Values whose time is over are to go. */
+  | { readonly type: 'expire'; readonly resolve: () => void }
 )
 
 /** What becomes durable in one write. */
 export interface Group {
   /** In the order of their revisions, which begin after the newest. */
-  readonly commits: readonly (readonly Change[])[]
+  readonly commits: readonly (readonly DatedChange[])[]
   /** What to write: one frame, so that a torn write takes all of it. Undefined: nothing changes. */
   readonly frame: Frame | undefined
   readonly compactTo: number
@@ -23,11 +25,11 @@ export interface Group {
 const maxGroupRequests = 4096
 const maxGroupBytes = 8 << 20
 
-/** Takes requests off the queue and judges them in order, each on top of those before it; nothing is applied yet. */
-export function planGroup(queue: Request[], versions: Versions): Group {
+/** Takes requests off the queue and judges them in order, each on top of those before it; nothing is applied yet. `nowMs`: the wall clock. */
+export function planGroup(queue: Request[], versions: Versions, nowMs: number): Group {
   const pending = new Map<string, Entry | undefined>()
   const current = (key: string): Entry | undefined => (pending.has(key) ? pending.get(key) : versions.current(key))
-  const commits: (readonly Change[])[] = []
+  const commits: (readonly DatedChange[])[] = []
   const answers: (() => void)[] = []
   const rejects: ((error: Error) => void)[] = []
   let compactTo = 0
@@ -54,10 +56,17 @@ export function planGroup(queue: Request[], versions: Versions): Group {
       answers.push(request.resolve)
       continue
     }
+    if (request.type === 'expire') {
+      answers.push(request.resolve)
+      const expired = expiryOf(versions, nowMs, (key) => pending.has(key))
+      for (const { key } of expired) pending.set(key, undefined)
+      if (expired.length > 0) commits.push(expired)
+      continue
+    }
     const result = judge(request.changes, versions.revision + commits.length, current, pending)
     answers.push(() => request.resolve(result.answer))
     if (!result.applies) continue
-    commits.push(request.changes)
+    commits.push(datedChanges(request.changes, nowMs))
     for (const change of request.changes) bytes += change.value?.byteLength ?? 0
   }
   queue.splice(0, taken)

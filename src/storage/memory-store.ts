@@ -1,3 +1,6 @@
+import { type Clock, systemClock } from '../host/clock.ts'
+import { ExpiryTimer } from './expiries.ts'
+import { StoreLatency } from './latency.ts'
 import {
   type Change,
   type CommitResult,
@@ -10,7 +13,16 @@ import {
   type WatchBatch,
   type WatchOptions,
 } from './store.ts'
-import { assertDistinctKeys, changesAnything, conflictsOf, type HistoryLimits, Versions } from './versions.ts'
+import {
+  changesAnything,
+  checkChanges,
+  conflictsOf,
+  type DatedChange,
+  datedChanges,
+  expiryOf,
+  type HistoryLimits,
+  Versions,
+} from './versions.ts'
 import { WatchHub } from './watch-hub.ts'
 
 /** Nothing is kept beyond the process: for tests and for clusters inside one. */
@@ -18,12 +30,22 @@ export class MemoryStore implements Store {
   readonly #versions = new Versions()
   readonly #hub: WatchHub
   readonly #limits: HistoryLimits
+  readonly #clock: Clock
+  readonly #timer: ExpiryTimer
+  readonly #latency = new StoreLatency()
   #commits = 0
   #closed = false
 
-  constructor(options: { historyRevisions?: number; watchBacklog?: number } = {}) {
+  /** `clock`: tells when values with a time to live go; default the system's. */
+  constructor(options: { historyRevisions?: number; watchBacklog?: number; clock?: Clock } = {}) {
+    this.#clock = options.clock ?? systemClock
+    this.#timer = new ExpiryTimer(this.#versions.expiries, this.#clock, () => this.#expire())
     this.#limits = { revisions: options.historyRevisions ?? 10_000, bytes: 64 << 20, ageMs: Number.POSITIVE_INFINITY }
-    this.#hub = new WatchHub(options.watchBacklog ?? 10_000)
+    this.#hub = new WatchHub({
+      backlogLimit: options.watchBacklog ?? 10_000,
+      monotonic: () => this.#clock.monotonic(),
+      delivery: this.#latency.watchDelivery,
+    })
   }
 
   async revision(): Promise<number> {
@@ -38,22 +60,42 @@ export class MemoryStore implements Store {
 
   async list(prefix: string, options?: ListOptions): Promise<ListResult> {
     this.#mustBeOpen()
-    return this.#versions.list(prefix, options)
+    const begun = this.#clock.monotonic()
+    const found = this.#versions.list(prefix, options)
+    this.#latency.list.observe(this.#clock.monotonic() - begun)
+    return found
   }
 
   async commit(changes: readonly Change[]): Promise<CommitResult> {
     this.#mustBeOpen()
-    assertDistinctKeys(changes)
+    checkChanges(changes)
+    const begun = this.#clock.monotonic()
+    const result = this.#judge(changes)
+    this.#latency.commit.observe(this.#clock.monotonic() - begun)
+    return result
+  }
+
+  #judge(changes: readonly Change[]): CommitResult {
     const versions = this.#versions
     const current = (key: string): Entry | undefined => versions.current(key)
     const conflicts = conflictsOf(changes, current)
     if (conflicts) return { ok: false, revision: versions.revision, conflicts }
-    if (!changesAnything(changes, current)) return { ok: true, revision: versions.revision }
+    if (changesAnything(changes, current)) this.#apply(datedChanges(changes, this.#clock.now()))
+    return { ok: true, revision: versions.revision }
+  }
+
+  #apply(changes: readonly DatedChange[]): void {
+    const versions = this.#versions
     const batch = versions.apply(changes, 0)
     this.#commits++
     this.#hub.publish([batch])
     versions.compact(versions.surplus(this.#limits, 0))
-    return { ok: true, revision: batch.revision }
+    this.#timer.arm()
+  }
+
+  #expire(): void {
+    const expired = expiryOf(this.#versions, this.#clock.now(), () => false)
+    if (expired.length > 0) this.#apply(expired)
   }
 
   watch(prefix: string, options: WatchOptions): AsyncIterable<WatchBatch> {
@@ -72,11 +114,13 @@ export class MemoryStore implements Store {
 
   metrics(): StoreMetrics {
     const { keys, bytes, revision, compactedRevision } = this.#versions
-    return { keys, bytesInMemory: bytes, bytesOnDisk: 0, revision, compactedRevision, commits: this.#commits, fsyncs: 0 }
+    const latency = this.#latency.reading()
+    return { keys, bytesInMemory: bytes, bytesOnDisk: 0, revision, compactedRevision, commits: this.#commits, fsyncs: 0, latency }
   }
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#timer.stop()
     this.#hub.close()
   }
 

@@ -85,7 +85,7 @@ function readSnapshot(file: Found, versions: Versions): number {
   const { revision, bytes } = readFrames(file.path, 'snapshot', false, (frame) => {
     if (frame.type === 'end') end = frame.count
     if (frame.type !== 'entries') return
-    for (const entry of frame.entries) versions.restore(entry)
+    for (const { entry, expiresAtMs } of frame.entries) versions.restore(entry, expiresAtMs)
     count += frame.entries.length
   })
   if (revision !== file.revision) throw new DamagedStoreError(file.path, `it holds revision ${revision}, not the one in its name`)

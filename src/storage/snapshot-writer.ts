@@ -1,7 +1,8 @@
 import path from 'node:path'
 import type { Disk } from './disk.ts'
-import { encodeFrame, preamble } from './frames.ts'
+import { encodeFrame, preamble, type SnapshotEntry } from './frames.ts'
 import { fileName } from './recovery.ts'
+import type { Entry } from './store.ts'
 import type { Versions } from './versions.ts'
 
 /** Small frames, so that values that stay in use after a load hold on to little else. */
@@ -30,7 +31,7 @@ export async function writeSnapshot(
     let count = 0
     let entries = versions.entriesAt(revision, undefined, frameBytes)
     while (entries.length > 0) {
-      await put(encodeFrame({ type: 'entries', entries }))
+      await put(encodeFrame({ type: 'entries', entries: entries.map((entry) => datedEntry(entry, versions)) }))
       count += entries.length
       entries = versions.entriesAt(revision, entries.at(-1)!.key, frameBytes)
     }
@@ -42,6 +43,11 @@ export async function writeSnapshot(
   await disk.rename(temporary, finalPath)
   await disk.syncDirectory(directory)
   return { path: finalPath, bytes }
+}
+
+/** A key's deadline may have changed since the snapshot's revision: then the log, which is read after it, says so again. */
+function datedEntry(entry: Entry, versions: Versions): SnapshotEntry {
+  return { entry, expiresAtMs: versions.expiries.deadlineOf(entry.key) }
 }
 
 /** Where a snapshot stands until it is whole. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../host/clock.ts'
 import {
   CompactedError,
   FutureRevisionError,
@@ -38,8 +39,15 @@ async function events(watch: AsyncIterator<WatchBatch>, count: number): Promise<
   return found
 }
 
-/** The clauses of the contract in store.ts, run against every back end. `open` answers an empty store. */
-export function storeContract(name: string, open: (options?: { watchBacklog: number }) => Promise<Store>): void {
+/**
+ * The clauses of the contract in store.ts, run against every back end. `open` answers an empty store; `passTime` lets that
+ * many milliseconds go by on the store's clock.
+ */
+export function storeContract(
+  name: string,
+  open: (options?: { watchBacklog: number }) => Promise<Store>,
+  passTime: (milliseconds: number) => Promise<void> = (milliseconds) => systemClock.sleep(milliseconds),
+): void {
   describe(`store contract: ${name}`, () => {
     let store: Store
     let stop: AbortController
@@ -60,6 +68,8 @@ export function storeContract(name: string, open: (options?: { watchBacklog: num
     commits(() => store, keys)
     watches(() => store, watch)
     compaction(() => store, watch)
+    timeToLive(() => store, watch, passTime)
+    figures(() => store, watch)
 
     test('a reader that falls behind is dropped with an error, the others go on', async () => {
       const small = await open({ watchBacklog: 50 })
@@ -87,15 +97,6 @@ export function storeContract(name: string, open: (options?: { watchBacklog: num
       await expect(put(store, '/a', '1')).rejects.toThrow(StoreClosedError)
       await expect(store.healthy()).rejects.toThrow(StoreClosedError)
       await expect(watch('/', 0).next()).rejects.toThrow(StoreClosedError)
-    })
-
-    test('an open store is healthy and counts what it holds', async () => {
-      await put(store, '/a', '12345')
-      await put(store, '/b', '1')
-      await remove(store, '/b')
-      await store.healthy()
-      expect(store.metrics()).toMatchObject({ keys: 1, revision: 3, compactedRevision: 0, commits: 3 })
-      expect(store.metrics().bytesInMemory).toBeGreaterThanOrEqual(7)
     })
   })
 }
@@ -154,6 +155,30 @@ function revisionsAndReads(store: () => Store, keys: Keys): void {
     expect(second).toMatchObject({ revision: 5, more: true, remaining: 1 })
     expect(await store().list('/', { limit: 2, after: '/d', revision: 5 })).toMatchObject({ more: false, remaining: 0 })
     expect(await keys('/')).toEqual(['/a', '/b', '/bb', '/d', '/e'])
+  })
+
+  test('a page whose revision has been compacted is refused, and the first page of a new list is not', async () => {
+    for (const name of ['a', 'b', 'c']) await put(store(), `/${name}`, name)
+    const first = await store().list('/', { limit: 1 })
+    await put(store(), '/d', 'd')
+    await store().compact(4)
+    const next = store().list('/', { limit: 1, after: '/a', revision: first.revision })
+    await expect(next).rejects.toThrow(CompactedError)
+    await expect(next).rejects.toMatchObject({ oldest: 4 })
+    expect(await store().list('/', { limit: 1 })).toMatchObject({ revision: 4, remaining: 3 })
+  })
+
+  test('what was acknowledged is seen by every read that begins after it', async () => {
+    for (let i = 1; i <= 20; i++) {
+      const revision = await put(store(), '/a', String(i))
+      const [found, listed, newest] = await Promise.all([store().get('/a'), store().list('/'), store().revision()])
+      expect([found?.modRevision, listed.entries[0]?.modRevision, listed.revision, newest]).toEqual([
+        revision,
+        revision,
+        revision,
+        revision,
+      ])
+    }
   })
 
   test('a thousand keys in random order come back in order, half of them deleted too', async () => {
@@ -359,5 +384,66 @@ function compaction(store: () => Store, watch: Watch): void {
     for (const value of ['1', '2', '3']) await put(store(), '/a', value)
     await store().compact(3)
     expect(await events(seen, 3)).toEqual(['1 put /a - -> 1', '2 put /a 1 -> 2', '3 put /a 2 -> 3'])
+  })
+}
+
+function timeToLive(store: () => Store, watch: Watch, passTime: (milliseconds: number) => Promise<void>): void {
+  test('a value with a time to live goes by itself, never before its time, and each put sets its life anew', {
+    timeout: 60_000,
+  }, async () => {
+    const seen = watch('/', 0, false)
+    const brief = { ttlSeconds: 3, expect: undefined }
+    await store().commit([
+      { key: '/brief', value: bytes('1'), ...brief },
+      { key: '/kept', value: bytes('1'), ...brief },
+      { key: '/renewed', value: bytes('1'), ...brief },
+      { key: '/beside', value: bytes('1'), expect: undefined },
+    ])
+    await put(store(), '/kept', '2')
+    await store().commit([{ key: '/renewed', value: bytes('2'), expect: undefined, ttlSeconds: 600 }])
+    await passTime(1000)
+    expect((await store().list('/')).entries.map((entry) => entry.key)).toEqual(['/beside', '/brief', '/kept', '/renewed'])
+    expect((await events(seen, 6)).length).toBe(6)
+    await passTime(5000)
+    expect(await events(seen, 1)).toEqual(['4 delete /brief 1 -> -'])
+    expect((await store().list('/')).entries.map((entry) => entry.key)).toEqual(['/beside', '/kept', '/renewed'])
+    expect(textOf((await store().get('/brief', { revision: 3 }))?.value)).toBe('1')
+    expect(await put(store(), '/brief', '2', 0)).toBe(5)
+    await remove(store(), '/renewed')
+    expect(await events(seen, 2)).toEqual(['5 put /brief - -> 2', '6 delete /renewed 2 -> -'])
+  })
+
+  test('a time to live that is none is refused, and so is one of a deletion', async () => {
+    for (const ttlSeconds of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      await expect(store().commit([{ key: '/a', value: bytes('1'), expect: undefined, ttlSeconds }])).rejects.toThrow(RangeError)
+    await expect(store().commit([{ key: '/a', value: undefined, expect: undefined, ttlSeconds: 1 }])).rejects.toThrow(RangeError)
+    expect(await store().revision()).toBe(0)
+  })
+}
+
+function figures(store: () => Store, watch: Watch): void {
+  test('an open store is healthy and counts what it holds', async () => {
+    await put(store(), '/a', '12345')
+    await put(store(), '/b', '1')
+    await remove(store(), '/b')
+    await store().healthy()
+    expect(store().metrics()).toMatchObject({ keys: 1, revision: 3, compactedRevision: 0, commits: 3 })
+    expect(store().metrics().bytesInMemory).toBeGreaterThanOrEqual(7)
+  })
+
+  test('commits, lists and deliveries are counted by how long they took', async () => {
+    const seen = watch('/', 0, false)
+    for (let i = 0; i < 5; i++) await put(store(), `/${i}`, 'x')
+    await store().commit([{ key: '/0', value: bytes('1'), expect: 99 }])
+    await store().list('/')
+    expect(await events(seen, 5)).toHaveLength(5)
+    const { commit, list, watchDelivery } = store().metrics().latency
+    expect([commit.count, list.count]).toEqual([6, 1])
+    expect(watchDelivery.count).toBeGreaterThan(0)
+    for (const { counts, count, boundsSeconds, sumSeconds } of [commit, list, watchDelivery]) {
+      expect(counts.length).toBe(boundsSeconds.length)
+      expect(counts.reduce((sum, each) => sum + each, 0)).toBeLessThanOrEqual(count)
+      expect(sumSeconds).toBeGreaterThanOrEqual(0)
+    }
   })
 }

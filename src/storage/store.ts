@@ -1,3 +1,5 @@
+import type { HistogramReading } from './latency.ts'
+
 /**
  * The store's contract, shaped after etcd: one increasing revision for the whole store, compare-and-swap,
  * list at a revision, watch from a revision, compaction. Linearizable: a read or watch started after a write was
@@ -14,6 +16,9 @@ export interface Store {
    * All of `changes` at one new revision, or none if any `expect` does not hold. Keys are distinct and not empty.
    * Values belong to the store from here on: neither side changes their bytes. A commit that changes nothing (empty, or
    * it deletes only what isn't there) succeeds at the revision the store is at.
+   * A value with `ttlSeconds` goes by itself: never sooner, a few seconds later at most while the store runs, and across restarts
+   * by the wall clock. It goes as any deletion does, in a commit of the store's own; every later put of the key sets its life
+   * anew: without `ttlSeconds` it stays.
    */
   commit(changes: readonly Change[]): Promise<CommitResult>
   /**
@@ -48,6 +53,8 @@ export interface Change {
   readonly value: Uint8Array | undefined
   /** modRevision that the key must have now; 0: it must not exist; undefined: whatever it is. */
   readonly expect: number | undefined
+  /** Seconds, more than 0, after which the store itself deletes the value; absent: it stays. Not for deletions. */
+  readonly ttlSeconds?: number
 }
 
 export type CommitResult =
@@ -104,6 +111,13 @@ export interface StoreMetrics {
   readonly compactedRevision: number
   readonly commits: number
   readonly fsyncs: number
+  readonly latency: {
+    /** From the request to the answer, durability included; refused and failed ones too. */
+    readonly commit: HistogramReading
+    readonly list: HistogramReading
+    /** From the moment a change may be seen to its reader's taking it: one observation each time a reader catches up. */
+    readonly watchDelivery: HistogramReading
+  }
 }
 
 export class CompactedError extends Error {

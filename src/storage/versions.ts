@@ -1,3 +1,4 @@
+import { Expiries } from './expiries.ts'
 import { compareKeys, OrderedRecords } from './ordered-records.ts'
 import {
   type Change,
@@ -24,6 +25,14 @@ interface KeyRecord extends Version {
   older: Version[] | undefined
 }
 
+/** A change whose time to live has become a time: what is logged and applied. */
+export interface DatedChange {
+  readonly key: string
+  readonly value: Uint8Array | undefined
+  /** Milliseconds since the epoch at which the value goes by itself; undefined: it stays. */
+  readonly expiresAtMs?: number
+}
+
 /** How much history is kept by itself; the newest values always stay. */
 export interface HistoryLimits {
   readonly revisions: number
@@ -39,6 +48,7 @@ export interface HistoryLimits {
 export class Versions {
   readonly #records = new Map<string, KeyRecord>()
   readonly #ordered = new OrderedRecords<KeyRecord>()
+  readonly expiries = new Expiries()
   /** The commits after #compacted: the one with revision r is at #first + r - #compacted - 1. */
   #history: Commit[] = []
   #first = 0
@@ -111,7 +121,8 @@ export class Versions {
   }
 
   /** Puts a key that a snapshot held, before any commit is applied. */
-  restore(entry: Entry): void {
+  restore(entry: Entry, expiresAtMs: number | undefined): void {
+    this.expiries.set(entry.key, expiresAtMs)
     this.#add({ key: entry.key, revision: entry.modRevision, entry, older: undefined })
     this.#live++
     this.#liveBytes += sizeOf(entry)
@@ -124,7 +135,7 @@ export class Versions {
   }
 
   /** Applies a commit as the next revision. Its expectations have been checked; `changes` must change something. */
-  apply(changes: readonly Change[], atMs: number): WatchBatch {
+  apply(changes: readonly DatedChange[], atMs: number): WatchBatch {
     const revision = ++this.#revision
     const events: StoreEvent[] = []
     let bytes = 0
@@ -140,8 +151,9 @@ export class Versions {
     return batch
   }
 
-  #put(change: Change, revision: number): StoreEvent | undefined {
+  #put(change: DatedChange, revision: number): StoreEvent | undefined {
     const { key, value } = change
+    this.expiries.set(key, change.expiresAtMs)
     const record = this.#records.get(key)
     const previous = record?.entry
     if (!value && !previous) return undefined
@@ -274,12 +286,32 @@ export function changesAnything(changes: readonly Change[], current: (key: strin
   return changes.some(({ key, value }) => value !== undefined || current(key) !== undefined)
 }
 
-/** A commit names each key once, and a key is not empty. */
-export function assertDistinctKeys(changes: readonly Change[]): void {
+/** A commit names each key once, a key is not empty, and only a value can have a time to live. */
+export function checkChanges(changes: readonly Change[]): void {
   const seen = new Set<string>()
-  for (const { key } of changes) {
+  for (const { key, value, ttlSeconds } of changes) {
     if (key === '') throw new RangeError('a key is empty')
     if (seen.has(key)) throw new RangeError(`key ${key} is named twice in one commit`)
     seen.add(key)
+    if (ttlSeconds === undefined) continue
+    if (!value) throw new RangeError(`the deletion of ${key} has a time to live`)
+    if (!(ttlSeconds > 0 && ttlSeconds < Number.POSITIVE_INFINITY)) throw new RangeError(`${ttlSeconds} s is no time to live for ${key}`)
   }
 }
+
+/** Changes with their deadlines; themselves where none has one. */
+export function datedChanges(changes: readonly Change[], nowMs: number): readonly DatedChange[] {
+  if (changes.every(({ ttlSeconds }) => ttlSeconds === undefined)) return changes
+  return changes.map(({ key, value, ttlSeconds }) =>
+    ttlSeconds === undefined ? { key, value } : { key, value, expiresAtMs: nowMs + ttlSeconds * 1000 },
+  )
+}
+
+/** Deletions of keys whose time is over; `skip` says which are being changed already. */
+export function expiryOf(versions: Versions, nowMs: number, skip: (key: string) => boolean): readonly DatedChange[] {
+  const changes: DatedChange[] = []
+  for (const key of versions.expiries.due(nowMs, maxExpiredAtOnce)) if (!skip(key)) changes.push({ key, value: undefined })
+  return changes
+}
+
+const maxExpiredAtOnce = 1000

@@ -1,5 +1,13 @@
+import type { LatencyHistogram } from './latency.ts'
 import { SlowWatcherError, StoreClosedError, type WatchBatch } from './store.ts'
 import { under } from './versions.ts'
+
+export interface WatchHubOptions {
+  /** Events that may wait for one reader before it is dropped. */
+  readonly backlogLimit: number
+  readonly monotonic: () => number
+  readonly delivery: LatencyHistogram
+}
 
 /**
  * Hands each commit to the watchers under whose prefix it falls. What a prefix sees of a commit is worked out once,
@@ -7,11 +15,10 @@ import { under } from './versions.ts'
  */
 export class WatchHub {
   readonly #groups = new Map<string, Set<Watcher>>()
-  readonly #backlogLimit: number
+  readonly #options: WatchHubOptions
 
-  /** `backlogLimit`: events that may wait for one reader before it is dropped. */
-  constructor(backlogLimit: number) {
-    this.#backlogLimit = backlogLimit
+  constructor(options: WatchHubOptions) {
+    this.#options = options
   }
 
   /** `replay`: what the watcher has missed so far; `seen`: the revision up to which that is complete. */
@@ -24,7 +31,7 @@ export class WatchHub {
       if (group.size === 0 && this.#groups.get(prefix) === group) this.#groups.delete(prefix)
     }
     const end = (): void => watcher.end(undefined)
-    const watcher = new Watcher(options.replay, this.#backlogLimit, leave)
+    const watcher = new Watcher(options.replay, this.#options, leave)
     group.add(watcher)
     if (options.progress) watcher.wantsProgress(options.seen)
     if (options.signal.aborted) end()
@@ -58,8 +65,10 @@ class Watcher implements AsyncIterableIterator<WatchBatch> {
   #head = 0
   /** Events pushed and not yet read; what was replayed at the start does not count. */
   #behind = 0
-  readonly #limit: number
+  readonly #options: WatchHubOptions
   readonly #leave: () => void
+  /** When the first of what waits came; undefined: nothing that was pushed waits. */
+  #waitsSinceMs: number | undefined
   #replayed: number
   #waiting: Waiting[] = []
   #told = 0
@@ -67,10 +76,10 @@ class Watcher implements AsyncIterableIterator<WatchBatch> {
   #complete: number | undefined
   #ended: { error: Error | undefined } | undefined
 
-  constructor(replay: WatchBatch[], limit: number, leave: () => void) {
+  constructor(replay: WatchBatch[], options: WatchHubOptions, leave: () => void) {
     this.#queue = replay
     this.#replayed = replay.length
-    this.#limit = limit
+    this.#options = options
     this.#leave = leave
   }
 
@@ -101,13 +110,15 @@ class Watcher implements AsyncIterableIterator<WatchBatch> {
     if (this.#ended) return
     const waiting = this.#waiting.shift()
     if (waiting) {
+      this.#options.delivery.observe(0)
       this.#told = batch.revision
       waiting.resolve({ done: false, value: batch })
       return
     }
     this.#queue.push(batch)
     this.#behind += batch.events.length
-    if (this.#behind <= this.#limit) return
+    this.#waitsSinceMs ??= this.#options.monotonic()
+    if (this.#behind <= this.#options.backlogLimit) return
     // Memory comes first: what waits is dropped with the watcher.
     const behind = this.#behind
     this.#queue = []
@@ -151,7 +162,7 @@ class Watcher implements AsyncIterableIterator<WatchBatch> {
     }
     this.#head++
     if (this.#replayed > 0) this.#replayed--
-    else this.#behind -= batch.events.length
+    else this.#delivered(batch)
     if (this.#head === this.#queue.length) {
       this.#queue = []
       this.#head = 0
@@ -161,5 +172,12 @@ class Watcher implements AsyncIterableIterator<WatchBatch> {
     }
     this.#told = batch.revision
     return batch
+  }
+
+  #delivered(batch: WatchBatch): void {
+    this.#behind -= batch.events.length
+    if (this.#waitsSinceMs === undefined) return
+    this.#options.delivery.observe(this.#options.monotonic() - this.#waitsSinceMs)
+    this.#waitsSinceMs = undefined
   }
 }

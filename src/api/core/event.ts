@@ -10,6 +10,7 @@ export const events = defineKind<Event>({
   plural: 'events',
   namespaced: true,
   shortNames: ['ev'],
+  expires: true,
   columns: eventColumns,
   selectableFields: {
     'involvedObject.kind': (event) => event.involvedObject.kind ?? '',

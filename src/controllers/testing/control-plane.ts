@@ -32,7 +32,7 @@ export class ControlPlane {
     const stop = new AbortController()
     const errors: string[] = []
     const log = lineLog((line) => errors.push(line), { level: 'error', now: () => clock.now() })
-    const store = new MemoryStore()
+    const store = new MemoryStore({ clock })
     const api = await createApiServer({ store, clock, random, log, serviceCidr: '10.96.0.0/16', nodePortRange: { from: 30000, to: 32767 } })
     const client = directClient(api.handle, admin, 'test')
     await startControllers({ client, clock, random, log, signal: stop.signal, clusterCa: 'PEM' })

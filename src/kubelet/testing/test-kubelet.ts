@@ -45,7 +45,7 @@ export class TestKubelet {
   static async start(): Promise<TestKubelet> {
     const clock = new VirtualClock(Date.now()) // certificates are judged by the real time
     const api = await createApiServer({
-      ...{ store: new MemoryStore(), clock, random: systemRandom, log: silentLog },
+      ...{ store: new MemoryStore({ clock }), clock, random: systemRandom, log: silentLog },
       ...{ serviceCidr: '10.96.0.0/16', nodePortRange: { from: 30_000, to: 32_767 } },
     })
     const client = (name: string, group: string) =>
