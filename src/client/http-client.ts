@@ -2,19 +2,27 @@ import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader, 
 import type { Clock } from '../host/clock.ts'
 import { systemClock } from '../host/clock.ts'
 import { type Client, ConnectionError } from './client.ts'
-import { Http2Connection } from './http2-connection.ts'
+import { authorizationOf, type Credentials, fixedCredentials } from './credentials.ts'
+import { Http2Connection, type TlsOptions } from './http2-connection.ts'
 import { JsonLines } from './json-lines.ts'
 import { type Call, clientOver, errorOf, type Transport } from './resource-client.ts'
 
 export interface HttpClientConfig {
-  /** `https://host:port`. */
+  /** `https://host:port`, maybe with a path that goes before the API's own. */
   server: string
-  /** PEM of the authority that signed the server's certificate. */
-  ca: string
+  /** PEM of the authority that signed the server's certificate; undefined: those that this machine trusts. */
+  ca?: string | undefined
+  insecureSkipTlsVerify?: boolean
+  /** The name that the server's certificate must have, where it isn't the server's host. */
+  tlsServerName?: string | undefined
   /** Client certificate and its key, PEM; or a bearer token. */
   cert?: string
   key?: string
   token?: string
+  /** Instead of the three above: credentials that change while the client lives. */
+  credentials?: Credentials
+  /** Sent with every call. */
+  headers?: Readonly<Record<string, string>>
   userAgent?: string
   /** How long one call may take; default 30 s. Watches have no limit: pings tell whether the server lives. */
   timeoutMs?: number
@@ -27,26 +35,36 @@ export interface HttpClientConfig {
 export function httpClient(config: HttpClientConfig): Client {
   const clock = config.clock ?? systemClock
   const timeoutMs = config.timeoutMs ?? 30_000
+  const credentials = config.credentials ?? fixedCredentials(config)
   const connection = new Http2Connection({
     server: config.server,
-    tls: { ca: config.ca, ...(config.cert ? { cert: config.cert } : {}), ...(config.key ? { key: config.key } : {}) },
+    tls: () => tlsOf(config, credentials),
     pingIntervalMs: config.pingIntervalMs ?? 10_000,
     clock,
   })
-  const headersOf = (call: Call, length: number): OutgoingHttpHeaders => {
+  const prefix = new URL(config.server).pathname.replace(/\/$/, '')
+  const headersOf = async (call: Call, length: number): Promise<OutgoingHttpHeaders> => {
     const query = call.query.toString()
+    const authorization = authorizationOf(await credentials.current())
     return {
+      ...config.headers,
       ':method': call.method,
-      ':path': query ? `${call.path}?${query}` : call.path,
+      ':path': query ? `${prefix}${call.path}?${query}` : `${prefix}${call.path}`,
       accept: 'application/json',
       'user-agent': config.userAgent ?? 'ownkube',
-      ...(config.token ? { authorization: `Bearer ${config.token}` } : {}),
+      ...(authorization === undefined ? {} : { authorization }),
       ...(call.body ? { 'content-type': call.contentType, 'content-length': length } : {}),
     }
   }
+  /** Whoever asks again comes with what is newest, over a connection of its own where the certificate may be another. */
+  const refused = (code: number): void => {
+    if (code !== 401 || !config.credentials) return
+    credentials.refused()
+    connection.renew()
+  }
   const send = async (call: Call): Promise<ClientHttp2Stream> => {
     const bytes = call.body ? Buffer.from(JSON.stringify(call.body)) : undefined
-    const stream = await connection.request(headersOf(call, bytes?.length ?? 0))
+    const stream = await connection.request(await headersOf(call, bytes?.length ?? 0))
     if (bytes) stream.end(bytes)
     else stream.end()
     return stream
@@ -63,6 +81,7 @@ export function httpClient(config: HttpClientConfig): Client {
   const transport: Transport = {
     async call(call) {
       const { code, text } = await exchange(call)
+      refused(code)
       const object = parsed(text)
       if (code >= 400) throw errorOf(code, object, text)
       if (object === undefined) throw new ConnectionError(`${call.method} ${call.path}: the answer is not JSON: ${text.slice(0, 100)}`)
@@ -70,18 +89,30 @@ export function httpClient(config: HttpClientConfig): Client {
     },
     async *watch(call) {
       const stream = await send(call)
-      yield* readEvents(stream, { clock, timeoutMs, call })
+      yield* readEvents(stream, { clock, timeoutMs, call }, refused)
     },
     async text(path, signal) {
       const url = new URL(path, config.server)
       const call: Call = { method: 'GET', path: url.pathname, query: url.searchParams, contentType: '', body: undefined, signal }
       const { code, text } = await exchange(call)
+      refused(code)
       if (code >= 400) throw errorOf(code, parsed(text), text)
       return text
     },
     close: () => connection.close(),
   }
   return clientOver(transport)
+}
+
+async function tlsOf(config: HttpClientConfig, credentials: Credentials): Promise<TlsOptions> {
+  const { cert, key } = await credentials.current()
+  return {
+    ...(config.ca === undefined ? {} : { ca: config.ca }),
+    ...(config.insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),
+    ...(config.tlsServerName === undefined ? {} : { servername: config.tlsServerName }),
+    ...(cert ? { cert } : {}),
+    ...(key ? { key } : {}),
+  }
 }
 
 class TimeoutError extends ConnectionError {}
@@ -149,7 +180,11 @@ async function readWhole(stream: ClientHttp2Stream, reading: Reading): Promise<{
   }
 }
 
-async function* readEvents(stream: ClientHttp2Stream, reading: Reading): AsyncGenerator<{ type: string; object: object }> {
+async function* readEvents(
+  stream: ClientHttp2Stream,
+  reading: Reading,
+  refused: (code: number) => void,
+): AsyncGenerator<{ type: string; object: object }> {
   const { call } = reading
   const noLongerTimed = limit(stream, reading)
   const abort = (): void => {
@@ -159,6 +194,7 @@ async function* readEvents(stream: ClientHttp2Stream, reading: Reading): AsyncGe
     const code = await answered(stream, call)
     noLongerTimed()
     if (code >= 400) {
+      refused(code)
       const { text } = await readBody(stream)
       throw errorOf(code, parsed(text), text)
     }

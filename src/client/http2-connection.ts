@@ -3,9 +3,18 @@ import { connect } from 'node:http2'
 import type { Clock } from '../host/clock.ts'
 import { ConnectionError } from './client.ts'
 
+export interface TlsOptions {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly rejectUnauthorized?: false
+  readonly servername?: string
+}
+
 interface ConnectionOptions {
   readonly server: string
-  readonly tls: { readonly ca: string; readonly cert?: string; readonly key?: string }
+  /** Asked whenever it connects: certificates are renewed. */
+  readonly tls: () => Promise<TlsOptions>
   readonly pingIntervalMs: number
   readonly clock: Clock
 }
@@ -65,9 +74,17 @@ export class Http2Connection {
     return this.#connecting
   }
 
-  #connect(): Promise<ClientHttp2Session> {
-    const { server, tls, clock } = this.#options
-    return new Promise((resolve, reject) => {
+  /** Requests to come get a new session; what is under way goes on with its own. */
+  renew(): void {
+    const session = this.#session
+    this.#session = undefined
+    session?.close()
+  }
+
+  async #connect(): Promise<ClientHttp2Session> {
+    const { server, clock } = this.#options
+    const tls = await this.#options.tls()
+    return await new Promise((resolve, reject) => {
       const session = connect(server, {
         ...tls,
         ALPNProtocols: ['h2'],
