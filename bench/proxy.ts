@@ -42,8 +42,17 @@ interface Row {
 }
 
 async function measure(exec: Exec, variant: 'nft' | 'legacy', size: number): Promise<Row> {
-  const settings = { family: 'IPv4', podCidr: '10.128.0.0/9', nodePortAddresses: ['192.0.2.1'], serviceCidr: undefined, tag: '' } as const
-  const table = new ServiceTable({ node: { name: 'bench', zone: undefined }, family: 'IPv4', nodeAddresses: [] })
+  const settings = {
+    family: 'IPv4',
+    podTraffic: { by: 'source', cidr: '10.128.0.0/9' },
+    masqueradeAll: false,
+    masqueradeBit: 14,
+    nodePortAddresses: ['192.0.2.1'],
+    localhostNodePorts: true,
+    serviceCidr: undefined,
+    tag: '',
+  } as const
+  const table = new ServiceTable({ node: { name: 'bench', zone: undefined }, family: 'IPv4' })
   const rules = await openIptablesRules({ ...settings, exec, variant, log: silentLog })
   const timed = async (work: () => Promise<unknown>): Promise<number> => {
     const started = systemClock.monotonic()

@@ -87,7 +87,14 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
       signal,
       nodeName: config.nodeName,
       mode: 'iptables',
-      families: [{ family: 'IPv4', nodeAddresses: [config.nodeAddress], podCidr: config.podCidr, serviceCidr: config.serviceCidr }],
+      families: [
+        {
+          family: 'IPv4',
+          nodePortAddresses: [config.nodeAddress],
+          podTraffic: { by: 'source', cidr: config.podCidr },
+          serviceCidr: config.serviceCidr,
+        },
+      ],
       chainTag: config.chainTag,
       healthPort: config.proxyHealthPort,
       metricsPort: config.proxyMetricsPort,

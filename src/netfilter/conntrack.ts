@@ -15,24 +15,31 @@ export interface UdpFlows extends UdpFrontend {
 
 /** What the kernel remembers of UDP flows, through the conntrack program. */
 export interface Conntrack {
-  /** Flows to these frontends. One listing of all UDP flows, narrowed by the program when there is but one frontend. */
+  /** Flows to these frontends. One listing of a family's UDP flows, narrowed by the program when there is but one frontend. */
   list(frontends: readonly UdpFrontend[]): Promise<UdpFlows[]>
   /** Forgets them, so that their next packet is translated afresh. Ones already gone are no error. */
   forget(flows: UdpFlows): Promise<void>
 }
 
+const familyOf = (address: string): 'ipv4' | 'ipv6' => (address.includes(':') ? 'ipv6' : 'ipv4')
+
 export function conntrack(exec: Exec): Conntrack {
   return {
     async list(frontends) {
-      const [only] = frontends
-      if (!only) return []
-      const narrow = frontends.length === 1 ? ['--orig-dst', only.address, '--orig-port-dst', String(only.port)] : []
-      const text = await mustRun(exec, 'conntrack', ['-L', '-f', 'ipv4', '-p', 'udp', ...narrow])
-      const wanted = new Set(frontends.map((frontend) => `${frontend.address}:${frontend.port}`))
-      return parseFlows(text).filter((flows) => wanted.has(`${flows.address}:${flows.port}`))
+      const found: UdpFlows[] = []
+      for (const family of ['ipv4', 'ipv6'] as const) {
+        const ofFamily = frontends.filter(({ address }) => familyOf(address) === family)
+        const [only] = ofFamily
+        if (!only) continue
+        const narrow = ofFamily.length === 1 ? ['--orig-dst', only.address, '--orig-port-dst', String(only.port)] : []
+        const text = await mustRun(exec, 'conntrack', ['-L', '-f', family, '-p', 'udp', ...narrow])
+        const wanted = new Set(ofFamily.map(({ address, port }) => `${address}:${port}`))
+        found.push(...parseFlows(text).filter((flows) => wanted.has(`${flows.address}:${flows.port}`)))
+      }
+      return found
     },
     async forget({ address, port, replyAddress, replyPort }) {
-      const args = ['-D', '-f', 'ipv4', '-p', 'udp', '--orig-dst', address, '--orig-port-dst', String(port)]
+      const args = ['-D', '-f', familyOf(address), '-p', 'udp', '--orig-dst', address, '--orig-port-dst', String(port)]
       args.push('--reply-src', replyAddress, '--reply-port-src', String(replyPort))
       const result = await exec.run('conntrack', args)
       const nothingMatched = /\b0 flow entries have been deleted/.test(result.stderr)

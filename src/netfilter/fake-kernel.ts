@@ -1,8 +1,9 @@
 import type { Exec, ExecOptions, ExecResult } from '../host/exec.ts'
 import { ExecError } from '../host/exec.ts'
+import { contains } from './address-range.ts'
 import { parseRule } from './parse.ts'
 import { type Rule, ruleText, type TableName, tableNames } from './rules.ts'
-import { contains, type Outcome, type Packet, trace } from './trace.ts'
+import { type Outcome, type Packet, trace } from './trace.ts'
 
 const builtinChains: Record<TableName, readonly string[]> = {
   mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
@@ -10,6 +11,8 @@ const builtinChains: Record<TableName, readonly string[]> = {
   filter: ['INPUT', 'FORWARD', 'OUTPUT'],
 }
 const builtinTargets = ['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'MASQUERADE', 'DNAT', 'MARK']
+
+type Family = 'IPv4' | 'IPv6'
 
 /** A UDP flow that connection tracking remembers. */
 export interface FakeFlow {
@@ -26,7 +29,7 @@ export interface FakeFlow {
  * iptables-save, conntrack, sysctl files; and a tracer of packets in place of packets.
  */
 export class FakeKernel implements Exec {
-  #tables = emptyTables()
+  #tables = { IPv4: emptyTables(), IPv6: emptyTables() }
   readonly #addresses: readonly string[]
   readonly #now: () => number
   /** When a source was last noted on a recent list, by `list source`. */
@@ -44,17 +47,17 @@ export class FakeKernel implements Exec {
   }
 
   /** Any rule of the kernel's, by table and chain; none for a chain that is not there. */
-  rules(table: TableName, chain: string): readonly Rule[] {
-    return this.#tables[table].get(chain) ?? []
+  rules(table: TableName, chain: string, family: Family = 'IPv4'): readonly Rule[] {
+    return this.#tables[family][table].get(chain) ?? []
   }
 
   /** Names of the chains that someone made. */
-  chains(table: TableName): string[] {
-    return [...this.#tables[table].keys()].filter((name) => !builtinChains[table].includes(name))
+  chains(table: TableName, family: Family = 'IPv4'): string[] {
+    return [...this.#tables[family][table].keys()].filter((name) => !builtinChains[table].includes(name))
   }
 
   trace(packet: Packet): Outcome[] {
-    return trace(this.#host(), packet)
+    return trace(this.#host(familyOf(packet.destination)), packet)
   }
 
   /** Opens a connection for which chance falls on `at` (0 up to 1), with all that it leaves in the kernel. */
@@ -72,18 +75,19 @@ export class FakeKernel implements Exec {
 
   /** `iptables -F` and `-X` in every table, by somebody else. */
   flush(): void {
-    this.#tables = emptyTables()
+    this.#tables = { IPv4: emptyTables(), IPv6: emptyTables() }
   }
 
   /** Empties chains but leaves them there: `iptables -t T -F [CHAIN]`. */
   empty(table: TableName, chain?: string): void {
-    for (const [name] of this.#tables[table]) if (chain === undefined || chain === name) this.#tables[table].set(name, [])
+    const chains = this.#tables.IPv4[table]
+    for (const [name] of chains) if (chain === undefined || chain === name) chains.set(name, [])
   }
 
-  #host(): Parameters<typeof trace>[0] {
+  #host(family: Family): Parameters<typeof trace>[0] {
     return {
-      rules: (table, chain) => this.rules(table, chain),
-      isLocal: (address) => contains('127.0.0.0/8', address) || this.#addresses.includes(address),
+      rules: (table, chain) => this.rules(table, chain, family),
+      isLocal: (address) => contains('127.0.0.0/8', address) || address === '::1' || this.#addresses.includes(address),
       seenRecently: (list, source, seconds) => {
         const at = this.#recent.get(`${list} ${source}`)
         return at !== undefined && this.#now() - at <= seconds * 1000
@@ -92,18 +96,21 @@ export class FakeKernel implements Exec {
   }
 
   async run(program: string, args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    if (/^iptables(-\w+)?-restore$/.test(program)) return this.#restore(String(options.input ?? ''))
-    if (/^iptables(-\w+)?-save$/.test(program)) return { code: 0, stdout: this.save(), stderr: '' }
+    const [, six, verb] = /^ip(6?)tables(?:-\w+)?-(restore|save)$/.exec(program) ?? []
+    const family = six === '6' ? 'IPv6' : 'IPv4'
+    if (verb === 'restore') return this.#restore(family, String(options.input ?? ''))
+    if (verb === 'save') return { code: 0, stdout: this.save(family), stderr: '' }
+    if (program === 'ip') return this.#addressesJson(args.includes('-6') ? 'IPv6' : 'IPv4')
     if (program === 'conntrack') return this.#conntrack(args)
     if (program === 'sh') return this.#sysctl(args[1] ?? '')
     throw new ExecError(`${program}: not found; is it installed?`)
   }
 
   /** As iptables-save prints it. */
-  save(): string {
+  save(family: Family = 'IPv4'): string {
     const lines: string[] = []
     for (const table of tableNames) {
-      const chains = this.#tables[table]
+      const chains = this.#tables[family][table]
       lines.push(`*${table}`)
       for (const name of chains.keys()) lines.push(`:${name} ${builtinChains[table].includes(name) ? 'ACCEPT' : '-'} [0:0]`)
       for (const [name, rules] of chains) for (const rule of rules) lines.push(`-A ${name} ${ruleText(rule)}`)
@@ -112,7 +119,8 @@ export class FakeKernel implements Exec {
     return `${lines.join('\n')}\n`
   }
 
-  #restore(input: string): ExecResult {
+  #restore(family: Family, input: string): ExecResult {
+    const tables = this.#tables[family]
     const refusal = this.failures.shift()
     if (refusal !== undefined) return { code: 1, stdout: '', stderr: refusal }
     let number = 0
@@ -124,11 +132,11 @@ export class FakeKernel implements Exec {
         if (line === '') continue
         if (line.startsWith('*')) {
           table = line.slice(1) as TableName
-          draft = new Map([...this.#tables[table]].map(([name, rules]) => [name, [...rules]]))
+          draft = new Map([...tables[table]].map(([name, rules]) => [name, [...rules]]))
         } else if (!table) throw new Error('no table')
         else if (line === 'COMMIT') {
           checkJumps(draft)
-          this.#tables[table] = draft
+          tables[table] = draft
         } else change(draft, table, line)
       }
     } catch (error) {
@@ -138,10 +146,17 @@ export class FakeKernel implements Exec {
     return { code: 0, stdout: '', stderr: '' }
   }
 
+  #addressesJson(family: Family): ExecResult {
+    const all = ['127.0.0.1', '::1', ...this.#addresses].filter((address) => familyOf(address) === family)
+    return { code: 0, stdout: JSON.stringify([{ ifname: 'x', addr_info: all.map((local) => ({ local })) }]), stderr: '' }
+  }
+
   #conntrack(args: readonly string[]): ExecResult {
     const option = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined)
+    const family = option('-f') === 'ipv6' ? 'IPv6' : 'IPv4'
     const selected = this.flows.filter(
       (flow) =>
+        familyOf(flow.destination) === family &&
         [undefined, flow.destination].includes(option('--orig-dst')) &&
         [undefined, String(flow.port)].includes(option('--orig-port-dst')) &&
         [undefined, flow.replySource].includes(option('--reply-src')) &&
@@ -162,12 +177,15 @@ export class FakeKernel implements Exec {
   #sysctl(script: string): ExecResult {
     const read = /^cat \/proc\/sys\/(\S+)$/.exec(script)
     if (read) return { code: 0, stdout: `${this.sysctls.get(read[1] as string)}\n`, stderr: '' }
+    if (script.startsWith('test -e ')) return { code: 0, stdout: '', stderr: '' }
     const write = /^echo (\S+) > \/proc\/sys\/(\S+)$/.exec(script)
     if (!write) throw new ExecError(`sh: the fake does not know: ${script}`)
     this.sysctls.set(write[2] as string, write[1] as string)
     return { code: 0, stdout: '', stderr: '' }
   }
 }
+
+const familyOf = (address: string): Family => (address.includes(':') ? 'IPv6' : 'IPv4')
 
 function emptyTables(): Record<TableName, Map<string, Rule[]>> {
   const fresh = (table: TableName): Map<string, Rule[]> => new Map(builtinChains[table].map((name) => [name, []]))

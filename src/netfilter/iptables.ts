@@ -6,11 +6,13 @@ import { type Hook, ruleText } from './rules.ts'
 
 export interface IptablesOptions {
   exec: Exec
+  /** Default: IPv4. */
+  family?: 'IPv4' | 'IPv6'
   /** Which of the two kinds of iptables; without it whichever the machine has made its default. */
   variant?: 'nft' | 'legacy'
 }
 
-/** The kernel's IPv4 rules through the iptables programs. Their lock is waited for (10 s), never grabbed. */
+/** The kernel's rules of one family through the iptables (ip6tables) programs. Their lock is waited for (10 s), never grabbed. */
 export interface Iptables {
   /** Applies all of it or, for each table, nothing. */
   apply(transaction: Transaction): Promise<void>
@@ -25,7 +27,8 @@ const timeoutMs = 120_000
 
 export function iptables(options: IptablesOptions): Iptables {
   const { exec, variant } = options
-  const program = (verb: 'restore' | 'save'): string => (variant ? `iptables-${variant}-${verb}` : `iptables-${verb}`)
+  const name = options.family === 'IPv6' ? 'ip6tables' : 'iptables'
+  const program = (verb: 'restore' | 'save'): string => (variant ? `${name}-${variant}-${verb}` : `${name}-${verb}`)
   const restore = async (input: string): Promise<void> => {
     const args = ['--noflush', '--wait', String(lockWaitSeconds)]
     const result = await exec.run(program('restore'), args, { input, timeoutMs })

@@ -1,26 +1,37 @@
 import { describe, expect, test } from 'vitest'
+import { contains } from './address-range.ts'
 import { conntrack, parseFlows } from './conntrack.ts'
 import { difference, ownRules, repeatedHooks } from './difference.ts'
 import { FakeKernel } from './fake-kernel.ts'
 import { iptables } from './iptables.ts'
 import { parseRule, parseSaved } from './parse.ts'
 import { emptyRuleSet, type Rule, type RuleSet, ruleText } from './rules.ts'
-import { contains } from './trace.ts'
 
 describe('a rule reads back as it was written', () => {
   test.each([
     '-s 10.0.0.1/32 -m comment --comment test/web -j KUBE-MARK-MASQ',
     '! -s 10.244.0.0/16 -d 10.96.0.1/32 -p tcp -m tcp --dport 80 -m comment --comment "a \\"quoted\\" note" -j X',
     '-m statistic --mode random --probability 0.3333333333 -j X',
-    '-m recent --rcheck --seconds 100 --reap --name X --mask 255.255.255.255 --rsource -j X',
-    '-p udp -m recent --set --name X --mask 255.255.255.255 --rsource -j DNAT --to-destination 10.0.0.1:53',
+    '-m recent --rcheck --seconds 100 --reap --name X --rsource -j X',
+    '-p udp -m recent --set --name X --rsource -j DNAT --to-destination 10.0.0.1:53',
     '-m mark ! --mark 0x4000/0x4000 -j RETURN',
     '-j MARK --set-xmark 0x4000/0x0',
     '-j MARK --set-xmark 0x4000/0x4000',
     '-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
-    '-m addrtype --src-type LOCAL -j REJECT --reject-with icmp-port-unreachable',
+    '-m addrtype --src-type LOCAL -j REJECT',
+    '-i br0 -j X',
+    '! -i cali+ -d fd00::1/128 -j DNAT --to-destination [fd00::2]:53',
     '-j MASQUERADE --random-fully',
   ])('%s', (text) => expect(ruleText(parseRule(text))).toBe(text))
+
+  test.each([
+    ['-d 10.0.0.1 -j REJECT --reject-with icmp-port-unreachable', '-d 10.0.0.1/32 -j REJECT'],
+    ['-d fd00::1 -j REJECT --reject-with icmp6-port-unreachable', '-d fd00::1/128 -j REJECT'],
+    [
+      '-m recent --rcheck --seconds 9 --reap --name X --mask ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff --rsource -j X',
+      '-m recent --rcheck --seconds 9 --reap --name X --rsource -j X',
+    ],
+  ])("a family's defaults are as good as left out: %s", (saved, ours) => expect(ruleText(parseRule(saved))).toBe(ours))
 
   test('the kernel rounds shares to 31 bits', () => {
     for (const parts of [2, 3, 7, 99, 1000]) {

@@ -1,5 +1,5 @@
 import type { ConnectionState, Match, Rule, TableName, Target, TransportProtocol } from './rules.ts'
-import { tableNames } from './rules.ts'
+import { only, tableNames } from './rules.ts'
 
 /** Splits a line as iptables-restore does: at spaces, but not inside double quotes; a backslash keeps the next character. */
 export function words(line: string): string[] {
@@ -18,7 +18,7 @@ export class UnknownRuleError extends Error {
   }
 }
 
-const withMask = (address: string): string => (address.includes('/') ? address : `${address}/32`)
+const withMask = (address: string): string => (address.includes('/') ? address : only(address))
 const markValue = (text: string): number => Number((text.split('/') as [string])[0])
 
 /** Reads the part after `-A CHAIN`, as `ruleText` and iptables-save write it. Throws {@link UnknownRuleError}. */
@@ -64,6 +64,8 @@ class RuleReader {
         return this.#add({ type: 'source', cidr: withMask(this.#next()), ...not })
       case '-d':
         return this.#add({ type: 'destination', cidr: withMask(this.#next()), ...not })
+      case '-i':
+        return this.#add({ type: 'interface', name: this.#next(), ...not })
       case '-p':
         return this.#add({ type: 'protocol', protocol: this.#next() as TransportProtocol })
       case '--dport': {
@@ -130,14 +132,15 @@ class RuleReader {
       case 'RETURN':
         return { type: 'return' }
       case 'REJECT':
-        this.#option('--reject-with')
+        if (this.#words[this.#at] === '--reject-with') this.#at += 2
         return { type: 'reject' }
       case 'MASQUERADE':
         if (this.#words[this.#at] === '--random-fully') this.#at++
         return { type: 'masquerade' }
       case 'DNAT': {
-        const [address, port] = this.#option('--to-destination').split(':')
-        return { type: 'dnat', address: address as string, port: Number(port) }
+        const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(this.#option('--to-destination')) ?? []
+        if (address === undefined) return this.#fail('--to-destination')
+        return { type: 'dnat', address, port: Number(port) }
       }
       case 'MARK': {
         const [value, mask] = this.#option('--set-xmark').split('/').map(Number)
@@ -148,9 +151,13 @@ class RuleReader {
     }
   }
 
+  #fail(word: string): never {
+    throw new UnknownRuleError(word, this.#line)
+  }
+
   #option(name: string): string {
     const word = this.#next()
-    if (word !== name) throw new UnknownRuleError(word, this.#line)
+    if (word !== name) this.#fail(word)
     return this.#next()
   }
 }

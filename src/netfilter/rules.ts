@@ -1,4 +1,7 @@
-/** Rule sets as data: tables -> chains -> rules made of typed matches and one target. They print themselves as iptables-restore text. */
+/**
+ * Rule sets as data: tables -> chains -> rules made of typed matches and one target. They print themselves as
+ * iptables-restore text, the same for IPv4 and IPv6 but for the addresses in it: what is a family's default is left out.
+ */
 
 export const tableNames = ['mangle', 'nat', 'filter'] as const
 export type TableName = (typeof tableNames)[number]
@@ -9,6 +12,8 @@ export type Match =
   | { readonly type: 'destination'; readonly cidr: string; readonly not?: true }
   /** The destination port; without `port` only the protocol. */
   | { readonly type: 'protocol'; readonly protocol: TransportProtocol; readonly port?: number }
+  /** The interface that the packet came in by; every one that begins like `name` where that ends in `+`. */
+  | { readonly type: 'interface'; readonly name: string; readonly not?: true }
   | { readonly type: 'sourceIsLocal' }
   | { readonly type: 'destinationIsLocal' }
   /** Connection states, any of which matches. DNAT is a state too: the destination was translated. */
@@ -29,7 +34,7 @@ export type Target =
   | { readonly type: 'accept' }
   | { readonly type: 'drop' }
   | { readonly type: 'return' }
-  /** ICMP port unreachable. */
+  /** Port unreachable, in the ICMP of the family. */
   | { readonly type: 'reject' }
   /** Sets the bits of `value`, or turns them over. */
   | { readonly type: 'mark'; readonly value: number; readonly how: 'set' | 'toggle' }
@@ -66,6 +71,16 @@ const hex = (value: number): string => `0x${value.toString(16)}`
 const negated = (not: true | undefined): string => (not ? '! ' : '')
 const quoted = (text: string): string => (/^[\w.:/-]+$/.test(text) ? text : `"${text.replaceAll(/["\\]/g, '\\$&')}"`)
 
+/** `10.0.0.1:80`, `[fd00::1]:80`. */
+export function hostAndPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** An address as the range that holds only it. */
+export function only(address: string): string {
+  return `${address}/${address.includes(':') ? 128 : 32}`
+}
+
 function matchText(match: Match): string {
   switch (match.type) {
     case 'source':
@@ -74,6 +89,8 @@ function matchText(match: Match): string {
       return `${negated(match.not)}-d ${match.cidr}`
     case 'protocol':
       return match.port === undefined ? `-p ${match.protocol}` : `-p ${match.protocol} -m ${match.protocol} --dport ${match.port}`
+    case 'interface':
+      return `${negated(match.not)}-i ${match.name}`
     case 'sourceIsLocal':
       return '-m addrtype --src-type LOCAL'
     case 'destinationIsLocal':
@@ -85,9 +102,9 @@ function matchText(match: Match): string {
     case 'oneIn':
       return `-m statistic --mode random --probability ${(1 / match.parts).toFixed(10)}`
     case 'seenRecently':
-      return `-m recent --rcheck --seconds ${match.seconds} --reap --name ${match.list} --mask 255.255.255.255 --rsource`
+      return `-m recent --rcheck --seconds ${match.seconds} --reap --name ${match.list} --rsource`
     case 'noteSource':
-      return `-m recent --set --name ${match.list} --mask 255.255.255.255 --rsource`
+      return `-m recent --set --name ${match.list} --rsource`
     case 'comment':
       return `-m comment --comment ${quoted(match.text)}`
   }
@@ -104,11 +121,11 @@ function targetText(target: Target): string {
     case 'return':
       return '-j RETURN'
     case 'reject':
-      return '-j REJECT --reject-with icmp-port-unreachable'
+      return '-j REJECT'
     case 'mark':
       return `-j MARK --set-xmark ${hex(target.value)}/${target.how === 'set' ? hex(target.value) : '0x0'}`
     case 'dnat':
-      return `-j DNAT --to-destination ${target.address}:${target.port}`
+      return `-j DNAT --to-destination ${hostAndPort(target.address, target.port)}`
     case 'masquerade':
       return '-j MASQUERADE --random-fully'
   }

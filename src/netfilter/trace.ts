@@ -1,4 +1,5 @@
-import type { Match, Rule, Target, TransportProtocol } from './rules.ts'
+import { contains } from './address-range.ts'
+import { hostAndPort, type Match, type Rule, type Target, type TransportProtocol } from './rules.ts'
 
 /** The first packet of a connection, as it enters a host. */
 export interface Packet {
@@ -8,6 +9,8 @@ export interface Packet {
   readonly source: string
   readonly destination: string
   readonly port: number
+  /** What it came in by, where that matters. */
+  readonly interface?: string
   /** Default NEW. */
   readonly state?: 'NEW' | 'ESTABLISHED' | 'INVALID'
 }
@@ -16,7 +19,7 @@ export interface Packet {
 export interface Outcome {
   readonly probability: number
   readonly verdict: 'arrives' | 'rejected' | 'dropped'
-  /** `address:port` after translation. */
+  /** `address:port` (`[address]:port`) after translation. */
   readonly to: string
   readonly masqueraded: boolean
   /** Recent lists that this way notes the source on. */
@@ -51,7 +54,7 @@ export function trace(host: TracedHost, packet: Packet): Outcome[] {
   const outcomes: Outcome[] = []
   const finish = (verdict: Outcome['verdict'], world: World): void => {
     const { probability, masqueraded, notes, packet: end } = world
-    outcomes.push({ probability, verdict, to: `${end.destination}:${end.port}`, masqueraded, notes })
+    outcomes.push({ probability, verdict, to: hostAndPort(end.destination, end.port), masqueraded, notes })
   }
   let worlds: World[] = [start]
   const through = (table: 'nat' | 'filter', chain: string, subset: (world: World) => boolean = () => true): void => {
@@ -119,7 +122,7 @@ function follow(host: TracedHost, table: 'nat' | 'filter', target: Target, world
     case 'return':
       return [{ world, verdict: target.type }]
     case 'mark': {
-      const mark = target.how === 'set' ? world.mark | target.value : world.mark ^ target.value
+      const mark = (target.how === 'set' ? world.mark | target.value : world.mark ^ target.value) >>> 0
       return [{ world: { ...world, mark }, verdict: 'next' }]
     }
     case 'dnat': {
@@ -142,6 +145,11 @@ function matches(host: TracedHost, match: Match, world: World): number {
       return yes(contains(match.cidr, packet.destination), match.not)
     case 'protocol':
       return yes(packet.protocol === match.protocol && (match.port === undefined || match.port === packet.port))
+    case 'interface': {
+      const { name, not } = match
+      const came = packet.interface ?? ''
+      return yes(name.endsWith('+') ? came.startsWith(name.slice(0, -1)) : came === name, not)
+    }
     case 'sourceIsLocal':
       return yes(host.isLocal(packet.source))
     case 'destinationIsLocal':
@@ -154,7 +162,7 @@ function matches(host: TracedHost, match: Match, world: World): number {
       )
     }
     case 'mark':
-      return yes((world.mark & match.value) === match.value, match.not)
+      return yes((world.mark & match.value) >>> 0 === match.value, match.not)
     case 'oneIn':
       return 1 / match.parts
     case 'seenRecently':
@@ -163,15 +171,4 @@ function matches(host: TracedHost, match: Match, world: World): number {
     case 'comment':
       return 1
   }
-}
-
-function addressNumber(address: string): number {
-  return address.split('.').reduce((number, part) => number * 256 + Number(part), 0)
-}
-
-/** IPv4 only. */
-export function contains(cidr: string, address: string): boolean {
-  const [network, length] = cidr.split('/') as [string, string]
-  const size = 2 ** (32 - Number(length))
-  return Math.floor(addressNumber(network) / size) === Math.floor(addressNumber(address) / size)
 }

@@ -6,14 +6,17 @@ import type { Conntrack } from '../netfilter/conntrack.ts'
 import type { ProxyHealth } from './health-server.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import { type ServiceChanges, slicesByService } from './service-changes.ts'
+import type { AddressFamily } from './service-port.ts'
 import type { ServiceRules } from './service-rules.ts'
 import type { ServiceTable } from './service-table.ts'
-import { frontendKey, type ServedFrontend, staleFlows } from './udp-flows.ts'
+import { expanded, frontendKey, type ServedFrontend, staleFlows } from './udp-flows.ts'
 
 /** What the loop keeps for one address family. */
 export interface FamilyServices {
   readonly rules: ServiceRules
   readonly table: ServiceTable
+  /** The addresses at which node ports answer, as they are now. */
+  nodePortAddresses(): Promise<readonly string[]>
 }
 
 export interface ProxyLoopDeps {
@@ -161,11 +164,14 @@ export class ProxyLoop {
     if (this.#toCheck.size === 0) return
     const { families, flows, log, metrics } = this.#deps
     // What went from one Service to another in the meantime is served by the other.
-    const frontends = [...this.#toCheck].map(([key, frontend]) => {
+    const current = [...this.#toCheck].map(([key, frontend]) => {
       const now = families.map(({ table }) => table.frontend(key)).find((each) => each !== undefined)
       return now ?? frontend
     })
     try {
+      const addressesOf = async (family: AddressFamily): Promise<readonly string[]> =>
+        (await families.find(({ rules }) => rules.family === family)?.nodePortAddresses()) ?? []
+      const frontends = await expanded(current, addressesOf)
       for (const flow of staleFlows(frontends, await flows.list(frontends))) {
         await flows.forget(flow)
         metrics.staleFlowsRemoved++

@@ -4,6 +4,7 @@ import { silentLog } from '../host/log.ts'
 import { systemRandom } from '../host/random.ts'
 import { FakeKernel } from '../netfilter/fake-kernel.ts'
 import { type ProxyOptions, removeProxyRules, type Proxy as ServiceProxy, startProxy } from './proxy.ts'
+import { inIpv6, services6, world6 } from './testing/ipv6-scenes.ts'
 import { service, slice, world } from './testing/scenes.ts'
 import { TableApi } from './testing/table-api.ts'
 
@@ -27,7 +28,7 @@ async function started(
     signal: stopping.signal,
     nodeName: world.node,
     mode: 'iptables',
-    families: [{ family: 'IPv4', nodeAddresses: [world.nodeAddress], podCidr: world.podCidr }],
+    families: [{ family: 'IPv4', nodePortAddresses: [world.nodeAddress], podTraffic: { by: 'source', cidr: world.podCidr } }],
     chainTag: '',
     healthPort: 0,
     metricsPort: 0,
@@ -138,4 +139,59 @@ test('health and metrics are served while it runs', async () => {
   expect(metrics).toMatch(/^kubeproxy_sync_proxy_rules_duration_seconds_count [1-9]/m)
   await proxy.stop()
   await expect(fetch(`http://127.0.0.1:${healthPort}/healthz`)).rejects.toThrow()
+})
+
+const udpApi = (...pods: ('a' | 'b')[]): TableApi => {
+  const api = new TableApi()
+  api.put(service('dns', '10.96.0.11', [{ port: 53, protocol: 'UDP', nodePort: 30053 }], { type: 'NodePort' }))
+  api.put(slice('dns', pods, [{ protocol: 'UDP' }]))
+  return api
+}
+
+test.each([
+  ['every address', [], ['192.168.77.1', '127.0.0.1']],
+  ['a range', ['192.168.0.0/16'], ['192.168.77.1']],
+] as const)('UDP flows to a node port are forgotten at the addresses where it answers: %s', async (_name, nodePortAddresses, gone) => {
+  const kernel = kernelOfNode()
+  const flow = (destination: string, replySource: string) => ({
+    source: world.outside,
+    destination,
+    port: 30053,
+    replySource,
+    replyPort: 8080,
+  })
+  // The last is to somebody else's port 30053.
+  const destinations = ['192.168.77.1', '127.0.0.1', '203.0.113.5']
+  kernel.flows = destinations.map((destination) => flow(destination, world.pods.a))
+  const api = udpApi('a')
+  await started(kernel, api, { families: [{ family: 'IPv4', nodePortAddresses, podTraffic: { by: 'source', cidr: world.podCidr } }] })
+  expect(kernel.flows.map((each) => each.destination)).toEqual(destinations)
+  api.put(slice('dns', ['b'], [{ protocol: 'UDP' }]))
+  await until(() => kernel.flows.length < destinations.length)
+  expect(kernel.flows.map((each) => each.destination)).toEqual(destinations.filter((each) => !(gone as readonly string[]).includes(each)))
+})
+
+test('both families at once, each with its own rules; removal takes both', async () => {
+  const kernel = new FakeKernel({ addresses: [world.nodeAddress, world6.nodeAddress] })
+  const api = new TableApi()
+  const [web] = services6.filter((each) => each.metadata.name === 'web')
+  const dual = service('web', '10.96.0.10', [{ nodePort: 30001 }], { type: 'NodePort' })
+  dual.spec.clusterIPs = ['10.96.0.10', web?.spec.clusterIP as string]
+  api.put(dual)
+  api.put(slice('web', ['a']))
+  const six = inIpv6(slice('web', ['b']))
+  six.metadata.name = 'web-six'
+  api.put(six)
+  const families = [
+    { family: 'IPv4', nodePortAddresses: [world.nodeAddress], podTraffic: { by: 'source', cidr: world.podCidr } },
+    { family: 'IPv6', nodePortAddresses: [world6.nodeAddress], podTraffic: { by: 'source', cidr: world6.podCidr } },
+  ] as const
+  const proxy = await started(kernel, api, { families })
+  const reached = (destination: string, source: string): string[] =>
+    kernel.trace({ from: 'network', protocol: 'tcp', source, destination, port: 80 }).map((outcome) => outcome.to)
+  expect(reached('10.96.0.10', world.pods.far)).toEqual([`${world.pods.a}:8080`])
+  expect(reached(web?.spec.clusterIP as string, world6.pods.far)).toEqual([`[${world6.pods.b}]:8080`])
+  await proxy.stop()
+  await removeProxyRules({ exec: kernel, chainTag: '' })
+  expect([...kernel.chains('nat'), ...kernel.chains('nat', 'IPv6'), ...kernel.chains('filter', 'IPv6')]).toEqual([])
 })

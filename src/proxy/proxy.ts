@@ -8,12 +8,14 @@ import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import { conntrack } from '../netfilter/conntrack.ts'
+import { localAddresses } from '../netfilter/local-addresses.ts'
 import { type ProxyHealth, serveHealth, serveMetrics } from './health-server.ts'
 import { openIptablesRules } from './iptables/iptables-rules.ts'
 import { ProxyMetrics } from './metrics.ts'
 import { type FamilyServices, ProxyLoop } from './proxy-loop.ts'
 import { ServiceChanges, serviceKeyOf, slicesByService } from './service-changes.ts'
 import type { AddressFamily } from './service-port.ts'
+import type { PodTraffic } from './service-rules.ts'
 import { ServiceTable } from './service-table.ts'
 
 export { removeProxyRules } from './remove-rules.ts'
@@ -24,12 +26,12 @@ export type ProxyMode = 'iptables'
 /** The addresses of one family that a cluster and this node of it have. */
 export interface ProxyFamily {
   family: AddressFamily
-  /** On which node ports answer, beside localhost. Empty: every address of the node. */
-  nodeAddresses: readonly string[]
-  /** All pods of the cluster, such as 10.244.0.0/16. */
-  podCidr: string
+  /** On which node ports answer, as addresses or ranges. Empty: every address of the node. */
+  nodePortAddresses: readonly string[]
+  /** How pods' own traffic is known: usually by the addresses of all pods of the cluster, such as 10.244.0.0/16. */
+  podTraffic?: PodTraffic | undefined
   /** All cluster addresses, such as 10.96.0.0/16: ones that no Service has are refused instead of leaking out. */
-  serviceCidr?: string
+  serviceCidr?: string | undefined
 }
 
 export interface ProxyOptions {
@@ -52,6 +54,11 @@ export interface ProxyOptions {
   healthPort: number
   /** /metrics on 127.0.0.1; 0: off. Kubernetes' own is 10249. */
   metricsPort: number
+  masqueradeAll?: boolean
+  /** Default 14: the mark 0x4000. */
+  masqueradeBit?: number
+  /** Default true; iptables and IPv4 only. */
+  localhostNodePorts?: boolean
   /** How often to look whether someone else changed our rules; default 10 s (less often where looking takes long). */
   checkIntervalMs?: number
   /** Which of the two kinds of iptables, in that mode; without it the machine's default. */
@@ -107,8 +114,11 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 async function openFamily(family: ProxyFamily, options: ProxyOptions, log: Log): Promise<FamilyServices> {
   const settings = {
     family: family.family,
-    podCidr: family.podCidr,
-    nodePortAddresses: family.nodeAddresses,
+    podTraffic: family.podTraffic,
+    masqueradeAll: options.masqueradeAll ?? false,
+    masqueradeBit: options.masqueradeBit ?? 14,
+    nodePortAddresses: family.nodePortAddresses,
+    localhostNodePorts: options.localhostNodePorts ?? true,
     serviceCidr: family.serviceCidr,
     tag: options.chainTag,
   }
@@ -118,13 +128,12 @@ async function openFamily(family: ProxyFamily, options: ProxyOptions, log: Log):
     log,
     ...(options.variant ? { variant: options.variant } : {}),
   })
-  const localhost = family.family === 'IPv4' ? ['127.0.0.1'] : []
   const table = new ServiceTable({
     node: { name: options.nodeName, zone: options.nodeZone },
     family: family.family,
-    nodeAddresses: [...family.nodeAddresses, ...localhost],
   })
-  return { rules, table }
+  const { nodePortAddresses } = family
+  return { rules, table, nodePortAddresses: () => localAddresses(options.exec, family.family, nodePortAddresses) }
 }
 
 function closeRules(families: readonly FamilyServices[]): void {

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import type { EndpointSlice, Service, ServicePort } from '../api/generated/types.ts'
+import { canonicalCidr, canonicalIp } from '../machinery/ip-address.ts'
 import type { TransportProtocol } from '../netfilter/rules.ts'
 
 export type AddressFamily = 'IPv4' | 'IPv6'
@@ -42,13 +43,17 @@ const headlessLabel = 'service.kubernetes.io/headless'
 /** The label by which an EndpointSlice belongs to a Service. */
 export const serviceNameLabel = 'kubernetes.io/service-name'
 
+/** As the kernel writes it: other writings of one address would look like drift for ever. */
+const written = (address: string): string => (address.includes(':') ? (canonicalIp(address) ?? address) : address)
+
 const isOf = (family: AddressFamily): ((address: string) => boolean) => (family === 'IPv4' ? isIPv4 : isIPv6)
 
 /** The Service's cluster address in this family. Services with none, only a DNS name, or another proxy are not ours. */
 function clusterIpOf({ spec, metadata }: Service, family: AddressFamily): string | undefined {
   const labels = metadata.labels ?? {}
   if (proxyNameLabel in labels || headlessLabel in labels || spec?.type === 'ExternalName') return undefined
-  return [spec?.clusterIP ?? '', ...(spec?.clusterIPs ?? [])].find(isOf(family))
+  const found = [spec?.clusterIP ?? '', ...(spec?.clusterIPs ?? [])].find(isOf(family))
+  return found === undefined ? undefined : written(found)
 }
 
 /** The ports of a Service with their endpoints out of its slices, in one family; none for Services that are not ours. */
@@ -71,10 +76,10 @@ function sharedByPorts({ spec = {}, status }: Service, family: AddressFamily) {
   const isOurs = isOf(family)
   const ingress = spec.type === 'LoadBalancer' ? (status?.loadBalancer?.ingress ?? []) : []
   return {
-    externalIps: (spec.externalIPs ?? []).filter(isOurs),
-    loadBalancerIps: ingress.flatMap(({ ip, ipMode }) => (ip && isOurs(ip) && ipMode !== 'Proxy' ? [ip] : [])),
+    externalIps: (spec.externalIPs ?? []).filter(isOurs).map(written),
+    loadBalancerIps: ingress.flatMap(({ ip, ipMode }) => (ip && isOurs(ip) && ipMode !== 'Proxy' ? [written(ip)] : [])),
     sourceRanges: (spec.loadBalancerSourceRanges ?? [])
-      .map((range) => range.trim())
+      .flatMap((range) => canonicalCidr(range.trim()) ?? [])
       .filter((range) => isOurs(range.split('/')[0] as string)),
     internalPolicy: spec.internalTrafficPolicy === 'Local' ? 'Local' : 'Cluster',
     externalPolicy: spec.externalTrafficPolicy === 'Local' ? 'Local' : 'Cluster',
@@ -97,8 +102,9 @@ function endpointsOf(port: ServicePort, slices: readonly EndpointSlice[]): Proxi
       if ((slicePort.name ?? '') !== (port.name ?? '') || protocolOf(slicePort.protocol) !== protocolOf(port.protocol)) continue
       if (slicePort.port === undefined) continue
       for (const { addresses, conditions, nodeName, hints } of slice.endpoints ?? []) {
-        const [address] = addresses // the others, if any, are names of the same endpoint
-        if (address === undefined) continue
+        const [first] = addresses // the others, if any, are names of the same endpoint
+        if (first === undefined) continue
+        const address = written(first)
         const endpoint: ProxiedEndpoint = {
           address,
           port: slicePort.port,

@@ -31,13 +31,22 @@ export interface ServiceRules {
   close(): void
 }
 
+/** How what pods send is known: by its source, or by the interface that it comes in by (`br0`; with `*` at the end, all that begin so). */
+export type PodTraffic = { readonly by: 'source'; readonly cidr: string } | { readonly by: 'interface'; readonly name: string }
+
 /** What the rules of a family depend on besides Services. */
 export interface RuleSettings {
   readonly family: AddressFamily
-  /** Addresses of all pods of the cluster: what comes from elsewhere to a cluster address is masqueraded. */
-  readonly podCidr: string
-  /** Where node ports answer, beside localhost. Empty: on every address of the node. */
+  /** What comes to a cluster address from elsewhere is masqueraded. Undefined: nothing tells pods from others, so nothing is. */
+  readonly podTraffic: PodTraffic | undefined
+  /** What pods send to a cluster address is masqueraded too. */
+  readonly masqueradeAll: boolean
+  /** Bit of the packet mark by which iptables rules tell what is to be masqueraded: 0 to 31. */
+  readonly masqueradeBit: number
+  /** Addresses or ranges of the node's own addresses where node ports answer. Empty: on every address of the node. */
   readonly nodePortAddresses: readonly string[]
+  /** Node ports answer on 127.0.0.1 as well, where the back end can do that. */
+  readonly localhostNodePorts: boolean
   /** Addresses in here that no Service port took are refused, rather than sent out into the world. */
   readonly serviceCidr: string | undefined
   /** Keeps several clusters on one host apart: up to three lower-case letters or digits. */

@@ -14,15 +14,12 @@ export interface ServiceUpdate {
 export class ServiceTable {
   readonly #node: ChoosingNode
   readonly #family: AddressFamily
-  readonly #nodeAddresses: readonly string[]
   readonly #served = new Map<string, readonly ServedFrontend[]>()
   readonly #frontends = new Map<string, ServedFrontend>()
 
-  /** `nodeAddresses`: where node ports answer, localhost included. */
-  constructor(options: { node: ChoosingNode; family: AddressFamily; nodeAddresses: readonly string[] }) {
+  constructor(options: { node: ChoosingNode; family: AddressFamily }) {
     this.#node = options.node
     this.#family = options.family
-    this.#nodeAddresses = options.nodeAddresses
   }
 
   /** Takes over a Service's state (`ns/name`; undefined: it is gone). */
@@ -32,7 +29,7 @@ export class ServiceTable {
       choice: chooseEndpoints(port, this.#node),
     }))
     const before = this.#served.get(key) ?? []
-    const after = ports.flatMap(({ port, choice }) => udpFrontends(port, choice, this.#nodeAddresses))
+    const after = ports.flatMap(({ port, choice }) => udpFrontends(port, choice, this.#family))
     if (ports.length > 0) this.#served.set(key, after)
     else this.#served.delete(key)
     for (const old of before) if (this.#frontends.get(frontendKey(old)) === old) this.#frontends.delete(frontendKey(old))

@@ -1,6 +1,6 @@
 import type { UdpFlows, UdpFrontend } from '../netfilter/conntrack.ts'
 import type { EndpointChoice } from './choose-endpoints.ts'
-import type { ProxiedPort } from './service-port.ts'
+import type { AddressFamily, ProxiedPort } from './service-port.ts'
 
 /** A place where clients send UDP to, and who may answer (`address:port`); nobody for one that is no more. */
 export interface ServedFrontend extends UdpFrontend {
@@ -9,15 +9,33 @@ export interface ServedFrontend extends UdpFrontend {
 
 export const frontendKey = (frontend: UdpFrontend): string => `${frontend.address}:${frontend.port}`
 
-/** The frontends of a Service port, if it is UDP. `nodeAddresses` are those on which node ports answer. */
-export function udpFrontends(port: ProxiedPort, choice: EndpointChoice, nodeAddresses: readonly string[]): ServedFrontend[] {
+/** Stands for every address on which node ports answer; which those are is looked up when it matters ({@link expanded}). */
+const anyAddress = { IPv4: '0.0.0.0', IPv6: '::' } as const
+
+/** The frontends of a Service port, if it is UDP. */
+export function udpFrontends(port: ProxiedPort, choice: EndpointChoice, family: AddressFamily): ServedFrontend[] {
   if (port.protocol !== 'udp') return []
   const servers = new Set([...choice.cluster, ...choice.local].map((endpoint) => `${endpoint.address}:${endpoint.port}`))
   const addresses = [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps]
   const frontends = addresses.map((address) => ({ address, port: port.port, servers }))
   const { nodePort } = port
-  if (nodePort !== undefined) frontends.push(...nodeAddresses.map((address) => ({ address, port: nodePort, servers })))
+  if (nodePort !== undefined) frontends.push({ address: anyAddress[family], port: nodePort, servers })
   return frontends
+}
+
+/** Node ports' frontends at the addresses that the node has now, instead of at any; others as they are. */
+export async function expanded(
+  frontends: readonly ServedFrontend[],
+  addressesOf: (family: AddressFamily) => Promise<readonly string[]>,
+): Promise<ServedFrontend[]> {
+  const found: ServedFrontend[] = []
+  for (const family of ['IPv4', 'IPv6'] as const) {
+    const open = frontends.filter(({ address }) => address === anyAddress[family])
+    const addresses = open.length === 0 ? [] : await addressesOf(family)
+    found.push(...open.flatMap((frontend) => addresses.map((address) => ({ ...frontend, address }))))
+  }
+  const fixed = frontends.filter(({ address }) => address !== anyAddress.IPv4 && address !== anyAddress.IPv6)
+  return [...found, ...fixed]
 }
 
 /** Frontends whose flows may have gone stale: with servers taken away, gone themselves, or served for the first time. */

@@ -29,7 +29,14 @@ describe.skipIf(!root).each(['nft', 'legacy'] as const)('real packets through ip
       signal: stopping.signal,
       nodeName: world.node,
       mode: 'iptables',
-      families: [{ family: 'IPv4', nodeAddresses: [world.nodeAddress], podCidr: world.podCidr, serviceCidr: world.serviceCidr }],
+      families: [
+        {
+          family: 'IPv4',
+          nodePortAddresses: [world.nodeAddress],
+          podTraffic: { by: 'source', cidr: world.podCidr },
+          serviceCidr: world.serviceCidr,
+        },
+      ],
       chainTag,
       healthPort: 0,
       metricsPort: 0,

@@ -1,23 +1,20 @@
-import type { Hook, Match, Rule, RuleSet, TableName } from '../../netfilter/rules.ts'
-import { emptyRuleSet } from '../../netfilter/rules.ts'
+import { emptyRuleSet, type Hook, type Match, only, type Rule, type RuleSet, type TableName } from '../../netfilter/rules.ts'
 import type { RuleSettings } from '../service-rules.ts'
 import type { PortRules, RuleContext } from './port-rules.ts'
 
-/** The bit by which KUBE-MARK-MASQ tells KUBE-POSTROUTING; kube-proxy's own default. */
-const masqueradeMark = 0x4000
-
-export interface DesiredContext extends RuleContext, Omit<RuleSettings, 'tag'> {
+export interface DesiredContext extends RuleContext, Omit<RuleSettings, 'tag' | 'localhostNodePorts'> {
   /** What /proc/sys/net/ipv4/conf/all/route_localnet was before localhost node ports turned it on; undefined: no localhost node ports. */
   readonly routeLocalnetWas: '0' | '1' | undefined
 }
 
 const comment = (text: string): Match => ({ type: 'comment', text })
 const onlyNew: Match = { type: 'state', states: ['NEW'] }
-const marked: Match = { type: 'mark', value: masqueradeMark }
 
 /** All rules, from the parts of all ports in the given order. */
 export function desiredRules(ports: Iterable<PortRules>, context: DesiredContext): RuleSet {
   const { chains } = context
+  /** By it KUBE-MARK-MASQ tells KUBE-POSTROUTING. The last bit must not turn the number negative. */
+  const masqueradeMark = (1 << context.masqueradeBit) >>> 0
   const nat = new Map<string, readonly Rule[]>()
   const services: Rule[] = []
   const nodePorts: Rule[] = []
@@ -44,7 +41,7 @@ export function desiredRules(ports: Iterable<PortRules>, context: DesiredContext
     [chains.services, [...refusals, ...strayRules(context)]],
     [chains.externalServices, externalRefusals],
     [chains.sourceRangeGuard, firewall],
-    [chains.forward, forwardRules()],
+    [chains.forward, forwardRules(masqueradeMark)],
   ])
   if (context.routeLocalnetWas !== undefined) filter.set(chains.localnetGuard, [localnetGuard(context.routeLocalnetWas)])
   return { tables: { ...emptyRuleSet.tables, nat, filter }, hooks: hooks(context) }
@@ -58,7 +55,9 @@ function nodePortEntrances({ chains, nodePortAddresses, routeLocalnetWas }: Desi
     target: { type: 'jump', chain: chains.nodePorts },
   })
   if (nodePortAddresses.length === 0) return [enter()]
-  const entrances = nodePortAddresses.map((address) => enter({ type: 'destination', cidr: `${address}/32` }))
+  const entrances = nodePortAddresses.map((address) =>
+    enter({ type: 'destination', cidr: address.includes('/') ? address : only(address) }),
+  )
   if (routeLocalnetWas === undefined) return entrances
   // From the host to itself only: the network must not come in by this door.
   return [...entrances, enter({ type: 'source', cidr: '127.0.0.0/8' }, { type: 'destination', cidr: '127.0.0.0/8' })]
@@ -69,7 +68,8 @@ function strayRules({ serviceCidr }: DesiredContext): Rule[] {
   return [{ matches: [{ type: 'destination', cidr: serviceCidr }, comment('no such service port')], target: { type: 'reject' } }]
 }
 
-function forwardRules(): Rule[] {
+function forwardRules(masqueradeMark: number): Rule[] {
+  const marked: Match = { type: 'mark', value: masqueradeMark }
   return [
     // Packets that connection tracking cannot place would leave untranslated, and the other side would reset the connection.
     { matches: [{ type: 'state', states: ['INVALID'] }], target: { type: 'drop' } },

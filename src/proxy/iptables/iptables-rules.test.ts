@@ -8,25 +8,37 @@ import { FakeKernel } from '../../netfilter/fake-kernel.ts'
 import { iptables } from '../../netfilter/iptables.ts'
 import { type RuleSet, ruleSetText } from '../../netfilter/rules.ts'
 import { ServiceTable } from '../service-table.ts'
+import { cases6, services6, slices6, world6 } from '../testing/ipv6-scenes.ts'
 import { type Case, cases, endpoint, type PodName, service, services, slice, slices, world } from '../testing/scenes.ts'
 import { chainHash, chainNames } from './chain-names.ts'
 import type { DesiredContext } from './desired-rules.ts'
 import { DesiredRules } from './iptables-rules.ts'
 import { RuleSync } from './rule-sync.ts'
 
-const context = (tag = ''): DesiredContext => ({
-  family: 'IPv4',
-  chains: chainNames(tag),
-  podCidr: world.podCidr,
-  nodePortAddresses: [world.nodeAddress],
-  serviceCidr: world.serviceCidr,
-  routeLocalnetWas: '0',
+type Family = 'IPv4' | 'IPv6'
+type Scene = Pick<typeof world6, 'nodeAddress' | 'outside' | 'podCidr' | 'serviceCidr' | 'pods'>
+const sceneOf = { IPv4: world as Scene, IPv6: world6 }
+
+const context = (family: Family = 'IPv4'): DesiredContext => ({
+  family,
+  chains: chainNames(''),
+  podTraffic: { by: 'source', cidr: sceneOf[family].podCidr },
+  masqueradeAll: false,
+  masqueradeBit: 14,
+  nodePortAddresses: [sceneOf[family].nodeAddress],
+  serviceCidr: sceneOf[family].serviceCidr,
+  routeLocalnetWas: family === 'IPv4' ? '0' : undefined,
 })
 
 /** Services and what is wanted for them, as the proxy's loop puts them together. */
 class Desired {
-  readonly #table = new ServiceTable({ node: { name: world.node, zone: undefined }, family: 'IPv4', nodeAddresses: [world.nodeAddress] })
-  readonly #desired = new DesiredRules(context())
+  readonly #table: ServiceTable
+  readonly #desired: DesiredRules
+
+  constructor(family: Family = 'IPv4', more: Partial<DesiredContext> = {}) {
+    this.#table = new ServiceTable({ node: { name: world.node, zone: undefined }, family })
+    this.#desired = new DesiredRules({ ...context(family), ...more })
+  }
 
   update(key: string, one: Service | undefined, theirSlices: readonly EndpointSlice[]): void {
     this.#desired.update(key, this.#table.update(key, one, theirSlices).ports)
@@ -37,8 +49,7 @@ class Desired {
   }
 }
 
-function tableOf(all: readonly Service[], theirSlices: readonly EndpointSlice[]): Desired {
-  const table = new Desired()
+function tableOf(all: readonly Service[], theirSlices: readonly EndpointSlice[], table = new Desired()): Desired {
   for (const each of all) {
     const own = theirSlices.filter((one) => one.metadata.labels?.['kubernetes.io/service-name'] === each.metadata.name)
     table.update(`test/${each.metadata.name}`, each, own)
@@ -46,35 +57,43 @@ function tableOf(all: readonly Service[], theirSlices: readonly EndpointSlice[])
   return table
 }
 
-function programming(tag = '') {
-  const kernel = new FakeKernel({ addresses: [world.nodeAddress] })
-  const sync = new RuleSync({ iptables: iptables({ exec: kernel }), chains: chainNames(tag), log: silentLog })
+function programming(tag = '', family: Family = 'IPv4') {
+  const kernel = new FakeKernel({ addresses: [sceneOf[family].nodeAddress] })
+  const sync = new RuleSync({ iptables: iptables({ exec: kernel, family }), chains: chainNames(tag), log: silentLog })
   return { kernel, sync }
 }
 
-async function kernelWith(all: readonly Service[], theirSlices: readonly EndpointSlice[]): Promise<FakeKernel> {
-  const { kernel, sync } = programming()
-  await sync.apply(tableOf(all, theirSlices).rules())
+async function kernelWith(
+  all: readonly Service[],
+  theirSlices: readonly EndpointSlice[],
+  family: Family = 'IPv4',
+  more: Partial<DesiredContext> = {},
+): Promise<FakeKernel> {
+  const { kernel, sync } = programming('', family)
+  await sync.apply(tableOf(all, theirSlices, new Desired(family, more)).rules())
   return kernel
 }
 
 /** A case's outcome as the tracer sees it, in the case's own words. */
 function outcomeOf(kernel: FakeKernel, { from, to, protocol = 'tcp' }: Case): Pick<Case, 'arrives' | 'source'> {
-  const [destination, port] = to.split(':') as [string, string]
+  const [, destination, port] = /^\[?(.*?)\]?:(\d+)$/.exec(to) as unknown as [string, string, string]
+  const scene = sceneOf[destination.includes(':') ? 'IPv6' : 'IPv4']
   const source =
     from === 'host'
       ? destination === '127.0.0.1'
         ? '127.0.0.1'
-        : world.nodeAddress
+        : scene.nodeAddress
       : from === 'outside'
-        ? world.outside
-        : world.pods[from]
+        ? scene.outside
+        : scene.pods[from]
   const outcomes = kernel.trace({ from: from === 'host' ? 'host' : 'network', protocol, source, destination, port: Number(port) })
   const arrives: Partial<Record<PodName, number>> = {}
   const sources = new Set<'own' | 'masqueraded'>()
   for (const outcome of outcomes) {
     if (outcome.verdict !== 'arrives') return { arrives: outcome.verdict }
-    const pod = (Object.keys(world.pods) as PodName[]).find((name) => outcome.to.startsWith(`${world.pods[name]}:`))
+    const pod = (Object.keys(world.pods) as PodName[]).find((name) =>
+      outcome.to.replaceAll(/[[\]]/g, '').startsWith(`${scene.pods[name]}:`),
+    )
     if (!pod) return { arrives: 'nowhere' }
     arrives[pod] = (arrives[pod] ?? 0) + outcome.probability
     sources.add(outcome.masqueraded ? 'masqueraded' : 'own')
@@ -94,8 +113,15 @@ function expectShares(actual: Case['arrives'], expected: Case['arrives']): void 
 
 describe('where packets go', async () => {
   const kernel = await kernelWith(services, slices)
+  const kernel6 = kernelWith(services6, slices6, 'IPv6')
   test.each(cases)('$name', (each) => {
     const outcome = outcomeOf(kernel, each)
+    expectShares(outcome.arrives, each.arrives)
+    expect(outcome.source).toBe(each.source)
+  })
+
+  test.each(cases6)('IPv6: $name', async (each) => {
+    const outcome = outcomeOf(await kernel6, each)
     expectShares(outcome.arrives, each.arrives)
     expect(outcome.source).toBe(each.source)
   })
@@ -119,6 +145,44 @@ describe('where packets go', async () => {
 
   test('headless and ExternalName Services leave no trace', () => {
     expect(kernel.save()).not.toMatch(/test\/(headless|named)/)
+  })
+})
+
+describe('settings', () => {
+  const masqueraded = async (more: Partial<DesiredContext>, packet: { source: string; interface?: string }): Promise<boolean> => {
+    const kernel = await kernelWith(services, slices, 'IPv4', more)
+    const outcomes = kernel.trace({ from: 'network', protocol: 'tcp', destination: '10.96.0.10', port: 80, ...packet })
+    expect(outcomes.every((outcome) => outcome.verdict === 'arrives')).toBe(true)
+    return outcomes.every((outcome) => outcome.masqueraded)
+  }
+  const far = { source: world.pods.far }
+  const outside = { source: world.outside }
+
+  test('masquerade all', async () => expect(await masqueraded({ masqueradeAll: true }, far)).toBe(true))
+  test('nothing tells pods from others: nothing is masqueraded', async () =>
+    expect(await masqueraded({ podTraffic: undefined }, outside)).toBe(false))
+  test.each([
+    ['br0', 'br0', false],
+    ['br0', 'eth0', true],
+    ['cali*', 'cali123', false],
+    ['cali*', 'eth0', true],
+  ])('pods come in by %s: what comes in by %s', async (name, came, expected) =>
+    expect(await masqueraded({ podTraffic: { by: 'interface', name } }, { ...outside, interface: came })).toBe(expected),
+  )
+  test('another bit of the mark, the last one too', async () => {
+    expect(await masqueraded({ masqueradeBit: 31 }, outside)).toBe(true)
+    const kernel = await kernelWith([], [], 'IPv4', { masqueradeBit: 31 })
+    expect(kernel.save()).toContain('0x80000000/0x80000000')
+  })
+  test('node ports only in ranges of the node’s addresses, or on all', async () => {
+    const reached = async (...nodePortAddresses: string[]): Promise<boolean> => {
+      const kernel = await kernelWith(services, slices, 'IPv4', { nodePortAddresses, routeLocalnetWas: undefined })
+      const outcomes = kernel.trace({ from: 'network', protocol: 'tcp', destination: world.nodeAddress, port: 30001, ...outside })
+      return outcomes.every((outcome) => Object.values(world.pods).some((pod) => outcome.to === `${pod}:8080`))
+    }
+    expect(await reached('192.168.0.0/16')).toBe(true)
+    expect(await reached('10.0.0.0/8')).toBe(false)
+    expect(await reached()).toBe(true)
   })
 })
 

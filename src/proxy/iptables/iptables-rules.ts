@@ -6,7 +6,7 @@ import type { Applied, PortWithChoice, RuleSettings, ServiceRules } from '../ser
 import { chainNames } from './chain-names.ts'
 import { type DesiredContext, desiredRules } from './desired-rules.ts'
 import { type PortRules, portRules } from './port-rules.ts'
-import { localnetBefore, openLocalnet } from './route-localnet.ts'
+import { closeLocalnet, localnetBefore, openLocalnet } from './route-localnet.ts'
 import { countRules, RuleSync } from './rule-sync.ts'
 
 export interface IptablesRulesOptions extends RuleSettings {
@@ -19,12 +19,16 @@ export interface IptablesRulesOptions extends RuleSettings {
 /** Reads what is there, and changes nothing yet. Throws ExecError if iptables can't be asked. */
 export async function openIptablesRules(options: IptablesRulesOptions): Promise<ServiceRules> {
   const { exec, log, family } = options
-  if (family !== 'IPv4') throw new RangeError(`iptables rules for ${family} are not written yet`)
   const chains = chainNames(options.tag)
   const sync = new RuleSync({ iptables: iptables(options), chains, log })
-  const routeLocalnetWas = await localnetBefore(exec, await sync.read(), chains)
+  // IPv6 has no such setting: ::1 is never routed.
+  const localhost = family === 'IPv4' && options.localhostNodePorts
+  const saved = await sync.read()
+  // Open and then wanted shut: shut before the guard goes.
+  if (family === 'IPv4' && !localhost) await closeLocalnet(exec, saved, chains)
+  const routeLocalnetWas = localhost ? await localnetBefore(exec, saved, chains) : undefined
   const desired = new DesiredRules({ ...options, chains, routeLocalnetWas })
-  let localnetIsOpen = false
+  let localnetIsOpen = !localhost
   return {
     family,
     update: (key, ports) => desired.update(key, ports),

@@ -1,7 +1,8 @@
-import type { Match, Rule } from '../../netfilter/rules.ts'
+import { type Match, only, type Rule } from '../../netfilter/rules.ts'
 import type { EndpointChoice } from '../choose-endpoints.ts'
 import { reachableFromOutside } from '../choose-endpoints.ts'
 import type { ProxiedEndpoint, ProxiedPort } from '../service-port.ts'
+import type { PodTraffic } from '../service-rules.ts'
 import type { ChainNames } from './chain-names.ts'
 
 /** What one Service port adds to the rules. The parts of all ports together make the rule set. */
@@ -22,8 +23,8 @@ export interface PortRules {
 
 export interface RuleContext {
   readonly chains: ChainNames
-  /** Addresses of all pods of the cluster: what comes from elsewhere to a cluster address is masqueraded. */
-  readonly podCidr: string
+  readonly podTraffic: PodTraffic | undefined
+  readonly masqueradeAll: boolean
 }
 
 const comment = (text: string): Match => ({ type: 'comment', text })
@@ -54,9 +55,13 @@ export function portRules(port: ProxiedPort, choice: EndpointChoice, context: Ru
   }
 }
 
+function fromPods(traffic: PodTraffic): Extract<Match, { type: 'source' | 'interface' }> {
+  return traffic.by === 'source' ? { type: 'source', cidr: traffic.cidr } : { type: 'interface', name: traffic.name.replace(/\*$/, '+') }
+}
+
 function arriving(port: ProxiedPort, address: string, note: string): Match[] {
   return [
-    { type: 'destination', cidr: `${address}/32` },
+    { type: 'destination', cidr: only(address) },
     { type: 'protocol', protocol: port.protocol, port: port.port },
     comment(`${port.name} ${note}`),
   ]
@@ -88,11 +93,12 @@ function frontRules(
  * only then does the answer come back through this node.
  */
 function balance(port: ProxiedPort, endpoints: readonly ProxiedEndpoint[], policy: 'Cluster' | 'Local', context: RuleContext): Rule[] {
-  const { chains, podCidr } = context
+  const { chains, podTraffic, masqueradeAll } = context
   const rules: Rule[] = []
   if (port.internalPolicy === policy) {
-    const stranger: Match = { type: 'source', cidr: podCidr, not: true }
-    rules.push(jump(chains.markMasquerade, stranger, ...arriving(port, port.clusterIp, 'cluster IP')))
+    const here = arriving(port, port.clusterIp, 'cluster IP')
+    if (masqueradeAll) rules.push(jump(chains.markMasquerade, ...here))
+    else if (podTraffic) rules.push(jump(chains.markMasquerade, { ...fromPods(podTraffic), not: true }, ...here))
   }
   const note = (endpoint: ProxiedEndpoint): Match => comment(`${port.name} -> ${endpoint.address}:${endpoint.port}`)
   if (port.affinitySeconds !== undefined) {
@@ -110,14 +116,14 @@ function balance(port: ProxiedPort, endpoints: readonly ProxiedEndpoint[], polic
 }
 
 /** Local keeps the client's address by going to this node's endpoints only; pods and the host itself need not suffer for it. */
-function externalRules(port: ProxiedPort, choice: EndpointChoice, { chains, podCidr }: RuleContext): Rule[] {
+function externalRules(port: ProxiedPort, choice: EndpointChoice, { chains, podTraffic }: RuleContext): Rule[] {
   const serviceChain = chains.service(port.name, port.protocol)
   const note = comment(`${port.name} external destinations`)
   if (port.externalPolicy === 'Cluster') return [jump(chains.markMasquerade, note), jump(serviceChain)]
   const rules: Rule[] = []
   if (choice.cluster.length > 0) {
+    if (podTraffic) rules.push(jump(serviceChain, fromPods(podTraffic), comment(`pod traffic for ${port.name} external destinations`)))
     rules.push(
-      jump(serviceChain, { type: 'source', cidr: podCidr }, comment(`pod traffic for ${port.name} external destinations`)),
       jump(chains.markMasquerade, { type: 'sourceIsLocal' }, comment(`host traffic for ${port.name} external destinations`)),
       jump(serviceChain, { type: 'sourceIsLocal' }, comment(`host traffic for ${port.name} external destinations`)),
     )
@@ -144,7 +150,7 @@ function endpointChain(port: ProxiedPort, endpoint: ProxiedEndpoint, chains: Cha
 function endpointRules(port: ProxiedPort, endpoint: ProxiedEndpoint, chains: ChainNames): Rule[] {
   const affinity: Match[] = port.affinitySeconds === undefined ? [] : [{ type: 'noteSource', list: endpointChain(port, endpoint, chains) }]
   return [
-    jump(chains.markMasquerade, { type: 'source', cidr: `${endpoint.address}/32` }, comment(port.name)),
+    jump(chains.markMasquerade, { type: 'source', cidr: only(endpoint.address) }, comment(port.name)),
     {
       matches: [{ type: 'protocol', protocol: port.protocol }, comment(port.name), ...affinity],
       target: { type: 'dnat', address: endpoint.address, port: endpoint.port },

@@ -1,21 +1,34 @@
 import type { Exec } from '../../host/exec.ts'
 import { difference, ownRules, repeatedHooks } from '../../netfilter/difference.ts'
 import { iptables } from '../../netfilter/iptables.ts'
+import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { emptyRuleSet } from '../../netfilter/rules.ts'
+import type { AddressFamily } from '../service-port.ts'
 import { chainNames } from './chain-names.ts'
 import { closeLocalnet } from './route-localnet.ts'
 
+interface RemoveOptions {
+  exec: Exec
+  chainTag: string
+  variant?: 'nft' | 'legacy'
+}
+
 /**
- * Takes away every chain and hook of the cluster with this tag, and nothing else; needs no running proxy. Established
- * connections go on, for the kernel remembers their translation. Throws ExecError if iptables refuses.
+ * Takes away every chain and hook of the cluster with this tag, of both families, and nothing else; needs no running
+ * proxy. Established connections go on, for the kernel remembers their translation. Throws ExecError if iptables refuses.
  */
-export async function removeIptablesRules(options: { exec: Exec; chainTag: string; variant?: 'nft' | 'legacy' }): Promise<void> {
+export async function removeIptablesRules(options: RemoveOptions): Promise<void> {
+  await removeFamily('IPv4', options)
+  if (await hasIpv6(options.exec)) await removeFamily('IPv6', options)
+}
+
+async function removeFamily(family: AddressFamily, options: RemoveOptions): Promise<void> {
   const { exec } = options
   const chains = chainNames(options.chainTag)
-  const tables = iptables(options)
+  const tables = iptables({ ...options, family })
   const saved = await tables.read()
   const found = ownRules(saved, (_table, chain) => chains.owns(chain), emptyRuleSet)
-  await closeLocalnet(exec, saved, chains)
+  if (family === 'IPv4') await closeLocalnet(exec, saved, chains)
   await tables.removeHooks(repeatedHooks(found))
   const once = { ...found, hooks: withoutRepeats(found.hooks, repeatedHooks(found)) }
   const transaction = difference(once, emptyRuleSet)
