@@ -1,0 +1,19 @@
+/** What programs the rules of Services in a bench: ours in its modes, and kube-proxy's layouts. */
+export interface BackEnd {
+  readonly name: string
+  readonly by: 'ownkube' | 'kube-proxy'
+  readonly mode: 'nftables' | 'iptables'
+  readonly variant?: 'nft' | 'legacy'
+  /** Beyond this many Services a full load takes minutes: its chains cost the square of their number. */
+  readonly loadsUpTo?: number
+  /** Beyond this many it is not looked at. */
+  readonly upTo?: number
+}
+
+export const backEnds: readonly BackEnd[] = [
+  { name: 'ownkube iptables-nft', by: 'ownkube', mode: 'iptables', variant: 'nft', loadsUpTo: 5_000, upTo: 5_000 },
+  { name: 'ownkube iptables-legacy', by: 'ownkube', mode: 'iptables', variant: 'legacy', loadsUpTo: 10_000, upTo: 10_000 },
+  { name: 'kube-proxy nftables', by: 'kube-proxy', mode: 'nftables', loadsUpTo: 5_000, upTo: 10_000 },
+  { name: 'kube-proxy iptables-nft', by: 'kube-proxy', mode: 'iptables', variant: 'nft', loadsUpTo: 1_000, upTo: 10_000 },
+  { name: 'kube-proxy iptables-legacy', by: 'kube-proxy', mode: 'iptables', variant: 'legacy', loadsUpTo: 10_000, upTo: 10_000 },
+]

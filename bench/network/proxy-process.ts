@@ -1,0 +1,84 @@
+/** A process that is only the Service proxy, told by one argument what to be; sends a {@link Loaded}, then a {@link Synced} for every change. */
+import { httpClient } from '../../src/client/http-client.ts'
+import { systemClock } from '../../src/host/clock.ts'
+import { systemExec } from '../../src/host/exec.ts'
+import { type Log, silentLog } from '../../src/host/log.ts'
+import { systemRandom } from '../../src/host/random.ts'
+import { startProxy } from '../../src/proxy/proxy.ts'
+import { monotonicMs } from '../statistics.ts'
+import type { BackEnd } from './back-ends.ts'
+import { runLayoutProxy } from './layout-proxy.ts'
+import { type Arrivals, markedClient } from './marked-client.ts'
+import { plan } from './packet-bed.ts'
+
+export interface ProxyProcessOptions {
+  readonly api: { readonly server: string; readonly ca: string; readonly cert: string; readonly key: string }
+  readonly backEnd: BackEnd
+  readonly whole: boolean
+}
+
+export interface Loaded {
+  /** From the last object of the lists to the rules in the kernel. */
+  readonly loadMs: number
+  /** From the process's start, connecting and listing included. */
+  readonly sinceStartMs: number
+}
+
+export interface Synced {
+  /** From the event to the rules in the kernel. */
+  readonly ms: number
+}
+
+const options = JSON.parse(process.argv[2] as string) as ProxyProcessOptions
+const arrivals: Arrivals = { listed: 0, event: 0 }
+const client = markedClient(httpClient({ ...options.api, userAgent: 'bench' }), arrivals)
+const say = (message: Loaded | Synced): void => void process.send?.(message)
+let isLoaded = false
+const loaded = (): void => {
+  isLoaded = true
+  say({ loadMs: monotonicMs() - arrivals.listed, sinceStartMs: performance.now() })
+}
+const synced = (): void => {
+  if (isLoaded) say({ ms: monotonicMs() - arrivals.event })
+}
+
+/** The proxy says of every change that reached the kernel that it did. */
+const hearingLog: Log = {
+  ...silentLog,
+  debug(message) {
+    if (message === 'rules changed') synced()
+  },
+  warn: (message, fields) => console.error(message, fields),
+  error: (message, fields) => console.error(message, fields),
+  named: () => hearingLog,
+}
+
+async function runOurs({ mode, variant }: BackEnd): Promise<void> {
+  await startProxy({
+    client,
+    clock: systemClock,
+    random: systemRandom,
+    log: hearingLog,
+    exec: systemExec,
+    signal: new AbortController().signal,
+    nodeName: 'bench',
+    mode: mode as 'iptables',
+    families: [
+      {
+        family: 'IPv4',
+        nodePortAddresses: [plan.nodeAddress],
+        podTraffic: { by: 'source', cidr: plan.podCidr },
+        serviceCidr: plan.serviceCidr,
+      },
+    ],
+    chainTag: '',
+    healthPort: 0,
+    metricsPort: 0,
+    checkIntervalMs: 3_600_000, // looking for drift is another matter
+    ...(variant ? { variant } : {}),
+  })
+  loaded()
+}
+
+if (options.backEnd.by === 'ownkube') await runOurs(options.backEnd)
+else await runLayoutProxy({ client, backEnd: options.backEnd, whole: options.whole, loaded, synced })
