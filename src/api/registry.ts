@@ -14,8 +14,12 @@ import { services } from './core/service.ts'
 import { serviceAccounts } from './core/service-account.ts'
 import { endpointSlices } from './discovery/endpoint-slice.ts'
 import type { Kind } from './kind.ts'
+import { clusterRoles, roles } from './rbac/role.ts'
+import { clusterRoleBindings, roleBindings } from './rbac/role-binding.ts'
 
 export {
+  clusterRoleBindings,
+  clusterRoles,
   configMaps,
   deployments,
   endpointSlices,
@@ -26,6 +30,8 @@ export {
   nodes,
   pods,
   replicaSets,
+  roleBindings,
+  roles,
   secrets,
   serviceAccounts,
   services,
@@ -51,6 +57,10 @@ export const kinds: readonly Kind[] = [
   anyKind(replicaSets),
   anyKind(leases),
   anyKind(endpointSlices),
+  anyKind(clusterRoleBindings),
+  anyKind(clusterRoles),
+  anyKind(roleBindings),
+  anyKind(roles),
 ]
 
 const byResource = new Map(kinds.map((kind) => [`${apiVersionOf(kind)}/${kind.plural}`, kind]))

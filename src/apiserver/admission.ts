@@ -1,9 +1,13 @@
-import type { Pod, Toleration } from '../api/generated/types.ts'
+import type { Pod, ServiceAccount, Toleration } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
+import type { Random } from '../host/random.ts'
+import type { UserInfo } from '../machinery/api-request.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { forbidden, notFound, StatusError } from '../machinery/status.ts'
+import { mountServiceAccountToken } from './access/service-account-volume.ts'
 
 export interface AdmissionRequest {
+  readonly user: UserInfo
   readonly kind: Kind
   readonly operation: 'create' | 'update' | 'delete'
   readonly subresource: string | undefined
@@ -11,12 +15,17 @@ export interface AdmissionRequest {
   readonly name: string
   /** Private to the request: plug-ins may change it. Undefined for a deletion. */
   readonly object: KubeObject | undefined
+  /** What is stored, for an update. */
+  readonly previous: KubeObject | undefined
 }
 
 /** What plug-ins may look up. */
 export interface AdmissionFacts {
   namespace(name: string): KubeObject | undefined
-  serviceAccountExists(namespace: string, name: string): boolean
+  serviceAccount(namespace: string, name: string): ServiceAccount | undefined
+  readonly random: Random
+  /** Throws Forbidden for a role or binding that grants more than its writer holds. */
+  checkEscalation(write: AdmissionRequest & { readonly object: KubeObject }): void
 }
 
 /** Changes what comes in, or throws the StatusError that refuses it. */
@@ -47,14 +56,21 @@ const namespaceLifecycle: AdmissionPlugin = (request, facts) => {
 
 const serviceAccount: AdmissionPlugin = (request, facts) => {
   if (!isPodCreate(request)) return
-  const { spec } = request.object as Pod
+  const pod = request.object as Pod
+  const { spec } = pod
+  if (pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined) return
   spec.serviceAccountName ||= spec.serviceAccount || 'default'
   spec.serviceAccount = spec.serviceAccountName
-  const { serviceAccountName: account } = spec
+  const { serviceAccountName: name } = spec
+  const account = facts.serviceAccount(request.namespace as string, name)
   // `default` comes to every namespace by a controller; a pod that is created right after its namespace need not fail for it.
-  if (account === 'default' || facts.serviceAccountExists(request.namespace as string, account)) return
-  const why = `error looking up service account ${request.namespace}/${account}: serviceaccount ${JSON.stringify(account)} not found`
-  throw forbidden(request.kind, request.name, why)
+  if (!account && name !== 'default') {
+    const why = `error looking up service account ${request.namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`
+    throw forbidden(request.kind, request.name, why)
+  }
+  if (!spec.imagePullSecrets?.length && account?.imagePullSecrets)
+    spec.imagePullSecrets = account.imagePullSecrets.map((one) => ({ ...one }))
+  mountServiceAccountToken(pod, account, facts.random)
 }
 
 const conditionTaints = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
@@ -91,8 +107,13 @@ const priority: AdmissionPlugin = (request) => {
   spec.preemptionPolicy ??= 'PreemptLowerPriority'
 }
 
-/** In order: whether the place exists comes first; then what is filled in. */
-const admissionPlugins: readonly AdmissionPlugin[] = [namespaceLifecycle, serviceAccount, defaultTolerations, priority]
+const escalation: AdmissionPlugin = (request, facts) => {
+  const { object } = request
+  if (object) facts.checkEscalation({ ...request, object })
+}
+
+/** In order: whether the place exists comes first; then what is filled in; then what is checked. */
+const admissionPlugins: readonly AdmissionPlugin[] = [namespaceLifecycle, serviceAccount, defaultTolerations, priority, escalation]
 
 export function admit(request: AdmissionRequest, facts: AdmissionFacts): void {
   for (const plugin of admissionPlugins) plugin(request, facts)

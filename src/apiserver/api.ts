@@ -1,6 +1,5 @@
-import type { Pod } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
-import { kindFor, pods } from '../api/registry.ts'
+import { kindFor } from '../api/registry.ts'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
 import {
@@ -13,21 +12,23 @@ import {
   tooManyRequests,
 } from '../machinery/status.ts'
 import { StoreClosedError } from '../storage/store.ts'
-import { reviewed } from './access-reviews.ts'
+import type { Access } from './access/access.ts'
+import { reviewed } from './access/access-reviews.ts'
+import { tokenReviewed } from './access/token-review.ts'
 import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
-import { authorize, type Facts } from './authorizer.ts'
 import { plainBody } from './body.ts'
 import type { Metrics } from './metrics.ts'
 import { isTrue } from './request-options.ts'
 import type { ResourceApi } from './resource-api.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
-import { bindings, type VirtualResource, virtualResources } from './virtual-resources.ts'
+import { bindings, tokenReviews, type VirtualResource, virtualResources } from './virtual-resources.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 interface Deps {
   readonly resources: ResourceApi
   readonly paths: (path: string, request: ApiRequest) => Promise<Answer>
   readonly cache: WatchCache
+  readonly access: Access
   readonly metrics: Metrics
   readonly log: Log
 }
@@ -39,13 +40,14 @@ const retryAfterSeconds = 1
 /** The API as a function: routes, authorizes, answers; errors become Status objects. Never throws. */
 export class Api {
   readonly #deps: Deps
-  readonly #facts: Facts
 
   constructor(deps: Deps) {
     this.#deps = deps
-    this.#facts = {
-      nodeOfPod: (namespace, name) => (deps.cache.kind(pods).get(namespace, name)?.object as Pod | undefined)?.spec.nodeName,
-    }
+  }
+
+  /** By which requests are let in; the front end asks it who they are. */
+  get access(): Access {
+    return this.#deps.access
   }
 
   async serve(request: ApiRequest): Promise<Answer> {
@@ -62,7 +64,7 @@ export class Api {
       if (this.#deps.metrics.inFlight > maxInFlight) {
         throw tooManyRequests('too many requests, please try again later', retryAfterSeconds)
       }
-      authorize(request.user, route, this.#facts)
+      this.#deps.access.authorizer.authorize(request.user, withSelectedName(route, request))
       return await (route.type === 'path' ? this.#deps.paths(route.path, request) : this.#resource(route, request))
     } catch (error) {
       return errorAnswer(this.#statusOf(error, request))
@@ -85,7 +87,9 @@ export class Api {
   async #review(resource: VirtualResource, { namespace }: ResourceRoute, request: ApiRequest): Promise<Answer> {
     const body = await plainBody(request)
     if (!body) throw badRequest('the request has no body')
-    return objectAnswer(201, reviewed(resource, body, { user: request.user, namespace, facts: this.#facts }))
+    const { authorizer, tokens } = this.#deps.access
+    if (resource === tokenReviews) return objectAnswer(201, await tokenReviewed(body, tokens))
+    return objectAnswer(201, reviewed(resource, body, { user: request.user, namespace, authorizer }))
   }
 
   #statusOf(error: unknown, request: ApiRequest): StatusError {
@@ -99,6 +103,13 @@ export class Api {
     })
     return internalError((error as Error).message)
   }
+}
+
+/** A list or watch that selects one object by its name asks for that object: so that it can be allowed for one alone. */
+function withSelectedName(route: Route, { query }: ApiRequest): Route {
+  if (route.type === 'path' || route.name !== undefined || (route.verb !== 'list' && route.verb !== 'watch')) return route
+  const name = /(?:^|,)metadata\.name==?([^,]+)(?:,|$)/.exec(query.get('fieldSelector') ?? '')?.[1]
+  return name === undefined ? route : { ...route, name }
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { ServiceAccount } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
 import { kinds, namespaces, serviceAccounts, services } from '../api/registry.ts'
 import type { Clock } from '../host/clock.ts'
@@ -6,6 +7,8 @@ import type { Random } from '../host/random.ts'
 import type { ApiHandler } from '../machinery/api-request.ts'
 import { parseNetwork } from '../machinery/ipv4.ts'
 import type { Store } from '../storage/store.ts'
+import { Access } from './access/access.ts'
+import { newServiceAccountKey } from './access/service-account-tokens.ts'
 import type { AdmissionFacts } from './admission.ts'
 import { Api } from './api.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
@@ -31,12 +34,17 @@ export interface ApiServerOptions {
   readonly nodePortRange: PortRange
   /** How long an Event stays after it was last written; default an hour. */
   readonly eventTtlSeconds?: number
+  /** PEM of the EC P-256 key that signs service-account tokens. Without it a new one: tokens then end with the process. */
+  readonly serviceAccountKey?: string
   /** How the server shows itself to kubelets (PEM): without it there is no log, exec, attach or port-forward. */
   readonly kubeletClient?: KubeletCredentials
   /** The address and port (default 6443) at which pods reach this server: the endpoints of the `kubernetes` Service. */
   readonly advertiseAddress?: string
   readonly advertisePort?: number
 }
+
+/** Also where pods find this server, by the cluster's DNS. */
+const serviceAccountIssuer = 'https://kubernetes.default.svc.cluster.local'
 
 export interface ApiServer {
   /** The API without HTTP, for components in the same process. */
@@ -55,17 +63,24 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const cache = await WatchCache.start(kinds, { store, clock, log })
   const addresses = new ServiceAddresses(cache.kind(services), { network, nodePorts: options.nodePortRange, random })
   const objects = new Objects(store, cache, { eventTtlSeconds: options.eventTtlSeconds ?? 3600 })
-  const writes = new Writes({ objects, cache, addresses, admission: factsOf(cache), clock, random })
+  const access = new Access(cache, {
+    clock,
+    random,
+    issuer: serviceAccountIssuer,
+    serviceAccountKey: options.serviceAccountKey ?? newServiceAccountKey(),
+  })
+  const writes = new Writes({ objects, cache, addresses, admission: factsOf(cache, access, random), clock, random })
   const reads = new Reads({ store, cache, clock, random })
   const metrics = new Metrics(clock)
   const discovery = new Discovery(kinds as readonly Kind[])
   const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
   let listeningOn = ''
-  const paths = { discovery, metrics, store, cache, serverAddress: () => listeningOn }
+  const paths = { discovery, metrics, store, cache, tokens: access.tokens, serverAddress: () => listeningOn }
   const api = new Api({
-    resources: new ResourceApi({ reads, writes, cache, clock }),
+    resources: new ResourceApi({ reads, writes, cache, access, clock }),
     paths: (path, request) => pathAnswer(path, request, paths),
     cache,
+    access,
     metrics,
     log,
   })
@@ -95,9 +110,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   }
 }
 
-function factsOf(cache: WatchCache): AdmissionFacts {
+function factsOf(cache: WatchCache, access: Access, random: Random): AdmissionFacts {
   return {
     namespace: (name) => cache.kind(namespaces).get(undefined, name)?.object,
-    serviceAccountExists: (namespace, name) => cache.kind(serviceAccounts).get(namespace, name) !== undefined,
+    serviceAccount: (namespace, name) => cache.kind(serviceAccounts).get(namespace, name)?.object as ServiceAccount | undefined,
+    random,
+    checkEscalation: access.checkEscalation,
   }
 }

@@ -1,8 +1,10 @@
 import type { Kind } from '../api/kind.ts'
 import { endpointSlices, endpoints, namespaces, services } from '../api/registry.ts'
+import type { UserInfo } from '../machinery/api-request.ts'
 import { ipv4Text, type Network } from '../machinery/ipv4.ts'
 import type { KubeObject, NewObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
+import { defaultRoleObjects } from './access/ensure-roles.ts'
 import type { WatchCache } from './watch-cache.ts'
 import type { Writes } from './writes.ts'
 
@@ -19,7 +21,9 @@ interface Address {
   readonly advertise: { readonly address: string; readonly port: number } | undefined
 }
 
-const byServer = { dryRun: false, manager: 'kube-apiserver', applies: false }
+/** The server itself, on nobody's behalf. */
+const server: UserInfo = { name: 'system:apiserver', uid: '', groups: ['system:masters'], extra: {} }
+const byServer = { user: server, dryRun: false, manager: 'kube-apiserver', applies: false }
 
 /** What every cluster begins with. Objects that are there already stay as they are. */
 export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<void> {
@@ -33,6 +37,7 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
   }
   await Promise.all(systemNamespaces.map((name) => ensure(anyKind(namespaces), undefined, { metadata: { name } })))
   await cache.fresh()
+  await ensureRoles({ writes, cache }, ensure)
   await ensure(anyKind(services), 'default', kubernetesService(at))
   if (!at.advertise) return
   const made = [
@@ -46,6 +51,22 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
     const place = { kind, namespace: 'default', name: 'kubernetes' }
     await writes.update(place, { ...byServer, subresource: undefined }, (current) => Object.assign(current.copy(), fields))
   }
+}
+
+async function ensureRoles(
+  { writes, cache }: Deps,
+  ensure: (kind: Kind, namespace: string | undefined, object: NewObject<KubeObject>) => Promise<void>,
+): Promise<void> {
+  await Promise.all(
+    defaultRoleObjects().map(async ({ kind, namespace, object, mended }) => {
+      const name = object.metadata.name as string
+      const stored = cache.kind(kind).get(namespace, name)
+      if (!stored) return ensure(kind, namespace, object)
+      if (!mended(stored.copy())) return
+      const place = { kind, namespace, name }
+      await writes.update(place, { ...byServer, subresource: undefined }, (current) => mended(current.copy()) ?? current.copy())
+    }),
+  )
 }
 
 /** Has `restore` called when someone deletes an object by which pods find this server. */

@@ -2,12 +2,11 @@ import type { Readable, Writable } from 'node:stream'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../machinery/api-request.ts'
 import { defaultBodyLimits } from '../machinery/parse-body.ts'
-import { methodNotAllowed, requestEntityTooLarge, StatusError, unauthorized } from '../machinery/status.ts'
+import { methodNotAllowed, requestEntityTooLarge, StatusError } from '../machinery/status.ts'
+import type { Access } from './access/access.ts'
 import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest } from './answer.ts'
 import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
 import type { Api } from './api.ts'
-import { anonymous } from './identity.ts'
-import { impersonated } from './impersonation.ts'
 import { negotiate } from './negotiation.ts'
 import { isTrue } from './request-options.ts'
 import { Watcher } from './watcher.ts'
@@ -70,19 +69,22 @@ export async function serveExchange(exchange: Exchange, deps: ExchangeDeps): Pro
 /** Makes the API's request of the exchange and has it answered. Never rejects but for a broken connection. */
 export async function answerTo(exchange: Exchange, api: Api, signal: AbortSignal): Promise<Answer> {
   try {
-    return await api.serve(await requestOf(exchange, signal))
+    return await api.serve(await requestOf(exchange, api.access, signal))
   } catch (error) {
     if (error instanceof StatusError) return errorAnswer(error)
     throw error
   }
 }
 
-async function requestOf(exchange: Exchange, signal: AbortSignal): Promise<ApiRequest> {
+async function requestOf(exchange: Exchange, access: Access, signal: AbortSignal): Promise<ApiRequest> {
   const { headers } = exchange
   const method = methods[exchange.method]
   if (!method) throw methodNotAllowed()
-  // No tokens have been given out: whoever shows nothing else is not known here.
-  if (!exchange.user || (exchange.user === anonymous && headers.authorization !== undefined)) throw unauthorized()
+  const user = await access.userOf(exchange.user, {
+    names: Object.keys(headers),
+    values: (name) => valuesOf(headers, name),
+    text: (name) => headerOf(headers, name),
+  })
   const question = exchange.url.indexOf('?')
   return {
     method,
@@ -92,7 +94,7 @@ async function requestOf(exchange: Exchange, signal: AbortSignal): Promise<ApiRe
     accept: headerOf(headers, 'accept'),
     userAgent: headerOf(headers, 'user-agent'),
     body: method === 'GET' ? undefined : await bodyOf(exchange),
-    user: impersonated(exchange.user, Object.keys(headers), (name) => valuesOf(headers, name)),
+    user,
     signal,
   }
 }

@@ -1,6 +1,7 @@
 import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
 import { methodNotAllowed, pathNotFound } from '../machinery/status.ts'
 import type { Store } from '../storage/store.ts'
+import type { ServiceAccountTokens } from './access/service-account-tokens.ts'
 import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { type Discovery, version } from './discovery.ts'
 import type { Metrics } from './metrics.ts'
@@ -13,6 +14,7 @@ interface Deps {
   readonly metrics: Metrics
   readonly store: Store
   readonly cache: WatchCache
+  readonly tokens: ServiceAccountTokens
   readonly serverAddress: () => string
 }
 
@@ -37,6 +39,12 @@ export async function pathAnswer(path: string, request: ApiRequest, deps: Deps):
       return health(root, rest, request, deps)
     case 'openapi':
       return openApiAnswer(rest, request)
+    case '.well-known':
+      if (path !== '/.well-known/openid-configuration') throw pathNotFound()
+      return objectAnswer(200, deps.tokens.discoveryDocument())
+    case 'openid':
+      if (path !== '/openid/v1/jwks') throw pathNotFound()
+      return objectAnswer(200, deps.tokens.publicKeys())
     case 'metrics':
       return textAnswer(200, deps.metrics.text(deps.cache, deps.store), 'text/plain; version=0.0.4; charset=utf-8')
     default:
@@ -45,7 +53,20 @@ export async function pathAnswer(path: string, request: ApiRequest, deps: Deps):
 }
 
 function allPaths(discovery: Discovery): string[] {
-  const paths = new Set(['/api', '/api/v1', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'])
+  const paths = new Set([
+    '/.well-known/openid-configuration',
+    '/api',
+    '/api/v1',
+    '/apis',
+    '/healthz',
+    '/livez',
+    '/metrics',
+    '/openapi/v2',
+    '/openapi/v3',
+    '/openid/v1/jwks',
+    '/readyz',
+    '/version',
+  ])
   for (const { group, version } of discovery.groupVersions()) if (group) paths.add(`/apis/${group}`).add(`/apis/${group}/${version}`)
   return [...paths].sort()
 }

@@ -1,10 +1,11 @@
-import type { ApiRequest } from '../machinery/api-request.ts'
+import type { ApiRequest, UserInfo } from '../machinery/api-request.ts'
 import { type FieldError, invalidValue, notSupported } from '../machinery/field-error.ts'
 import { badRequest, invalid } from '../machinery/status.ts'
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
 
 export interface WriteOptions {
+  readonly user: UserInfo
   readonly dryRun: boolean
   readonly fieldValidation: FieldValidation
   readonly fieldManager: string
@@ -14,6 +15,7 @@ export interface WriteOptions {
 export type Propagation = 'Orphan' | 'Background' | 'Foreground'
 
 export interface DeleteRequest {
+  readonly user: UserInfo
   readonly dryRun: boolean
   readonly gracePeriodSeconds: number | undefined
   readonly propagation: Propagation | undefined
@@ -67,7 +69,13 @@ export function writeOptionsOf(request: ApiRequest, kind: string): WriteOptions 
   const fieldManager = managerOf(request)
   if (fieldManager.length > 128) faults.push(invalidValue('fieldManager', fieldManager, 'may not be more than 128 bytes'))
   if (faults.length > 0) throw invalid({ group: metaGroup, kind }, '', faults)
-  return { dryRun, fieldValidation: validation as FieldValidation, fieldManager, force: isTrue(request.query.get('force')) }
+  return {
+    user: request.user,
+    dryRun,
+    fieldValidation: validation as FieldValidation,
+    fieldManager,
+    force: isTrue(request.query.get('force')),
+  }
 }
 
 function integerOf(value: unknown, name: string): number | undefined {
@@ -98,6 +106,7 @@ export function deleteRequestOf(request: ApiRequest, body: Readonly<Record<strin
   const isDry = dryRunOf(dryRun, faults)
   if (faults.length > 0) throw invalid({ group: metaGroup, kind: 'DeleteOptions' }, '', faults)
   return {
+    user: request.user,
     dryRun: isDry,
     gracePeriodSeconds: integerOf(body?.gracePeriodSeconds ?? query.get('gracePeriodSeconds'), 'gracePeriodSeconds'),
     propagation: propagation as Propagation | undefined,

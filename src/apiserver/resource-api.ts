@@ -1,4 +1,4 @@
-import type { Node, Pod } from '../api/generated/types.ts'
+import type { Node, Pod, ServiceAccount } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
 import { nodes, pods } from '../api/registry.ts'
 import { schemaOf } from '../api/schema.ts'
@@ -7,6 +7,8 @@ import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
 import { deepCopy, isObject } from '../machinery/equality.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { badRequest, isNotFound, methodNotAllowed, pathNotFound } from '../machinery/status.ts'
+import { type Access, boundObjectsIn } from './access/access.ts'
+import { answerTokenRequest } from './access/token-request.ts'
 import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { plainBody, readObject } from './body.ts'
 import type { CachedObject } from './cached-object.ts'
@@ -27,6 +29,7 @@ interface Deps {
   readonly reads: Reads
   readonly writes: Writes
   readonly cache: WatchCache
+  readonly access: Access
   readonly clock: Clock
 }
 
@@ -100,6 +103,7 @@ export class ResourceApi {
     if (subresource === 'finalize') return this.#finalize(call)
     if (subresource === 'binding') return this.#bind(call)
     if (subresource === 'eviction') return this.#evict(call)
+    if (subresource === 'token') return this.#token(call)
     if (streamed.has(subresource)) return this.#kubelet(call, subresource)
     throw pathNotFound()
   }
@@ -250,6 +254,15 @@ export class ResourceApi {
     return objectAnswer(201, success(201))
   }
 
+  async #token(call: Call): Promise<ApiResponse> {
+    if (call.route.verb !== 'create') throw methodNotAllowed()
+    const { dryRun } = writeOptionsOf(call.request, 'CreateOptions')
+    const account = await this.#deps.reads.get(placeOf(call), '')
+    const { access, cache, clock } = this.#deps
+    const deps = { tokens: access.tokens, facts: boundObjectsIn(cache), dryRun, nowMs: clock.now() }
+    return objectAnswer(201, await answerTokenRequest(account.object as ServiceAccount, await requiredBody(call.request), deps))
+  }
+
   async #kubelet(call: Call, subresource: string): Promise<Answer> {
     const pod = await this.#deps.reads.get(placeOf(call), '')
     // Nothing has been written where nothing has run.
@@ -259,8 +272,8 @@ export class ResourceApi {
   }
 }
 
-function writeTo(subresource: UpdateOptions['subresource'], { dryRun, fieldManager }: WriteOptions, patch?: string): UpdateOptions {
-  return { subresource, dryRun, manager: fieldManager, applies: patch === 'apply' }
+function writeTo(subresource: UpdateOptions['subresource'], { user, dryRun, fieldManager }: WriteOptions, patch?: string): UpdateOptions {
+  return { user, subresource, dryRun, manager: fieldManager, applies: patch === 'apply' }
 }
 
 function placeOf({ route, kind }: Call): Place {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Log } from '../host/log.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import { badRequest, StatusError } from '../machinery/status.ts'
+import { tokenOfProtocols, withoutToken } from './access/authentication.ts'
 import type { KubeletRequest } from './answer.ts'
 import type { Api } from './api.ts'
 import { answerTo } from './exchange.ts'
@@ -37,7 +38,9 @@ export async function serveUpgrade(upgrade: Upgrade, { api, kubelets, log }: Dep
   socket.on('error', (error) => log.debug('streaming connection broke off', { error }))
   try {
     const { method = '', url = '/', headers } = request
-    const exchange = { method, url, headers, user, input: request, output: socket, respond: () => {} }
+    const offered = tokenOfProtocols(String(headers['sec-websocket-protocol'] ?? ''))
+    const authorization = headers.authorization ?? (offered === undefined ? undefined : `Bearer ${offered}`)
+    const exchange = { method, url, headers: { ...headers, authorization }, user, input: request, output: socket, respond: () => {} }
     const answer = await answerTo(exchange, api, gone.signal)
     if (answer.type === 'kubelet' && answer.upgrades) return await splice(upgrade, answer, kubelets, gone.signal)
     if (answer.type === 'object' && answer.code >= 400) return writeStatus(socket, answer.code, answer.object)
@@ -58,8 +61,9 @@ function splice(
 ): Promise<void> {
   const headers: Record<string, string | string[]> = {}
   for (const [name, value] of Object.entries(request.headersDistinct)) {
-    if (value && !notForwarded.has(name) && !name.startsWith('impersonate-'))
-      headers[name] = value.length === 1 ? (value[0] as string) : value
+    if (!value || notForwarded.has(name) || name.startsWith('impersonate-')) continue
+    if (name === 'sec-websocket-protocol') headers[name] = withoutToken(value.join(', '))
+    else headers[name] = value.length === 1 ? (value[0] as string) : value
   }
   const outgoing = kubelets.open(target, request.method ?? 'GET', headers, signal)
   return new Promise((resolve) => {

@@ -12,7 +12,7 @@ const wholeCluster = { namespaced: false }
 
 export const bindings: VirtualResource = { group: '', version: 'v1', plural: 'bindings', kind: 'Binding', namespaced: true }
 
-/** Questions about who the caller is and what one may do: access-reviews.ts answers them. */
+/** Questions about who the caller is and what one may do: access/access-reviews.ts answers them. */
 export const reviews: readonly VirtualResource[] = [
   { group: 'authentication.k8s.io', version: 'v1', plural: 'selfsubjectreviews', kind: 'SelfSubjectReview', ...wholeCluster },
   { ...authorization, plural: 'localsubjectaccessreviews', kind: 'LocalSubjectAccessReview', namespaced: true },
@@ -21,4 +21,13 @@ export const reviews: readonly VirtualResource[] = [
   { ...authorization, plural: 'subjectaccessreviews', kind: 'SubjectAccessReview', ...wholeCluster },
 ]
 
-export const virtualResources: readonly VirtualResource[] = [bindings, ...reviews]
+/** Asks whose a token is: access/token-review.ts answers. */
+export const tokenReviews: VirtualResource = {
+  group: 'authentication.k8s.io',
+  version: 'v1',
+  plural: 'tokenreviews',
+  kind: 'TokenReview',
+  namespaced: false,
+}
+
+export const virtualResources: readonly VirtualResource[] = [bindings, ...reviews, tokenReviews]

@@ -3,6 +3,7 @@ import type { Kind } from '../api/kind.ts'
 import { validateMetadata } from '../api/metadata-validation.ts'
 import { type Clock, timestamp } from '../host/clock.ts'
 import type { Random } from '../host/random.ts'
+import type { UserInfo } from '../machinery/api-request.ts'
 import { managedFieldsAfterUpdate } from '../machinery/apply/managed-fields.ts'
 import { deepEqual } from '../machinery/equality.ts'
 import { type FieldError, required } from '../machinery/field-error.ts'
@@ -28,6 +29,7 @@ interface Deps {
 }
 
 export interface CreateOptions {
+  readonly user: UserInfo
   readonly dryRun: boolean
   /** Who is said to have set what. */
   readonly manager: string
@@ -134,7 +136,10 @@ export class Writes {
   async delete(place: Place, request: DeleteRequest): Promise<{ item: CachedObject; removed: boolean }> {
     const { objects, clock } = this.#deps
     const { kind, namespace, name } = place
-    admit({ kind, operation: 'delete', subresource: undefined, namespace, name, object: undefined }, this.#deps.admission)
+    admit(
+      { user: request.user, kind, operation: 'delete', subresource: undefined, namespace, name, object: undefined, previous: undefined },
+      this.#deps.admission,
+    )
     for (let attempt = 0; attempt < attempts; attempt++) {
       const current = await objects.read(place)
       checkPreconditions(kind, current.object, request)
@@ -165,7 +170,8 @@ export class Writes {
     await this.#deps.cache.fresh()
     beginMetadata(kind, object, { namespace, nowMs: clock.now(), random })
     kind.setDefaults(object)
-    admit({ kind, operation: 'create', subresource: undefined, namespace, name, object }, admission)
+    const { user } = options
+    admit({ user, kind, operation: 'create', subresource: undefined, namespace, name, object, previous: undefined }, admission)
     kind.prepareForCreate(object)
     const place = { kind, namespace, name }
     refuse(kind, name, [...(await this.#assign(place, object)), ...validateMetadata(object.metadata, kind), ...kind.validate(object)])
@@ -193,9 +199,9 @@ export class Writes {
     next.apiVersion = previous.apiVersion
     next.kind = previous.kind
     kind.setDefaults(next)
-    const { subresource } = options
+    const { subresource, user } = options
     if (subresource === undefined) {
-      admit({ kind, operation: 'update', subresource, namespace, name, object: next }, this.#deps.admission)
+      admit({ user, kind, operation: 'update', subresource, namespace, name, object: next, previous }, this.#deps.admission)
       kind.prepareForUpdate(next, previous)
       await this.#assign(place, next)
     }

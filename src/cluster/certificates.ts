@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { newServiceAccountKey } from '../apiserver/access/service-account-tokens.ts'
 import { readIfThere } from '../host/files.ts'
 import type { KeyPair } from './issue-certificate.ts'
 
@@ -16,6 +17,8 @@ export interface ClusterCertificates {
   kubeletClient: KeyPair
   kubeletServer: KeyPair
   proxyClient: KeyPair
+  /** Signs service-account tokens: PEM of an EC P-256 private key. */
+  serviceAccountKey: string
 }
 
 interface Wanted {
@@ -26,6 +29,8 @@ interface Wanted {
   dnsNames: readonly string[]
   addresses: readonly string[]
 }
+
+const serviceAccountKeyFile = 'sa.key'
 
 const dayMs = 24 * 60 * 60 * 1000
 const caDays = 3650
@@ -134,7 +139,17 @@ export async function ensureCertificates(directory: string, names: CertificateNa
     await writeSafely(join(directory, `${wanted.name}.for`), mark, 0o644)
     pairs.set(wanted.name, made)
   }
-  return certificatesFrom(ca.cert, (name) => pairs.get(name))
+  return certificatesFrom(ca.cert, await ensureServiceAccountKey(directory), (name) => pairs.get(name))
+}
+
+/** Made once: tokens that it signed are good for as long as it is there. */
+async function ensureServiceAccountKey(directory: string): Promise<string> {
+  const path = join(directory, serviceAccountKeyFile)
+  const present = await readIfThere(path)
+  if (present !== undefined) return present
+  const key = newServiceAccountKey()
+  await writeSafely(path, key, 0o600)
+  return key
 }
 
 /** The certificates as `up` left them. */
@@ -143,10 +158,12 @@ export async function readCertificates(directory: string): Promise<ClusterCertif
   const ca = await readIfThere(join(directory, 'ca.crt'))
   if (ca === undefined) throw new Error(`no certificates in ${directory}: run 'ownkube up' first`)
   const pairs = new Map(await Promise.all(names.map(async (name) => [name, await readPair(directory, name)] as const)))
-  return certificatesFrom(ca, (name) => pairs.get(name))
+  const serviceAccountKey = await readIfThere(join(directory, serviceAccountKeyFile))
+  if (serviceAccountKey === undefined) throw new Error(`${serviceAccountKeyFile} is missing: run 'ownkube up' to make it anew`)
+  return certificatesFrom(ca, serviceAccountKey, (name) => pairs.get(name))
 }
 
-function certificatesFrom(ca: string, pair: (name: string) => KeyPair | undefined): ClusterCertificates {
+function certificatesFrom(ca: string, serviceAccountKey: string, pair: (name: string) => KeyPair | undefined): ClusterCertificates {
   const must = (name: string): KeyPair => {
     const found = pair(name)
     if (!found) throw new Error(`certificate ${name} is missing: run 'ownkube up' to make it anew`)
@@ -160,5 +177,6 @@ function certificatesFrom(ca: string, pair: (name: string) => KeyPair | undefine
     kubeletClient: must('kubelet-client'),
     kubeletServer: must('kubelet-server'),
     proxyClient: must('proxy-client'),
+    serviceAccountKey,
   }
 }

@@ -32,6 +32,8 @@ export interface ControlPlaneConfig {
   /** Where the `kubernetes` Service leads; undefined leaves it without endpoints. */
   advertise: { address: string; port: number } | undefined
   clusterCa: string
+  /** Undefined: tokens end with the process. */
+  serviceAccountKey: string | undefined
   kubeletClient: { ca: string; cert: string; key: string } | undefined
 }
 
@@ -46,6 +48,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     serviceCidr: config.serviceCidr,
     nodePortRange: config.nodePortRange,
     eventTtlSeconds: config.eventTtlSeconds,
+    ...(config.serviceAccountKey ? { serviceAccountKey: config.serviceAccountKey } : {}),
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
     ...(config.advertise ? { advertiseAddress: config.advertise.address, advertisePort: config.advertise.port } : {}),
   })
@@ -78,6 +81,7 @@ export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDe
         eventTtlSeconds: config.eventTtlSeconds,
         advertise: { address: config.nodeAddress, port: config.apiPort },
         clusterCa: certificates.ca,
+        serviceAccountKey: certificates.serviceAccountKey,
         kubeletClient: { ca: certificates.ca, ...certificates.apiserverKubeletClient },
       },
       { ...deps, store },

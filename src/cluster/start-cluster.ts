@@ -48,6 +48,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<I
       eventTtlSeconds: 3600,
       advertise: undefined,
       clusterCa,
+      serviceAccountKey: certificates?.serviceAccountKey,
       kubeletClient: undefined,
     },
     { store, clock, random, log, signal: stop.signal },

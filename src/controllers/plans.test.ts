@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../api/generated/types.ts'
+import type { ClusterRole, Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../api/generated/types.ts'
 import type { NewObject } from '../machinery/object.ts'
+import { gatheredRules } from './cluster-role-aggregation.ts'
 import { leastValuable } from './deletion-ranking.ts'
 import { limitsOf, nextNewSize, scaleInProportion, shrinkOld } from './deployment/rolling.ts'
 import { sameTemplate, templateHash } from './deployment/template-hash.ts'
@@ -267,5 +268,25 @@ describe('an object whose owner is', () => {
     },
   ])('$name', ({ owners, becomes }) => {
     expect(stepForDependent(pod('p', '1'), owners, true)).toEqual(becomes)
+  })
+})
+
+describe('ClusterRoles that gather others', () => {
+  test('hold the rules of what they select, each once, and not their own', () => {
+    const rule = (resource: string) => ({ apiGroups: [''], resources: [resource], verbs: ['get'] })
+    const role = (name: string, labels: Record<string, string>, rules: object[], aggregated?: string) =>
+      ({
+        metadata: { name, labels },
+        rules,
+        ...(aggregated ? { aggregationRule: { clusterRoleSelectors: [{ matchLabels: { to: aggregated } }] } } : {}),
+      }) as unknown as ClusterRole
+    const view = role('view', { to: 'view' }, [rule('old')], 'view')
+    const all = [
+      view,
+      role('b', { to: 'view' }, [rule('pods'), rule('services')]),
+      role('a', { to: 'view' }, [rule('pods')]),
+      role('c', {}, [rule('secrets')]),
+    ]
+    expect(gatheredRules(view, all)).toEqual([rule('pods'), rule('services')])
   })
 })

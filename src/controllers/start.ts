@@ -2,6 +2,7 @@ import type { Client } from '../client/client.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
+import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import type { Controller } from './controller-deps.ts'
 import { deploymentController } from './deployment/controller.ts'
 import { endpointsController } from './endpoints/endpoints.ts'
@@ -33,6 +34,7 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
   const controllers: readonly Controller[] = [
     namespaceController,
     serviceAccountController(deps.clusterCa),
+    clusterRoleAggregationController,
     deploymentController,
     replicaSetController,
     endpointSliceController,

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import type { ConfigMap, Event, Node, Pod, PodSpec, Secret } from '../../src/api/generated/types.ts'
-import { configMaps, events, nodes, pods, secrets } from '../../src/api/registry.ts'
+import type { ConfigMap, Event, Node, Pod, PodSpec, Secret, ServiceAccount } from '../../src/api/generated/types.ts'
+import { configMaps, events, nodes, pods, secrets, serviceAccounts } from '../../src/api/registry.ts'
 import { createApiServer } from '../../src/apiserver/apiserver.ts'
 import type { Client } from '../../src/client/client.ts'
 import { directClient } from '../../src/client/direct-client.ts'
@@ -90,6 +90,11 @@ beforeAll(async () => {
     ...{ serviceCidr: '10.96.0.0/16', nodePortRange: { from: 30_000, to: 32_767 } },
   })
   client = directClient(api.handle, { name: 'admin', uid: '', groups: ['system:masters'], extra: {} }, 'test')
+  // What pods need for their access to the API, which controllers make in a cluster.
+  await client.resource<ServiceAccount>(serviceAccounts, 'default').create({ metadata: { name: 'default' } })
+  await client
+    .resource<ConfigMap>(configMaps, 'default')
+    .create({ metadata: { name: 'kube-root-ca.crt' }, data: { 'ca.crt': authority.cert } })
   await boot()
 })
 

@@ -9,5 +9,6 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   plural: 'serviceaccounts',
   namespaced: true,
   shortNames: ['sa'],
+  subresources: [{ name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] }],
   columns: [nameColumn, column('Secrets', 'string', 'How many secrets it lists.', ({ secrets }) => secrets?.length ?? 0), ageColumn],
 })

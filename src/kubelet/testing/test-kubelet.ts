@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Event, Node, Pod, PodSpec } from '../../api/generated/types.ts'
-import { events, nodes, pods } from '../../api/registry.ts'
+import type { ConfigMap, Event, Node, Pod, PodSpec, ServiceAccount } from '../../api/generated/types.ts'
+import { configMaps, events, nodes, pods, serviceAccounts } from '../../api/registry.ts'
 import { createApiServer } from '../../apiserver/apiserver.ts'
 import type { Client } from '../../client/client.ts'
 import { directClient } from '../../client/direct-client.ts'
@@ -52,6 +52,7 @@ export class TestKubelet {
       directClient(api.handle, { name, uid: '', groups: [group, 'system:authenticated'], extra: {} }, 'test')
     const runtime = new FakeRuntime({ clock, images: ['web:1'] })
     const test = new TestKubelet(clock, runtime, client('admin', 'system:masters'), client('system:node:n1', 'system:nodes'))
+    await giveAccess(test.client)
     await test.boot()
     return test
   }
@@ -156,4 +157,10 @@ export class TestKubelet {
     const { items } = await this.client.resource<Event>(events, 'default').list()
     return items.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason, message }) => `${reason}: ${message}`)
   }
+}
+
+/** What pods need for their access to the API, which controllers make in a cluster. */
+async function giveAccess(client: Client): Promise<void> {
+  await client.resource<ServiceAccount>(serviceAccounts, 'default').create({ metadata: { name: 'default' } })
+  await client.resource<ConfigMap>(configMaps, 'default').create({ metadata: { name: 'kube-root-ca.crt' }, data: { 'ca.crt': 'PEM' } })
 }

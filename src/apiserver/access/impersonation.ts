@@ -1,19 +1,18 @@
-import type { UserInfo } from '../machinery/api-request.ts'
-import { badRequest } from '../machinery/status.ts'
-import { authorize } from './authorizer.ts'
-import type { ResourceRoute, Verb } from './route.ts'
+import type { UserInfo } from '../../machinery/api-request.ts'
+import { badRequest } from '../../machinery/status.ts'
+import type { ResourceRoute, Verb } from '../route.ts'
+import type { Authorizer } from './authorizer.ts'
 
 /** A header's values by its lower-case name; none if it isn't there. */
 type HeaderValues = (name: string) => readonly string[]
 
 const extraPrefix = 'impersonate-extra-'
-const noFacts = { nodeOfPod: () => undefined }
 
 /**
  * The user whom a request wants to be treated as (`kubectl --as`), if its sender may do so
  * (https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/). Throws Forbidden if not.
  */
-export function impersonated(user: UserInfo, names: readonly string[], valuesOf: HeaderValues): UserInfo {
+export function impersonated(user: UserInfo, names: readonly string[], valuesOf: HeaderValues, authorizer: Authorizer): UserInfo {
   // A user's name may hold commas, as distinguished names do.
   const name = valuesOf('impersonate-user').join(',')
   const uid = valuesOf('impersonate-uid').join(',')
@@ -24,7 +23,7 @@ export function impersonated(user: UserInfo, names: readonly string[], valuesOf:
   const wants = groups.length > 0 || uid !== '' || Object.keys(extra).length > 0
   if (!name && !wants) return user
   if (!name) throw badRequest('groups, a UID or extra information can only be impersonated along with a user')
-  const may = (route: ResourceRoute): void => authorize(user, route, noFacts)
+  const may = (route: ResourceRoute): void => authorizer.authorize(user, route)
   const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name)
   if (account) may(permission('', 'serviceaccounts', account[2] as string, account[1]))
   else may(permission('', 'users', name))

@@ -1,5 +1,5 @@
 import type { PeerCertificate } from 'node:tls'
-import type { UserInfo } from '../machinery/api-request.ts'
+import type { UserInfo } from '../../machinery/api-request.ts'
 
 /** What of a TLS connection tells who is there. */
 export interface PeerSocket {

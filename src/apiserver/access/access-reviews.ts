@@ -4,16 +4,16 @@ import type {
   SelfSubjectRulesReviewSpec,
   SubjectAccessReviewSpec,
   UserInfo as UserInfoOfReview,
-} from '../api/generated/types.ts'
-import { schemaOf } from '../api/schema.ts'
-import type { UserInfo } from '../machinery/api-request.ts'
-import { decodeObject } from '../machinery/decode.ts'
-import { invalidValue, required } from '../machinery/field-error.ts'
-import { apiVersionOf } from '../machinery/group-version.ts'
-import { badRequest, invalid } from '../machinery/status.ts'
-import { type Facts, isAllowed, rulesOf } from './authorizer.ts'
-import type { ResourceRoute, Route, Verb } from './route.ts'
-import type { VirtualResource } from './virtual-resources.ts'
+} from '../../api/generated/types.ts'
+import { schemaOf } from '../../api/schema.ts'
+import type { UserInfo } from '../../machinery/api-request.ts'
+import { decodeObject } from '../../machinery/decode.ts'
+import { invalidValue, required } from '../../machinery/field-error.ts'
+import { apiVersionOf } from '../../machinery/group-version.ts'
+import { badRequest, invalid } from '../../machinery/status.ts'
+import type { ResourceRoute, Route, Verb } from '../route.ts'
+import type { VirtualResource } from '../virtual-resources.ts'
+import type { Authorizer } from './authorizer.ts'
 
 interface Review {
   readonly metadata?: object
@@ -24,7 +24,7 @@ interface Question {
   readonly user: UserInfo
   /** The namespace of the path, for a LocalSubjectAccessReview. */
   readonly namespace: string | undefined
-  readonly facts: Facts
+  readonly authorizer: Authorizer
 }
 
 /**
@@ -42,14 +42,14 @@ export function reviewed(resource: VirtualResource, body: Readonly<Record<string
   if (kind === 'SelfSubjectReview') return { ...answer, status: { userInfo: userInfoOf(question.user) } }
   if (kind === 'SelfSubjectRulesReview') {
     if (!spec.namespace) throw badRequest('no namespace on request')
-    return { ...answer, spec, status: rulesOf(question.user) }
+    return { ...answer, spec, status: question.authorizer.rulesOf(question.user, spec.namespace) }
   }
   const user = kind === 'SelfSubjectAccessReview' ? question.user : subjectOf(resource, spec)
-  const allowed = isAllowed(user, routeAskedFor(resource, spec, question.namespace), question.facts)
+  const allowed = question.authorizer.allows(user, routeAskedFor(resource, spec, question.namespace))
   return { ...answer, spec, status: { allowed } }
 }
 
-function userInfoOf({ name, uid, groups, extra }: UserInfo): UserInfoOfReview {
+export function userInfoOf({ name, uid, groups, extra }: UserInfo): UserInfoOfReview {
   return {
     username: name,
     ...(uid ? { uid } : {}),

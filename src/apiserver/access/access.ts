@@ -1,0 +1,82 @@
+import type { Node, Pod, Secret } from '../../api/generated/types.ts'
+import { nodes, pods, secrets, serviceAccounts } from '../../api/registry.ts'
+import type { Clock } from '../../host/clock.ts'
+import type { Random } from '../../host/random.ts'
+import type { UserInfo } from '../../machinery/api-request.ts'
+import type { WatchCache } from '../watch-cache.ts'
+import { authenticated } from './authentication.ts'
+import { Authorizer } from './authorizer.ts'
+import { checkEscalation } from './escalation.ts'
+import { impersonated } from './impersonation.ts'
+import type { NodeFacts } from './node-authorizer.ts'
+import { rbacOver, rulesIn } from './role-table.ts'
+import { type IsStillThere, ServiceAccountTokens } from './service-account-tokens.ts'
+
+export interface AccessOptions {
+  readonly clock: Clock
+  readonly random: Random
+  /** `iss` of service-account tokens, and their audience where none is asked for. */
+  readonly issuer: string
+  /** PEM of the EC P-256 key that signs them. */
+  readonly serviceAccountKey: string
+}
+
+/** A request's headers, by lower-case name. */
+export interface RequestHeaders {
+  readonly names: readonly string[]
+  values(name: string): readonly string[]
+  text(name: string): string
+}
+
+/** Who asks, and what they may do: all of it read from the objects in the cache. */
+export class Access {
+  readonly authorizer: Authorizer
+  readonly tokens: ServiceAccountTokens
+  readonly checkEscalation: (write: Parameters<typeof checkEscalation>[0]) => void
+
+  constructor(cache: WatchCache, options: AccessOptions) {
+    const rbac = rbacOver(cache)
+    this.authorizer = new Authorizer(nodeFactsOf(cache), rbac)
+    const { clock, random, issuer, serviceAccountKey: key } = options
+    this.tokens = new ServiceAccountTokens({ clock, random, issuer, key, isStillThere: presenceIn(cache, clock) })
+    this.checkEscalation = (write) => checkEscalation(write, { authorizer: this.authorizer, rbac, rulesOf: rulesIn(cache) })
+  }
+
+  /** Throws Unauthorized for credentials that are not good, Forbidden for an impersonation that isn't allowed. */
+  async userOf(peer: UserInfo | undefined, headers: RequestHeaders): Promise<UserInfo> {
+    const user = await authenticated(peer, headers.text('authorization'), [async (token) => (await this.tokens.verify(token))?.user])
+    return impersonated(user, headers.names, headers.values, this.authorizer)
+  }
+}
+
+function nodeFactsOf(cache: WatchCache): NodeFacts {
+  const podCache = cache.kind(pods)
+  return {
+    nodeOfPod: (namespace, name) => (podCache.get(namespace, name)?.object as Pod | undefined)?.spec.nodeName,
+    *podsOn(node, namespace) {
+      for (const { object } of podCache.list(namespace)) if ((object as Pod).spec.nodeName === node) yield object as Pod
+    },
+  }
+}
+
+/** How long a pod's token outlives the end that the pod was given. */
+const deletedPodGraceMs = 60_000
+
+function presenceIn(cache: WatchCache, clock: Clock): IsStillThere {
+  const kinds = { ServiceAccount: cache.kind(serviceAccounts), Pod: cache.kind(pods), Secret: cache.kind(secrets), Node: cache.kind(nodes) }
+  return (kind, namespace, { name, uid }) => {
+    const found = kinds[kind].get(namespace, name)?.object
+    if (!found || found.metadata.uid !== uid) return false
+    const { deletionTimestamp } = found.metadata
+    return deletionTimestamp === undefined || Date.parse(deletionTimestamp) + deletedPodGraceMs > clock.now()
+  }
+}
+
+/** What a TokenRequest may bind its token to. */
+export function boundObjectsIn(cache: WatchCache) {
+  return {
+    pod: (namespace: string, name: string) => cache.kind(pods).get(namespace, name)?.object as Pod | undefined,
+    secret: (namespace: string, name: string) => cache.kind(secrets).get(namespace, name)?.object as Secret | undefined,
+    node: (name: string) => cache.kind(nodes).get(undefined, name)?.object as Node | undefined,
+  }
+}
