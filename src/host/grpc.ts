@@ -56,6 +56,11 @@ export class GrpcChannel {
     this.#clock = options.clock
   }
 
+  get connected(): boolean {
+    const session = this.#session
+    return session !== undefined && !session.connecting && !session.closed && !session.destroyed
+  }
+
   /** Resolves once a connection stands; rejects with what kept it from that. Until then nothing has been sent. */
   ready(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -6,7 +6,10 @@ import type { HistogramReading } from './latency.ts'
  * acknowledged sees it; acknowledged means durable. Every back end passes store-contract.ts.
  */
 export interface Store {
-  /** The newest revision: an empty store is at 0, and each commit that changes anything adds 1. */
+  /**
+   * The newest revision. An empty store is at 0, and each commit that changes anything adds 1; where the revisions are those
+   * of an etcd that others write to as well, theirs lie between, and an empty store may be at any.
+   */
   revision(): Promise<number>
   /** The value of a key now, or at an older revision. Throws {@link CompactedError} for a revision that is gone, {@link FutureRevisionError} for one still to come. */
   get(key: string, options?: { revision?: number }): Promise<Entry | undefined>
@@ -16,10 +19,11 @@ export interface Store {
    * All of `changes` at one new revision, or none if any `expect` does not hold. Keys are distinct and not empty.
    * Values belong to the store from here on: neither side changes their bytes. A commit that changes nothing (empty, or
    * it deletes only what isn't there) succeeds at the revision the store is at.
-   * A value with `ttlSeconds` goes by itself: never sooner, a few seconds later at most while the store runs, and across restarts
+<<<   * A value with `ttlSeconds` goes by itself: never sooner, a few seconds later at most while the store runs, and across restarts
    * by the wall clock. It goes as any deletion does, in a commit of the store's own; every later put of the key sets its life
    * anew: without `ttlSeconds` it stays.
-   */
+===   * Throws {@link UnavailableError} when it did not take place, {@link UnknownOutcomeError} when that cannot be told.
+>>>   */
   commit(changes: readonly Change[]): Promise<CommitResult>
   /**
    * Every change under `prefix` with a revision greater than `after`, in order, each once.
@@ -152,6 +156,14 @@ export class UnavailableError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options)
     this.name = 'UnavailableError'
+  }
+}
+
+/** Nobody can tell whether the commit took place, or may take place yet: the store did not answer in time. */
+export class UnknownOutcomeError extends Error {
+  constructor(cause?: unknown) {
+    super('the store did not answer: the write may have taken place', { cause })
+    this.name = 'UnknownOutcomeError'
   }
 }
 

@@ -52,9 +52,13 @@ export class WatchHub {
     }
   }
 
-  /** Readers get what waits for them, then the error. */
   close(): void {
-    for (const group of [...this.#groups.values()]) for (const watcher of [...group]) watcher.end(new StoreClosedError())
+    this.fail(new StoreClosedError())
+  }
+
+  /** Readers get what waits for them, then the error. */
+  fail(error: Error): void {
+    for (const group of [...this.#groups.values()]) for (const watcher of [...group]) watcher.end(error)
   }
 }
 
