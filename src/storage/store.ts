@@ -19,11 +19,11 @@ export interface Store {
    * All of `changes` at one new revision, or none if any `expect` does not hold. Keys are distinct and not empty.
    * Values belong to the store from here on: neither side changes their bytes. A commit that changes nothing (empty, or
    * it deletes only what isn't there) succeeds at the revision the store is at.
-<<<   * A value with `ttlSeconds` goes by itself: never sooner, a few seconds later at most while the store runs, and across restarts
+   * A value with `ttlSeconds` goes by itself: never sooner, a few seconds later at most while the store runs, and across restarts
    * by the wall clock. It goes as any deletion does, in a commit of the store's own; every later put of the key sets its life
    * anew: without `ttlSeconds` it stays.
-===   * Throws {@link UnavailableError} when it did not take place, {@link UnknownOutcomeError} when that cannot be told.
->>>   */
+   * Throws {@link UnavailableError} when it did not take place, {@link UnknownOutcomeError} when that cannot be told.
+   */
   commit(changes: readonly Change[]): Promise<CommitResult>
   /**
    * Every change under `prefix` with a revision greater than `after`, in order, each once.
