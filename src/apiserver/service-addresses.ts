@@ -1,4 +1,4 @@
-import { needsNodePorts } from '../api/core/service-facts.ts'
+import { needsHealthCheckPort, needsNodePorts } from '../api/core/service-facts.ts'
 import type { Service, ServicePort } from '../api/generated/types.ts'
 import type { Random } from '../host/random.ts'
 import { type FieldError, invalidValue } from '../machinery/field-error.ts'
@@ -55,6 +55,7 @@ export class ServiceAddresses {
     const faults = assignFamilies(service)
     if (faults.length === 0) faults.push(...this.#assignAddress(service, key))
     if (faults.length === 0 && needsNodePorts(service)) faults.push(...this.#assignPorts(service, key))
+    if (faults.length === 0 && needsHealthCheckPort(service)) faults.push(...this.#assignHealthCheckPort(service, key))
     return faults
   }
 
@@ -124,6 +125,22 @@ export class ServiceAddresses {
     return []
   }
 
+  /** Where load balancers ask each node for endpoints of its own: out of the same range, and nobody's node port either. */
+  #assignHealthCheckPort({ spec }: Service, key: string): FieldError[] {
+    const own = new Map((spec.ports ?? []).map(({ nodePort }) => [nodePort ?? 0, undefined]))
+    const asked = spec.healthCheckNodePort
+    if (asked) {
+      const fault = own.has(asked) ? 'provided port is already allocated' : this.#portFault(asked, key)
+      const path = 'spec.healthCheckNodePort'
+      return fault ? [invalidValue(path, asked, `failed to allocate requested HealthCheck NodePort ${asked}: ${fault}`)] : []
+    }
+    const chosen = this.#freePort(own)
+    if (chosen === undefined)
+      return [invalidValue('spec.healthCheckNodePort', 0, 'failed to allocate a HealthCheck NodePort: range is full')]
+    spec.healthCheckNodePort = chosen
+    return []
+  }
+
   #portFault(port: number, key: string): string | undefined {
     const { from, to } = this.#options.nodePorts
     if (port < from || port > to) return `provided port is not in the valid range. The range of valid ports is ${from}-${to}`
@@ -157,7 +174,8 @@ export class ServiceAddresses {
 function heldBy(item: CachedObject): Held {
   const { spec } = item.object as unknown as Service
   const texts = spec.type === 'ExternalName' ? [] : (spec.clusterIPs ?? [])
-  const ports = (spec.ports ?? []).map((port) => port.nodePort).filter((port) => port !== undefined && port > 0)
+  const numbers = [...(spec.ports ?? []).map((port) => port.nodePort), spec.healthCheckNodePort]
+  const ports = numbers.filter((port) => port !== undefined && port > 0)
   return { addresses: texts.map(parseIpv4).filter((address) => address !== undefined), ports: ports as number[] }
 }
 

@@ -79,3 +79,21 @@ test('an apply that leaves out what was given keeps it; an address does not chan
   ).toMatch(/^422 .*may not change once set/)
   expect(await addressOf('kept')).toBe(before.spec.clusterIP)
 })
+
+test('Services that keep clients’ addresses get a port for health checks, until they no longer do', async () => {
+  const local = { type: 'LoadBalancer', externalTrafficPolicy: 'Local' }
+  const made = await create('checked', local)
+  const port = Number(made.object.spec.healthCheckNodePort)
+  expect(port).toBeGreaterThanOrEqual(30000)
+  expect(made.object.spec).not.toMatchObject({ ports: [{ nodePort: port }] })
+  const text = `failed to allocate requested HealthCheck NodePort ${port}: provided port is already allocated`
+  expect(await server.refusal('POST', url, { body: service('second', { ...local, healthCheckNodePort: port }) })).toContain(text)
+  const asNodePort = { type: 'NodePort', ports: [{ port: 80, nodePort: port }] }
+  expect(await server.refusal('POST', url, { body: service('third', asNodePort) })).toContain('provided port is already allocated')
+  const body = { spec: { externalTrafficPolicy: 'Cluster' } }
+  const changed = await server.ask('PATCH', `${url}/checked`, { body, contentType: 'application/merge-patch+json' })
+  expect(changed.object.spec.healthCheckNodePort).toBeUndefined()
+  expect((await create('third', asNodePort)).code).toBe(201)
+  await server.ask('DELETE', `${url}/checked`)
+  await server.ask('DELETE', `${url}/third`)
+})

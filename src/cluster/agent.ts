@@ -96,8 +96,8 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
         },
       ],
       chainTag: config.chainTag,
-      healthPort: config.proxyHealthPort,
-      metricsPort: config.proxyMetricsPort,
+      ...(config.proxyHealthPort === 0 ? {} : { healthAddress: { host: '0.0.0.0', port: config.proxyHealthPort } }),
+      ...(config.proxyMetricsPort === 0 ? {} : { metricsAddress: { host: '127.0.0.1', port: config.proxyMetricsPort } }),
     })
     await ensurePauseImage({ socket: containerdSocket(config), clock, log: log.named('cri') })
     const kubelet = startKubelet({

@@ -2,22 +2,16 @@ import type { EndpointSlice, Service } from '../api/generated/types.ts'
 import type { Informer } from '../client/informer.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
+import { objectKey } from '../machinery/object.ts'
 import type { Conntrack } from '../netfilter/conntrack.ts'
+import type { FamilyServices } from './family-services.ts'
 import type { ProxyHealth } from './health-server.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import { type ServiceChanges, slicesByService } from './service-changes.ts'
+import { localHealthOf, type ServiceHealth } from './service-health.ts'
 import type { AddressFamily } from './service-port.ts'
-import type { ServiceRules } from './service-rules.ts'
-import type { ServiceTable } from './service-table.ts'
+import type { Applied, PortWithChoice, ServiceRules } from './service-rules.ts'
 import { expanded, frontendKey, type ServedFrontend, staleFlows } from './udp-flows.ts'
-
-/** What the loop keeps for one address family. */
-export interface FamilyServices {
-  readonly rules: ServiceRules
-  readonly table: ServiceTable
-  /** The addresses at which node ports answer, as they are now. */
-  nodePortAddresses(): Promise<readonly string[]>
-}
 
 export interface ProxyLoopDeps {
   services: Informer<Service>
@@ -27,7 +21,12 @@ export interface ProxyLoopDeps {
   metrics: ProxyMetrics
   families: readonly FamilyServices[]
   flows: Conntrack
+  serviceHealth: ServiceHealth
+  nodeName: string
+  nodeEligible(): boolean
   checkIntervalMs: number
+  /** At least this long from one change of the rules to the next; changes in between are gathered. */
+  minSyncIntervalMs: number
 }
 
 /** Looking for drift may take at most one part in this many of the time. */
@@ -48,6 +47,8 @@ export class ProxyLoop {
   #wake: () => void = () => undefined
   #behindSinceMs: number | undefined
   #retryMs = firstRetryMs
+  #lastSyncMs = 0
+  #lastStartMs = Number.NEGATIVE_INFINITY
   #checkDelayMs: number
 
   constructor(deps: ProxyLoopDeps) {
@@ -63,53 +64,85 @@ export class ProxyLoop {
   }
 
   health(): ProxyHealth {
-    const { clock, metrics } = this.#deps
+    const { clock, nodeEligible } = this.#deps
     const behind = this.#behindSinceMs !== undefined && clock.monotonic() - this.#behindSinceMs > unhealthyAfterMs
-    return { lastUpdatedMs: metrics.lastSyncMs, nowMs: clock.now(), healthy: metrics.lastSyncMs > 0 && !behind }
+    const healthy = this.#lastSyncMs > 0 && !behind
+    return { lastUpdatedMs: this.#lastSyncMs, nowMs: clock.now(), healthy, nodeEligible: nodeEligible() }
   }
 
   /** Brings the kernel up to date with all marks so far. Throws if it refuses; what was learned stays, and the next call tries again. */
   async syncOnce(changes: ServiceChanges): Promise<void> {
-    const { clock, metrics, families, log } = this.#deps
-    const started = clock.monotonic()
-    const { keys, triggers } = changes.take()
-    for (const key of keys) this.#update(key)
+    const { clock, families, log } = this.#deps
+    this.#lastStartMs = clock.monotonic()
+    const { keys: marked, everything, triggers } = changes.take()
+    for (const key of everything ? await this.#allKeys(marked, changes) : marked) this.#update(key)
     const sum = { written: 0, removed: 0 }
     for (const { rules } of families) {
-      const applied = await rules.apply()
+      const applied = await this.#apply(rules, triggers)
       sum.written += applied?.written ?? 0
       sum.removed += applied?.removed ?? 0
     }
+    this.#lastSyncMs = clock.now()
     if (!changes.pending) this.#behindSinceMs = undefined
-    const now = clock.now()
-    metrics.syncSeconds.observe((clock.monotonic() - started) / 1000)
-    for (const trigger of triggers) metrics.programmingSeconds.observe(Math.max(0, now - trigger) / 1000)
-    metrics.lastSyncMs = now
-    metrics.serviceChanges = changes.serviceChanges
-    metrics.endpointChanges = changes.endpointChanges
-    metrics.lastRules = sum.written
-    if (sum.written + sum.removed > 0) log.debug('rules changed', { services: keys.length, ...sum })
+    if (sum.written + sum.removed > 0) log.debug('rules changed', { services: marked.length, everything, ...sum })
+    await this.#deps.serviceHealth.apply()
     await this.#forgetStaleFlows()
   }
 
+  /** Every Service anew: endpoints are chosen by the node's zone, and rules that depend on its addresses begin afresh. */
+  async #allKeys(marked: readonly string[], changes: ServiceChanges): Promise<Iterable<string>> {
+    const { families, services, log } = this.#deps
+    try {
+      for (const family of families) {
+        if (await family.refresh()) log.info('the node changed: rules follow', { family: family.rules.family })
+      }
+    } catch (error) {
+      changes.markEverything() // for the next attempt
+      throw error
+    }
+    return new Set([...marked, ...services.list().map(objectKey)])
+  }
+
+  async #apply(rules: ServiceRules, triggers: readonly number[]): Promise<Applied | undefined> {
+    const { clock, metrics } = this.#deps
+    const counted = metrics.of(rules.family)
+    const started = clock.monotonic()
+    let applied: Applied | undefined
+    try {
+      applied = await rules.apply()
+    } catch (error) {
+      counted.failures++
+      throw error
+    }
+    const now = clock.now()
+    counted.syncSeconds.observe((clock.monotonic() - started) / 1000)
+    for (const trigger of triggers) counted.programmingSeconds.observe(Math.max(0, now - trigger) / 1000)
+    counted.lastSyncMs = now
+    counted.lastRules = applied?.written ?? 0
+    return applied
+  }
+
   #update(key: string): void {
-    const { services, slices, families } = this.#deps
+    const { services, slices, families, serviceHealth, nodeName } = this.#deps
     const service = services.get(key)
     const its = slices.byIndex(slicesByService, key)
+    const choices: PortWithChoice[][] = []
     for (const { rules, table } of families) {
       const { ports, toCheck } = table.update(key, service, its)
       rules.update(key, ports)
+      choices.push([...ports])
       for (const frontend of toCheck) this.#toCheck.set(frontendKey(frontend), frontend)
     }
+    serviceHealth.update(key, localHealthOf(service, choices, nodeName))
   }
 
   /** Until the signal. Failures are logged and tried again, ever more slowly. */
   async run(changes: ServiceChanges, signal: AbortSignal): Promise<void> {
-    const { clock, log, metrics } = this.#deps
+    const { clock, log } = this.#deps
     let failed = false
     while (!signal.aborted) {
       const why = failed ? await this.#pause(signal) : await this.#wait(changes.pending, signal)
-      if (why === 'mark') await clock.sleep(0) // what came in together is handed on together
+      if (why === 'mark') await this.#gather(signal)
       if (signal.aborted) return
       try {
         if (why === 'check') await this.#check()
@@ -117,13 +150,21 @@ export class ProxyLoop {
         failed = false
         this.#retryMs = firstRetryMs
       } catch (error) {
-        metrics.restoreFailures++
         log.error('cannot program the Service rules; will try again', { error, afterMs: this.#retryMs })
         this.#behindSinceMs ??= clock.monotonic()
         if (failed) this.#retryMs = Math.min(this.#retryMs * 2, longestRetryMs)
         failed = true
       }
     }
+  }
+
+  /** What came in together is handed on together, and no sooner after the last change than is wanted. */
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { clock, minSyncIntervalMs } = this.#deps
+    const waitMs = Math.max(0, this.#lastStartMs + minSyncIntervalMs - clock.monotonic())
+    await clock.sleep(waitMs, signal).catch((reason: unknown) => {
+      if (!signal.aborted) throw reason
+    })
   }
 
   /** After a failure only time counts: what failed would most likely fail again at once. */
@@ -162,7 +203,8 @@ export class ProxyLoop {
   /** The rules are in place by now, so a flow that is forgotten comes back to a serving endpoint. */
   async #forgetStaleFlows(): Promise<void> {
     if (this.#toCheck.size === 0) return
-    const { families, flows, log, metrics } = this.#deps
+    const { families, flows, log, metrics, clock } = this.#deps
+    const started = clock.monotonic()
     // What went from one Service to another in the meantime is served by the other.
     const current = [...this.#toCheck].map(([key, frontend]) => {
       const now = families.map(({ table }) => table.frontend(key)).find((each) => each !== undefined)
@@ -177,6 +219,7 @@ export class ProxyLoop {
         metrics.staleFlowsRemoved++
       }
       this.#toCheck.clear()
+      metrics.flowsSeconds.observe((clock.monotonic() - started) / 1000)
     } catch (error) {
       // The rules are right all the same; old UDP flows stay until the next attempt.
       log.warn('cannot forget UDP flows to former endpoints; will try again', { error })

@@ -30,8 +30,6 @@ async function started(
     mode: 'iptables',
     families: [{ family: 'IPv4', nodePortAddresses: [world.nodeAddress], podTraffic: { by: 'source', cidr: world.podCidr } }],
     chainTag: '',
-    healthPort: 0,
-    metricsPort: 0,
     checkIntervalMs: 20,
     ...more,
   })
@@ -132,11 +130,17 @@ test('removal takes all of ours, and route_localnet goes back to what it was', a
 
 test('health and metrics are served while it runs', async () => {
   const [healthPort, metricsPort] = [20_000 + (process.pid % 10_000), 30_000 + (process.pid % 10_000)]
-  const proxy = await started(kernelOfNode(), webApi(), { healthPort, metricsPort })
+  const proxy = await started(kernelOfNode(), webApi(), {
+    healthAddress: { host: '127.0.0.1', port: healthPort },
+    metricsAddress: { host: '127.0.0.1', port: metricsPort },
+  })
   const health = await fetch(`http://127.0.0.1:${healthPort}/healthz`)
   expect([health.status, Object.keys((await health.json()) as object)]).toEqual([200, ['lastUpdated', 'currentTime', 'nodeEligible']])
   const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
-  expect(metrics).toMatch(/^kubeproxy_sync_proxy_rules_duration_seconds_count [1-9]/m)
+  expect(metrics).toMatch(/^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m)
+  expect(metrics).toMatch(/^kubeproxy_sync_proxy_rules_iptables_total\{ip_family="IPv4",table="nat"\} [1-9]/m)
+  expect(metrics).toMatch(/^kubeproxy_proxy_healthz_total\{code="200"\} 1$/m)
+  expect(metrics).toMatch(/^kubeproxy_sync_proxy_rules_endpoint_changes_pending 0$/m)
   await proxy.stop()
   await expect(fetch(`http://127.0.0.1:${healthPort}/healthz`)).rejects.toThrow()
 })

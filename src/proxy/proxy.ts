@@ -1,4 +1,3 @@
-import type { Server } from 'node:http'
 import type { EndpointSlice, Service } from '../api/generated/types.ts'
 import { endpointSlices, services } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
@@ -8,31 +7,22 @@ import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import { conntrack } from '../netfilter/conntrack.ts'
-import { localAddresses } from '../netfilter/local-addresses.ts'
-import { type ProxyHealth, serveHealth, serveMetrics } from './health-server.ts'
+import { FamilyServices, type ProxyFamily } from './family-services.ts'
+import { healthAnswer, metricsAnswer, type ProxyHealth } from './health-server.ts'
 import { openIptablesRules } from './iptables/iptables-rules.ts'
+import { type Answer, type ListenAddress, type Listener, listen, listenSometime } from './listen.ts'
 import { ProxyMetrics } from './metrics.ts'
-import { type FamilyServices, ProxyLoop } from './proxy-loop.ts'
+import { NodeWatch } from './node-watch.ts'
+import { ProxyLoop } from './proxy-loop.ts'
 import { ServiceChanges, serviceKeyOf, slicesByService } from './service-changes.ts'
-import type { AddressFamily } from './service-port.ts'
-import type { PodTraffic } from './service-rules.ts'
+import { ServiceHealth } from './service-health.ts'
 import { ServiceTable } from './service-table.ts'
 
+export type { ProxyFamily } from './family-services.ts'
 export { removeProxyRules } from './remove-rules.ts'
 
 /** How the rules of Services are programmed. */
 export type ProxyMode = 'iptables'
-
-/** The addresses of one family that a cluster and this node of it have. */
-export interface ProxyFamily {
-  family: AddressFamily
-  /** On which node ports answer, as addresses or ranges. Empty: every address of the node. */
-  nodePortAddresses: readonly string[]
-  /** How pods' own traffic is known: usually by the addresses of all pods of the cluster, such as 10.244.0.0/16. */
-  podTraffic?: PodTraffic | undefined
-  /** All cluster addresses, such as 10.96.0.0/16: ones that no Service has are refused instead of leaking out. */
-  serviceCidr?: string | undefined
-}
 
 export interface ProxyOptions {
   client: Client
@@ -44,16 +34,16 @@ export interface ProxyOptions {
   /** Ends the proxy, but leaves its rules: a restart takes them over. */
   signal: AbortSignal
   nodeName: string
-  /** topology.kubernetes.io/zone of the node. */
-  nodeZone?: string
   mode: ProxyMode
   families: readonly ProxyFamily[]
   /** '' for the known chain names (KUBE-SERVICES), up to three letters or digits to keep clusters on one host apart. */
   chainTag: string
-  /** /healthz and /livez; 0: off. Kubernetes' own is 10256. */
-  healthPort: number
-  /** /metrics on 127.0.0.1; 0: off. Kubernetes' own is 10249. */
-  metricsPort: number
+  /** /healthz and /livez; Kubernetes' own is 0.0.0.0:10256. */
+  healthAddress?: ListenAddress | undefined
+  /** /metrics and /proxyMode; Kubernetes' own is 127.0.0.1:10249. */
+  metricsAddress?: ListenAddress | undefined
+  /** False: an address that cannot be had is tried again and again, while Services are served. Default true: it is an error. */
+  mustListen?: boolean
   masqueradeAll?: boolean
   /** Default 14: the mark 0x4000. */
   masqueradeBit?: number
@@ -61,6 +51,8 @@ export interface ProxyOptions {
   localhostNodePorts?: boolean
   /** How often to look whether someone else changed our rules; default 10 s (less often where looking takes long). */
   checkIntervalMs?: number
+  /** At least this long from one change of the rules to the next; default 0, as a change costs little. */
+  minSyncIntervalMs?: number
   /** Which of the two kinds of iptables, in that mode; without it the machine's default. */
   variant?: 'nft' | 'legacy'
 }
@@ -71,84 +63,112 @@ export interface Proxy {
   readonly health: () => ProxyHealth
 }
 
+/** The Node is worth this wait before the first rules are written without it. */
+const nodeWaitMs = 5_000
+
 /** Resolves once the first rules are in the kernel; rejects if they can't be, with the reason that the kernel or iptables gave. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
-  const { clock, exec, signal } = options
+  const { clock, exec, signal, nodeName } = options
   const log = options.log.named('proxy')
   const metrics = new ProxyMetrics()
-  const families = await Promise.all(options.families.map((family) => openFamily(family, options, log)))
   const sources = startSources(options)
-  const loop = new ProxyLoop({
-    ...sources,
-    clock,
+  let wake = (): void => undefined
+  const changes = new ServiceChanges(() => wake())
+  const node = new NodeWatch(sourceDeps(options), nodeName, () => changes.markEverything())
+  await firstOf(node.synced(), clock, signal)
+  const families = await Promise.all(options.families.map((family) => openFamily(family, node, options, log)))
+  const serviceHealth = new ServiceHealth({
+    hosts: async () => (await Promise.all(families.map((family) => family.listenHosts()))).flat(),
+    proxyHealthy: () => loop.health().healthy,
     log,
-    metrics,
-    families,
+  })
+  const loop: ProxyLoop = new ProxyLoop({
+    ...sources,
+    ...{ clock, log, metrics, families, serviceHealth, nodeName },
+    nodeEligible: () => node.facts.eligible,
     flows: conntrack(exec),
     checkIntervalMs: options.checkIntervalMs ?? 10_000,
+    minSyncIntervalMs: options.minSyncIntervalMs ?? 0,
   })
-  const changes = new ServiceChanges(() => loop.wake())
+  wake = () => loop.wake()
   const unfollow = changes.follow(sources.services, sources.slices)
-  const servers: Server[] = []
+  const listeners: Listener[] = []
+  const end = async (): Promise<void> => {
+    unfollow()
+    for (const { rules } of families) rules.close()
+    await Promise.all([serviceHealth.close(), ...listeners.map((listener) => listener.close())])
+  }
   try {
     await Promise.all([sources.services.synced(), sources.slices.synced()])
     signal.throwIfAborted()
     await loop.syncOnce(changes)
-    if (options.healthPort !== 0) servers.push(await serveHealth(options.healthPort, () => loop.health()))
-    if (options.metricsPort !== 0) servers.push(await serveMetrics(options.metricsPort, () => metrics.text(countsOf(families))))
+    listeners.push(...(await listenAll(options, log, { loop, changes, metrics, families })))
   } catch (error) {
-    unfollow()
-    closeRules(families)
-    await closeAll(servers)
+    await end()
     throw error
   }
-  log.info('Services are served', { node: options.nodeName, services: families[0]?.table.size ?? 0 })
-  const stopped = loop.run(changes, signal).finally(async () => {
-    unfollow()
-    closeRules(families)
-    await closeAll(servers)
-  })
-  return { stopped, health: () => loop.health() }
+  log.info('Services are served', { node: nodeName, mode: options.mode, services: families[0]?.table.size ?? 0 })
+  return { stopped: loop.run(changes, signal).finally(end), health: () => loop.health() }
 }
 
-async function openFamily(family: ProxyFamily, options: ProxyOptions, log: Log): Promise<FamilyServices> {
-  const settings = {
-    family: family.family,
-    podTraffic: family.podTraffic,
-    masqueradeAll: options.masqueradeAll ?? false,
-    masqueradeBit: options.masqueradeBit ?? 14,
-    nodePortAddresses: family.nodePortAddresses,
-    localhostNodePorts: options.localhostNodePorts ?? true,
-    serviceCidr: family.serviceCidr,
-    tag: options.chainTag,
-  }
-  const rules = await openIptablesRules({
-    ...settings,
+/** Until it is there, the time is over, or the signal comes. */
+async function firstOf(synced: Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
+  const enough = new AbortController()
+  const limit = clock.sleep(nodeWaitMs, AbortSignal.any([signal, enough.signal])).catch(() => undefined) // either signal is an end of waiting
+  await Promise.race([synced.catch(() => undefined), limit]) // it fails only with the signal, which is looked at below
+  enough.abort()
+  signal.throwIfAborted()
+}
+
+async function listenAll(
+  options: ProxyOptions,
+  log: Log,
+  parts: { loop: ProxyLoop; changes: ServiceChanges; metrics: ProxyMetrics; families: readonly FamilyServices[] },
+): Promise<Listener[]> {
+  const { loop, changes, metrics, families } = parts
+  const { clock, healthAddress, metricsAddress } = options
+  const open = (address: ListenAddress, answer: Answer): Promise<Listener> =>
+    options.mustListen === false ? listenSometime(address, answer, { clock, log }) : listen(address, answer)
+  const opened: Listener[] = []
+  const health = healthAnswer(
+    () => loop.health(),
+    (path, code) => metrics.countProbe(path, code),
+  )
+  const text = metricsAnswer(options.mode, () => {
+    const counts = families.map((family) => family.counts())
+    return metrics.text(options.mode, changes.counts(), counts)
+  })
+  if (healthAddress) opened.push(await open(healthAddress, health))
+  if (metricsAddress) opened.push(await open(metricsAddress, text))
+  return opened
+}
+
+function openFamily(family: ProxyFamily, node: NodeWatch, options: ProxyOptions, log: Log): Promise<FamilyServices> {
+  return FamilyServices.open({
+    family,
     exec: options.exec,
-    log,
-    ...(options.variant ? { variant: options.variant } : {}),
+    node: () => node.facts,
+    table: new ServiceTable({ node: () => ({ name: options.nodeName, zone: node.facts.zone }), family: family.family }),
+    open: (onNode) =>
+      openIptablesRules({
+        ...onNode,
+        family: family.family,
+        masqueradeAll: options.masqueradeAll ?? false,
+        masqueradeBit: options.masqueradeBit ?? 14,
+        localhostNodePorts: options.localhostNodePorts ?? true,
+        serviceCidr: family.serviceCidr,
+        tag: options.chainTag,
+        exec: options.exec,
+        log,
+        ...(options.variant ? { variant: options.variant } : {}),
+      }),
   })
-  const table = new ServiceTable({
-    node: { name: options.nodeName, zone: options.nodeZone },
-    family: family.family,
-  })
-  const { nodePortAddresses } = family
-  return { rules, table, nodePortAddresses: () => localAddresses(options.exec, family.family, nodePortAddresses) }
 }
 
-function closeRules(families: readonly FamilyServices[]): void {
-  for (const { rules } of families) rules.close()
-}
-
-/** Of all families together. */
-function countsOf(families: readonly FamilyServices[]): ReadonlyMap<string, number> {
-  const sum = new Map<string, number>()
-  for (const { rules } of families) for (const [table, count] of rules.counts()) sum.set(table, (sum.get(table) ?? 0) + count)
-  return sum
-}
+const sourceDeps = ({ client, clock, random, log, signal }: ProxyOptions) => ({ client, clock, random, log, signal })
 
 function startSources(options: ProxyOptions) {
-  const deps = { client: options.client, clock: options.clock, random: options.random, log: options.log, signal: options.signal }
+  const deps = sourceDeps(options)
   return {
     services: startInformer<Service>({ ...deps, resource: services }),
     slices: startInformer<EndpointSlice>({
@@ -162,13 +182,4 @@ function startSources(options: ProxyOptions) {
       },
     }),
   }
-}
-
-async function closeAll(servers: readonly Server[]): Promise<void> {
-  await Promise.all(
-    servers.map((server) => {
-      server.closeAllConnections()
-      return new Promise<void>((resolve) => server.close(() => resolve()))
-    }),
-  )
 }

@@ -1,6 +1,7 @@
 import type { EndpointSlice, Service } from '../api/generated/types.ts'
 import type { Informer } from '../client/informer.ts'
 import { objectKey } from '../machinery/object.ts'
+import type { ChangeCounts } from './metrics.ts'
 import { serviceNameLabel } from './service-port.ts'
 
 /** Index of EndpointSlices by `ns/name` of their Service. */
@@ -19,9 +20,9 @@ export class ServiceChanges {
   readonly #marked = new Set<string>()
   readonly #onMark: () => void
   #triggers: number[] = []
-  /** Ever seen, for metrics. */
-  serviceChanges = 0
-  endpointChanges = 0
+  #everything = false
+  #taken = { services: 0, endpoints: 0 }
+  readonly #seen = { services: 0, endpoints: 0 }
 
   constructor(onMark: () => void) {
     this.#onMark = onMark
@@ -30,11 +31,11 @@ export class ServiceChanges {
   /** The answer stops listening. */
   follow(services: Informer<Service>, slices: Informer<EndpointSlice>): () => void {
     const markService = (service: Service): void => {
-      this.serviceChanges++
+      this.#seen.services++
       this.mark(objectKey(service))
     }
     const markSlice = (slice: EndpointSlice, previous?: EndpointSlice): void => {
-      this.endpointChanges++
+      this.#seen.endpoints++
       const trigger = Date.parse(slice.metadata.annotations?.[triggerTimeAnnotation] ?? '')
       if (!Number.isNaN(trigger)) this.#triggers.push(trigger)
       for (const key of new Set([serviceKeyOf(slice), previous && serviceKeyOf(previous)])) if (key !== undefined) this.mark(key)
@@ -53,16 +54,30 @@ export class ServiceChanges {
     this.#onMark()
   }
 
+  /** What all Services depend on changed: the node. */
+  markEverything(): void {
+    this.#everything = true
+    this.#onMark()
+  }
+
   get pending(): boolean {
-    return this.#marked.size > 0
+    return this.#marked.size > 0 || this.#everything
+  }
+
+  counts(): ChangeCounts {
+    const { services, endpoints } = this.#seen
+    return { services, endpoints, pendingServices: services - this.#taken.services, pendingEndpoints: endpoints - this.#taken.endpoints }
   }
 
   /** The marks so far, `ns/name`; later ones gather anew. `triggers` are times of the causes, ms since the epoch. */
-  take(): { keys: string[]; triggers: number[] } {
+  take(): { keys: string[]; everything: boolean; triggers: number[] } {
     const keys = [...this.#marked]
+    const everything = this.#everything
+    this.#everything = false
+    this.#taken = { ...this.#seen }
     const triggers = this.#triggers
     this.#marked.clear()
     this.#triggers = []
-    return { keys, triggers }
+    return { keys, everything, triggers }
   }
 }

@@ -38,8 +38,6 @@ describe.skipIf(!root).each(['nft', 'legacy'] as const)('real packets through ip
         },
       ],
       chainTag,
-      healthPort: 0,
-      metricsPort: 0,
       checkIntervalMs: 500,
       variant,
     })

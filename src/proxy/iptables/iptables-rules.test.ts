@@ -36,7 +36,7 @@ class Desired {
   readonly #desired: DesiredRules
 
   constructor(family: Family = 'IPv4', more: Partial<DesiredContext> = {}) {
-    this.#table = new ServiceTable({ node: { name: world.node, zone: undefined }, family })
+    this.#table = new ServiceTable({ node: () => ({ name: world.node, zone: undefined }), family })
     this.#desired = new DesiredRules({ ...context(family), ...more })
   }
 
