@@ -72,8 +72,6 @@ async function runOurs({ mode, variant }: BackEnd): Promise<void> {
       },
     ],
     chainTag: '',
-    healthPort: 0,
-    metricsPort: 0,
     checkIntervalMs: 3_600_000, // looking for drift is another matter
     ...(variant ? { variant } : {}),
   })
