@@ -16,7 +16,8 @@ const table: Record<string, readonly string[]> = {
   cri: ['machinery', 'host'],
   kubelet: ['machinery', 'api', 'host', 'client', 'cri'],
   netfilter: ['host'],
-  proxy: ['machinery', 'api', 'host', 'client', 'netfilter'],
+  bpf: ['host'],
+  proxy: ['machinery', 'api', 'host', 'client', 'netfilter', 'bpf'],
   podnet: ['machinery', 'api', 'host', 'client', 'netfilter'],
   cluster: [
     'machinery',
@@ -30,6 +31,7 @@ const table: Record<string, readonly string[]> = {
     'cri',
     'kubelet',
     'netfilter',
+    'bpf',
     'proxy',
     'podnet',
   ],
