@@ -56,11 +56,19 @@ const protobufMediaType = 'application/vnd.kubernetes.protobuf'
 /** Options, bindings and the like are read by the type that the body names; objects by their kind. */
 async function fromProtobuf(body: Uint8Array, kind: Kind | undefined): Promise<unknown> {
   const { decodeProtobuf } = await import('./protobuf-body.ts')
-  return decodeProtobuf(body, (_apiVersion, name) => {
+  return decodeProtobuf(body, (apiVersion, name) => {
     if (kind && (name === '' || name === kind.kind)) return kind.schema
-    if (!hasType(name)) throw badRequest(`no kind ${JSON.stringify(name)} is registered`)
-    return schemaOf(name)
+    const type = [name, typeNameIn(apiVersion, name)].find(hasType)
+    if (type === undefined) throw badRequest(`no kind ${JSON.stringify(name)} is registered`)
+    return schemaOf(type)
   })
+}
+
+/** `AuthenticationV1TokenRequest`: how a type is called whose name another group has too. */
+function typeNameIn(apiVersion: string, name: string): string {
+  const { group, version } = splitApiVersion(apiVersion)
+  const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)
+  return `${capital(group.split('.')[0] || 'core')}${capital(version)}${name}`
 }
 
 /** Throws BadRequest for a body that says it is of another kind. */
