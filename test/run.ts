@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { busyboxRequirement, ensureRequirements } from '../src/cluster/requirements.ts'
+import { busyboxRequirement, ensureRequirements, etcdctlRequirement, etcdRequirement } from '../src/cluster/requirements.ts'
 import { systemExec } from '../src/host/exec.ts'
 
 interface Report {
@@ -69,7 +69,12 @@ if (!unitOnly) {
     console.error("The whole suite runs real containers and needs root: 'sudo npm test'. Without root there is 'npm run test:unit'.")
     process.exit(77)
   }
-  await ensureRequirements({ exec: systemExec, say: (text) => console.error(text), install: true, extra: [busyboxRequirement] })
+  await ensureRequirements({
+    exec: systemExec,
+    say: (text) => console.error(text),
+    install: true,
+    extra: [busyboxRequirement, etcdRequirement, etcdctlRequirement],
+  })
 }
 for (const project of projects) {
   const report = await runProject(project)

@@ -9,9 +9,10 @@ import {
   pathNotFound,
   StatusError,
   serviceUnavailable,
+  timeout,
   tooManyRequests,
 } from '../machinery/status.ts'
-import { StoreClosedError } from '../storage/store.ts'
+import { StoreClosedError, UnavailableError, UnknownOutcomeError } from '../storage/store.ts'
 import type { Access } from './access/access.ts'
 import { reviewed } from './access/access-reviews.ts'
 import { tokenReviewed } from './access/token-review.ts'
@@ -95,6 +96,8 @@ export class Api {
   #statusOf(error: unknown, request: ApiRequest): StatusError {
     if (error instanceof StatusError) return error
     if (error instanceof StoreClosedError) return serviceUnavailable('the server is shutting down')
+    if (error instanceof UnavailableError) return retryLater(serviceUnavailable(error.message))
+    if (error instanceof UnknownOutcomeError) return retryLater(timeout(error.message))
     this.#deps.log.error('request failed unexpectedly', {
       method: request.method,
       path: request.path,
@@ -140,4 +143,9 @@ function labelsOf(route: Route): { verb: string; group: string; version: string;
     resource: route.plural,
     subresource: isSubresource ? (route.subresource as string) : '',
   }
+}
+
+/** As Kubernetes: a second later the store may answer again. */
+function retryLater({ status }: StatusError): StatusError {
+  return new StatusError({ ...status, details: { ...status.details, retryAfterSeconds } })
 }

@@ -31,6 +31,10 @@ export const requirements: readonly Requirement[] = [
 /** What the demo and the tests make their little images of. */
 export const busyboxRequirement: Requirement = { program: 'busybox', debian: 'busybox-static', purpose: 'fills the demo image' }
 
+/** For tests of the datastore that is one. */
+export const etcdRequirement: Requirement = { program: 'etcd', debian: 'etcd-server', purpose: 'stores clusters of several servers' }
+export const etcdctlRequirement: Requirement = { program: 'etcdctl', debian: 'etcd-client', purpose: 'looks into etcd' }
+
 /** OWNKUBE_PROGRAM_PATH replaces the places where programs are looked for, as a test of their absence does. */
 const programDirs = process.env.OWNKUBE_PROGRAM_PATH?.split(delimiter) ?? [
   ...new Set([...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin']),
