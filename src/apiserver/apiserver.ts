@@ -20,6 +20,7 @@ import { Objects } from './objects.ts'
 import { pathAnswer } from './path-api.ts'
 import { Reads } from './reads.ts'
 import { ResourceApi } from './resource-api.ts'
+import { ServerAddresses } from './server-addresses.ts'
 import { type PortRange, ServiceAddresses } from './service-addresses.ts'
 import { WatchCache } from './watch-cache.ts'
 import { Writes } from './writes.ts'
@@ -41,6 +42,8 @@ export interface ApiServerOptions {
   /** The address and port (default 6443) at which pods reach this server: the endpoints of the `kubernetes` Service. */
   readonly advertiseAddress?: string
   readonly advertisePort?: number
+  /** Other servers work on the same store: the `kubernetes` Service leads to all of them. */
+  readonly sharesStore?: boolean
 }
 
 /** Also where pods find this server, by the cluster's DNS. */
@@ -84,7 +87,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     metrics,
     log,
   })
-  const establish = (): Promise<void> => bootstrap({ writes, cache }, { network, advertise })
+  const establish = async (): Promise<void> => {
+    const reachedAt = servers ? await servers.all() : advertise && { addresses: [advertise.address], port: advertise.port }
+    await bootstrap({ writes, cache }, { network, advertise: reachedAt?.addresses.length === 0 ? undefined : reachedAt })
+  }
+  const servers =
+    advertise && options.sharesStore ? new ServerAddresses({ store, clock, log, own: advertise, renewed: establish }) : undefined
+  await servers?.begin()
   await establish()
   let closed = false
   watchOver(cache, () => {
@@ -102,6 +111,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     },
     async close() {
       closed = true
+      await servers?.end().catch((error) => log.warn('cannot tell the other servers that this one goes', { error }))
       // Watches first: a connection with an open answer would hold up its end.
       await cache.close()
       await Promise.all(frontEnds.splice(0).map((frontEnd) => frontEnd.close()))

@@ -5,6 +5,7 @@ import { ipv4Text, type Network } from '../machinery/ipv4.ts'
 import type { KubeObject, NewObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
 import { defaultRoleObjects } from './access/ensure-roles.ts'
+import type { ReachedAt } from './server-addresses.ts'
 import type { WatchCache } from './watch-cache.ts'
 import type { Writes } from './writes.ts'
 
@@ -17,8 +18,8 @@ interface Deps {
 
 interface Address {
   readonly network: Network
-  /** Where this server is reached; undefined: the `kubernetes` Service gets no endpoints. */
-  readonly advertise: { readonly address: string; readonly port: number } | undefined
+  /** Undefined: the `kubernetes` Service gets no endpoints. */
+  readonly advertise: ReachedAt | undefined
 }
 
 /** The server itself, on nobody's behalf. */
@@ -46,7 +47,7 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
   ] as const
   for (const [kind, object] of made) {
     await ensure(kind, 'default', object)
-    // The address may be another than at the last start.
+    // Addresses may be others than at the last start.
     const { metadata: _, ...fields } = object
     const place = { kind, namespace: 'default', name: 'kubernetes' }
     await writes.update(place, { ...byServer, subresource: undefined }, (current) => Object.assign(current.copy(), fields))
@@ -91,18 +92,18 @@ function kubernetesService({ network: { first }, advertise }: Address): NewObjec
   } as NewObject<KubeObject>
 }
 
-function kubernetesEndpoints({ address, port }: { address: string; port: number }): NewObject<KubeObject> {
+function kubernetesEndpoints({ addresses, port }: ReachedAt): NewObject<KubeObject> {
   return {
     metadata: { name: 'kubernetes', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
-    subsets: [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
+    subsets: [{ addresses: addresses.map((ip) => ({ ip })), ports: [{ name: 'https', port, protocol: 'TCP' }] }],
   } as NewObject<KubeObject>
 }
 
-function kubernetesSlice({ address, port }: { address: string; port: number }): NewObject<KubeObject> {
+function kubernetesSlice({ addresses, port }: ReachedAt): NewObject<KubeObject> {
   return {
     metadata: { name: 'kubernetes', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
-    addressType: address.includes(':') ? 'IPv6' : 'IPv4',
-    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    addressType: addresses[0]?.includes(':') ? 'IPv6' : 'IPv4',
+    endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
     ports: [{ name: 'https', port, protocol: 'TCP' }],
   } as NewObject<KubeObject>
 }

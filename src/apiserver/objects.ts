@@ -1,10 +1,13 @@
 import type { Kind } from '../api/kind.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { notFound } from '../machinery/status.ts'
-import type { Store } from '../storage/store.ts'
+import type { Change, CommitResult, Store } from '../storage/store.ts'
+import { AllocationGuard } from './allocation-guard.ts'
 import { CachedObject, encodeValue } from './cached-object.ts'
 import { storageKey } from './kind-cache.ts'
 import type { WatchCache } from './watch-cache.ts'
+
+export const isService = (kind: Kind): boolean => kind.plural === 'services' && kind.group === ''
 
 /** One object's place: which kind, where, what name. */
 export interface Place {
@@ -17,6 +20,7 @@ export interface Place {
 export class Objects {
   readonly #store: Store
   readonly #cache: WatchCache
+  readonly #allocations = new AllocationGuard()
   readonly #eventTtlSeconds: number
 
   constructor(store: Store, cache: WatchCache, options: { eventTtlSeconds: number }) {
@@ -42,7 +46,7 @@ export class Objects {
     const key = storageKey(place.kind, place.namespace, place.name)
     const value = encodeValue(object)
     if (dryRun) return (await this.find(place)) ? undefined : stored(place, key, value, 0, object)
-    const result = await this.#store.commit([{ key, value, expect: 0, ...this.#life(place) }])
+    const result = await this.#commit(place, { key, value, expect: 0, ...this.#life(place) })
     if (!result.ok) return undefined
     return stored(place, key, value, result.revision, object)
   }
@@ -50,7 +54,7 @@ export class Objects {
   /** Undefined: it has changed since `current`. */
   async replace(place: Place, current: CachedObject, value: Uint8Array, dryRun: boolean): Promise<CachedObject | undefined> {
     if (dryRun) return stored(place, current.key, value, current.revision)
-    const result = await this.#store.commit([{ key: current.key, value, expect: current.revision, ...this.#life(place) }])
+    const result = await this.#commit(place, { key: current.key, value, expect: current.revision, ...this.#life(place) })
     return result.ok ? stored(place, current.key, value, result.revision) : undefined
   }
 
@@ -58,6 +62,14 @@ export class Objects {
   async remove(current: CachedObject, dryRun: boolean): Promise<boolean> {
     if (dryRun) return true
     return (await this.#store.commit([{ key: current.key, value: undefined, expect: current.revision }])).ok
+  }
+
+  /** Throws AllocationRaceError for a Service that may have been given what another server gave away. */
+  async #commit({ kind }: Place, change: Change): Promise<CommitResult> {
+    if (!isService(kind)) return await this.#store.commit([change])
+    const result = await this.#store.commit([change, this.#allocations.claim()])
+    this.#allocations.settle(result)
+    return result
   }
 
   /** Begins anew with each write, as upstream. */

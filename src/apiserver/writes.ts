@@ -11,9 +11,10 @@ import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject, ManagedFieldsEntry } from '../machinery/object.ts'
 import { alreadyExists, badRequest, conflict, invalid, isAlreadyExists, isNotFound, objectModified } from '../machinery/status.ts'
 import { type AdmissionFacts, admit } from './admission.ts'
+import { AllocationRaceError } from './allocation-guard.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
-import type { Objects, Place } from './objects.ts'
+import { isService, type Objects, type Place } from './objects.ts'
 import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate } from './prepare.ts'
 import type { DeleteRequest } from './request-options.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
@@ -46,6 +47,8 @@ export interface UpdateOptions extends CreateOptions {
 /** Times a change is tried against what others write at the same moment. */
 const attempts = 6
 const generatedNameAttempts = 8
+/** Other servers write Services one at a time each, so every try that fails is another's success. */
+const allocationAttempts = 100
 
 /** Kinds without an account of managers until somebody applies one. */
 const unaccounted: ReadonlySet<string> = new Set(['events', 'leases'])
@@ -59,8 +62,6 @@ function accountToContinue(
   const clears = given.length === 1 && Object.keys(given[0] as object).length === 0
   return clears ? [] : given
 }
-
-const isService = (kind: Kind): boolean => kind.plural === 'services' && kind.group === ''
 
 /** The one pipeline of every write: metadata, defaults, admission, preparation, validation, compare-and-swap. */
 export class Writes {
@@ -82,7 +83,7 @@ export class Writes {
     object.kind = kind.kind
     for (let attempt = 1; ; attempt++) {
       if (isGenerated) metadata.name = generatedName(metadata.generateName as string, this.#deps.random)
-      const made = await this.#alone(kind, () => this.#insert(kind, namespace, object, options))
+      const made = await this.#alone(kind, () => this.#insert(kind, namespace, isService(kind) ? structuredClone(object) : object, options))
       if (made) return made
       if (!isGenerated || attempt === generatedNameAttempts) throw alreadyExists(kind, metadata.name)
     }
@@ -153,14 +154,23 @@ export class Writes {
     throw conflict(kind, name, objectModified)
   }
 
-  /** Services are written one at a time, and the next begins when the cache has what the last one wrote. */
+  /**
+   * Services are written one at a time, and the next begins when the cache has what the last one wrote. Where another server
+   * was faster, `run` starts anew: it must not change what it was given.
+   */
   #alone<T>(kind: Kind, run: () => Promise<T>): Promise<T> {
     if (!isService(kind)) return run()
     const { addresses, cache } = this.#deps
     return addresses.exclusive(async () => {
-      const result = await run()
-      await cache.fresh()
-      return result
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const result = await run()
+          await cache.fresh()
+          return result
+        } catch (error) {
+          if (!(error instanceof AllocationRaceError) || attempt === allocationAttempts) throw error
+        }
+      }
     })
   }
 

@@ -30,7 +30,7 @@ export class TestServer {
   readonly store: MemoryStore
 
   static async start(options: Partial<ApiServerOptions> = {}): Promise<TestServer> {
-    const store = new MemoryStore(options.clock ? { clock: options.clock } : {})
+    const store = (options.store as MemoryStore | undefined) ?? new MemoryStore(options.clock ? { clock: options.clock } : {})
     const server = await createApiServer({
       store,
       clock: systemClock,
