@@ -16,8 +16,6 @@ export interface Disk {
 export interface DiskFile {
   /** All of `bytes` at `position`, or an error: then some of them may be there. */
   write(bytes: Uint8Array, position: number): Promise<void>
-  /** Cuts the file at `length`, durably. */
-  truncate(length: number): Promise<void>
   sync(): Promise<void>
   close(): Promise<void>
 }
@@ -26,7 +24,6 @@ const { O_CREAT, O_DIRECTORY, O_DSYNC, O_RDONLY, O_TRUNC, O_WRONLY } = fs.consta
 const open = promisify(fs.open)
 const close = promisify(fs.close)
 const fsync = promisify(fs.fsync)
-const ftruncate = promisify(fs.ftruncate)
 
 export const systemDisk: Disk = {
   async create(path, { durable }) {
@@ -60,10 +57,6 @@ function systemFile(fd: number): DiskFile {
           })
         from(0)
       })
-    },
-    async truncate(length) {
-      await ftruncate(fd, length)
-      await fsync(fd)
     },
     sync: () => fsync(fd),
     close: () => close(fd),

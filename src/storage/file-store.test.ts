@@ -241,9 +241,11 @@ test('a new log that cannot be begun leaves the old one in use, and the folder o
     for (const name of fs.readdirSync(folder)) fs.copyFileSync(path.join(folder, name), path.join(copy, name))
     const newestWithRecords = fs
       .readdirSync(copy)
-      .filter((name) => name.startsWith('log-') && fs.statSync(path.join(copy, name)).size > 28)
+      .filter((name) => name.startsWith('log-') && writtenBytes(path.join(copy, name)) > 60)
       .at(-1)!
-    fs.appendFileSync(path.join(copy, newestWithRecords), 'ownk')
+    const torn = fs.openSync(path.join(copy, newestWithRecords), 'r+')
+    fs.writeSync(torn, 'ownk', writtenBytes(path.join(copy, newestWithRecords)))
+    fs.closeSync(torn)
     const copied = await open(copy, manySnapshots)
     expect(await stateOf(copied), `${step} failed, then a crash`).toBe(before)
     await copied.close()
@@ -257,17 +259,22 @@ test('a new log that cannot be begun leaves the old one in use, and the folder o
   }
 })
 
+/** Where the zeros begin that a log ends with: room for more. */
+function writtenBytes(log: string): number {
+  return fs.readFileSync(log).findLastIndex((byte) => byte !== 0) + 1
+}
+
 /** A folder with one log of ten commits, the states after each, and where in the log each ends. */
 async function tenCommits(): Promise<{ log: string; states: string[]; ends: number[] }> {
   const folder = newFolder()
   const store = await open(folder)
   const log = path.join(folder, 'log-0000000000000000')
   const states = [await stateOf(store)]
-  const ends = [fs.statSync(log).size]
+  const ends = [writtenBytes(log)]
   for (let i = 1; i <= 10; i++) {
     await put(store, `/${i % 4}`, `value ${i} ${'x'.repeat(i * 90)}`)
     states.push(await stateOf(store))
-    ends.push(fs.statSync(log).size)
+    ends.push(writtenBytes(log))
   }
   await store.close()
   return { log, states, ends }
@@ -289,32 +296,58 @@ async function openWith(bytes: Uint8Array): Promise<string> {
 }
 
 describe('damage', () => {
-  test('a log cut short anywhere opens with the commits that are whole', async () => {
+  test('a write that a crash cut short anywhere, with all that would have followed it, is left out', async () => {
     const { log, states, ends } = await tenCommits()
     const whole = fs.readFileSync(log)
-    for (let length = 0; length <= whole.length; length += length < 60 ? 7 : 97) {
-      const commits = Math.max(0, ends.filter((end) => end <= length).length - 1)
-      expect(await openWith(whole.subarray(0, length)), `cut at ${length}`).toBe(states[commits])
+    for (let sector = 512; sector <= ends[10]! + 512; sector += 512) {
+      const commits = Math.max(0, ends.filter((end) => end <= sector).length - 1)
+      const torn = Buffer.from(whole)
+      torn.fill(0, sector)
+      expect(await openWith(torn), `nothing from byte ${sector} on`).toBe(states[commits])
     }
   })
 
   test('a last write of which some sectors never reached the disk is left out', async () => {
     const { log, states, ends } = await tenCommits()
     const whole = fs.readFileSync(log)
-    for (let sector = Math.ceil(ends[9]! / 512) * 512; sector < whole.length; sector += 512) {
+    for (let sector = Math.ceil(ends[9]! / 512) * 512; sector < ends[10]!; sector += 512) {
       const torn = Buffer.from(whole)
-      torn.fill(0, sector, Math.min(sector + 512, torn.length))
+      torn.fill(0, sector, sector + 512)
       expect(await openWith(torn)).toBe(states[9])
     }
     expect(await openWith(Buffer.concat([whole, Buffer.alloc(4096)]))).toBe(states[10])
   })
 
+  test('a log cut short anywhere is refused, with the file and the way back, however much had been written', async () => {
+    const folder = newFolder()
+    const store = await open(folder)
+    const log = path.join(folder, 'log-0000000000000000')
+    const sizes = new Set<number>()
+    for (let i = 0; i < 60; i++) {
+      await put(store, `/${i}`, 'x'.repeat(9_000))
+      sizes.add(fs.statSync(log).size)
+    }
+    await store.close()
+    // What is cut off the room behind the last write is no loss.
+    const whole = fs.readFileSync(log).subarray(0, writtenBytes(log))
+    expect(sizes.size, 'ends of room made before').toBeGreaterThan(3)
+    const cuts = [0, 5, 27, 28, 29, 100, 9_100, ...[...sizes].flatMap((size) => [size - 1, size, size + 1])]
+    for (const cut of cuts.filter((length) => length < whole.length)) {
+      const damaged = newFolder()
+      const file = path.join(damaged, 'log-0000000000000000')
+      fs.writeFileSync(file, whole.subarray(0, cut))
+      await expect(open(damaged), `cut at ${cut}`).rejects.toThrow(file)
+      await expect(open(damaged), `cut at ${cut}`).rejects.toThrow(DamagedStoreError)
+      expect(fs.statSync(file).size).toBe(cut)
+    }
+  })
+
   test('a flipped bit anywhere is refused, with the file and the way back, and the file left as it is', async () => {
-    const { log } = await tenCommits()
+    const { log, ends } = await tenCommits()
     const whole = fs.readFileSync(log)
     const random = seededRandom(7).float
     for (let round = 0; round < 150; round++) {
-      const at = Math.floor(random() * whole.length)
+      const at = Math.floor(random() * ends[10]!)
       const flipped = Buffer.from(whole)
       flipped[at]! ^= 1 << Math.floor(random() * 8)
       const folder = newFolder()

@@ -70,8 +70,7 @@ export async function openFileStore(directory: string, deps: FileStoreDeps, opti
     })
     for (const leftover of recovered.leftovers) await settings.disk.remove(leftover)
     const { disk } = settings
-    const usable = recovered.log && recovered.log.goodBytes > 0 ? recovered.log : undefined
-    const log = usable ? await LogWriter.resume(disk, usable) : await LogWriter.create(disk, settings.directory, versions.revision)
+    const log = recovered.log ? await LogWriter.resume(disk, recovered.log) : await LogWriter.create(disk, settings.directory, versions.revision)
     if (versions.revision === 0) await disk.syncDirectory(path.dirname(settings.directory))
     return new FileStore(settings, versions, log, recovered, lock)
   } catch (error) {
@@ -114,6 +113,8 @@ class FileStore implements Store {
   /** Log length at which a snapshot is tried again after one has failed. */
   #retryAt = 0
   #closing: Promise<void> | undefined
+  /** Aborted when somebody waits for the snapshot that is being written. */
+  #hurry = new AbortController()
   #commits = 0
   #fsyncs = 0
 
@@ -178,7 +179,7 @@ class FileStore implements Store {
     this.#mustBeOpen()
     // A snapshot that begins in between holds history back: then once more after it.
     do {
-      await this.#snapshotting
+      await this.#snapshotEnded()
       await this.#enqueue<void>((resolve, reject) => ({ type: 'compact', revision, resolve, reject }))
     } while (this.#versions.compactedRevision < revision && !this.#closing)
   }
@@ -191,7 +192,7 @@ class FileStore implements Store {
   metrics(): StoreMetrics {
     const { keys, bytes, revision, compactedRevision } = this.#versions
     const older = this.#olderLogs.reduce((sum, file) => sum + file.bytes, 0)
-    const bytesOnDisk = older + (this.#snapshot?.bytes ?? 0) + this.#log.length
+    const bytesOnDisk = older + (this.#snapshot?.bytes ?? 0) + this.#log.size
     const counted = { commits: this.#commits, fsyncs: this.#fsyncs, latency: this.#latency.reading() }
     return { keys, bytesInMemory: bytes, bytesOnDisk, revision, compactedRevision, ...counted }
   }
@@ -200,12 +201,29 @@ class FileStore implements Store {
     this.#closing ??= (async () => {
       this.#timer.stop()
       await this.#flushing
-      await this.#snapshotting
+      await this.#snapshotEnded()
       this.#hub.close()
       await this.#log.close()
       this.#lock.release()
     })()
     return this.#closing
+  }
+
+  /** A snapshot goes on in small steps, with rests between them, unless it is waited for. */
+  readonly #pace = {
+    monotonic: () => this.#settings.clock.monotonic(),
+    rest: async (milliseconds: number): Promise<void> => {
+      const { signal } = this.#hurry
+      await this.#settings.clock.sleep(milliseconds, signal).catch((error) => {
+        if (!signal.aborted) throw error
+      })
+    },
+  }
+
+  async #snapshotEnded(): Promise<void> {
+    this.#hurry.abort()
+    await this.#snapshotting
+    this.#hurry = new AbortController()
   }
 
   #mustBeOpen(): void {
@@ -252,8 +270,8 @@ class FileStore implements Store {
     const batches = group.commits.map((changes) => this.#versions.apply(changes, nowMs))
     this.#commits += batches.length
     this.#hub.publish(batches)
-    const surplus = this.#versions.surplus(this.#settings.history, nowMs)
-    this.#versions.compact(Math.min(Math.max(surplus, group.compactTo), Math.max(this.#pinned, this.#versions.compactedRevision)))
+    const surplus = this.#versions.surplus(this.#settings.history, nowMs, this.#pinned)
+    this.#versions.compact(Math.max(surplus, Math.min(group.compactTo, this.#pinned)))
     group.succeed()
     this.#timer.arm()
   }
@@ -290,7 +308,7 @@ class FileStore implements Store {
     const { disk, directory, log, clock } = this.#settings
     const begun = clock.monotonic()
     try {
-      const snapshot = await writeSnapshot(disk, directory, this.#versions, revision)
+      const snapshot = await writeSnapshot(disk, directory, this.#versions, revision, this.#pace)
       const obsolete = [...covered.map((file) => file.path), ...(this.#snapshot ? [this.#snapshot.path] : [])]
       this.#snapshot = snapshot
       this.#olderLogs = this.#olderLogs.filter((file) => !covered.includes(file))

@@ -25,11 +25,15 @@ export class DamagedStoreError extends Error {
 }
 
 export interface FileContents {
-  /** From the preamble; undefined: a log so new that not even that was written whole. */
-  readonly revision: number | undefined
+  /** From the preamble. */
+  readonly revision: number
   /** Up to where the file is whole. */
   readonly goodBytes: number
   readonly bytes: number
+  /** What follows is not just room for more, but the rest of a write that a crash cut short. */
+  readonly isTorn: boolean
+  /** The length that a log itself tells of, from its first frame on; 0 for a snapshot. */
+  readonly declaredBytes: number
 }
 
 /**
@@ -42,33 +46,65 @@ export function readFrames(path: string, kind: FileKind, mayBeTorn: boolean, eac
     const bytes = fs.fstatSync(fd).size
     const head = readAt(fd, 0, Math.min(preambleBytes, bytes))
     const revision = readPreamble(kind, head)
-    if (revision === undefined) {
-      // The preamble is written and synced before the first frame: without it there can be none.
-      if (mayBeTorn && bytes <= preambleBytes && (bytes < preambleBytes || hasZeroSector(head, 0))) {
-        return { revision: undefined, goodBytes: 0, bytes }
-      }
-      throw new DamagedStoreError(path, `it does not begin as a ${kind} of this version does`)
-    }
+    // A file takes its name only once its preamble is safe.
+    if (revision === undefined) throw new DamagedStoreError(path, `it does not begin as a ${kind} of this version does`)
     let at = preambleBytes
+    let declaredBytes = 0
+    let isTorn = false
     while (at < bytes) {
       const next = readFrame(fd, at, bytes)
       if (next.payload) {
-        decode(path, at, next.payload, each)
+        const frame = decode(path, at, next.payload)
+        if (frame.type === 'room') declaredBytes = frame.bytes
+        else each(frame)
         at += frameHeaderBytes + next.payload.length
         continue
       }
-      if (mayBeTorn && next.looksTorn && !frameAfter(fd, at, bytes)) break
+      if (kind === 'log' && isRoom(fd, at, bytes)) break
+      isTorn = mayBeTorn && next.looksTorn && !frameAfter(fd, at, bytes)
+      if (isTorn) break
       throw new DamagedStoreError(path, `the record at byte ${at} of ${bytes} fails its checksum`)
     }
-    return { revision, goodBytes: at, bytes }
+    if (kind === 'log' && declaredBytes === 0) throw new DamagedStoreError(path, `it was cut short: after ${bytes} bytes`)
+    if (bytes < declaredBytes) throw new DamagedStoreError(path, `it was cut short: of ${declaredBytes} bytes it has ${bytes}`)
+    return { revision, goodBytes: at, bytes, isTorn, declaredBytes }
   } finally {
     fs.closeSync(fd)
   }
 }
 
-function decode(path: string, at: number, payload: Buffer, each: (frame: Frame) => void): void {
+/** Whether a log has anything but its beginning. */
+export function holdsRecords(path: string): boolean {
+  const fd = fs.openSync(path, 'r')
   try {
-    each(decodePayload(payload))
+    const bytes = fs.fstatSync(fd).size
+    if (bytes < preambleBytes) return true // and its reader says that it is damaged
+    let at = preambleBytes
+    for (;;) {
+      const next = readFrame(fd, at, bytes)
+      if (!next.payload) return !isRoom(fd, at, bytes)
+      if (decode(path, at, next.payload).type !== 'room') return true
+      at += frameHeaderBytes + next.payload.length
+    }
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** Zeros up to the end: room made for writes to come. */
+function isRoom(fd: number, at: number, end: number): boolean {
+  for (let from = at; from < end; from += zeros.length) {
+    const bytes = readAt(fd, from, Math.min(zeros.length, end - from))
+    if (!bytes.equals(zeros.subarray(0, bytes.length))) return false
+  }
+  return true
+}
+
+const zeros = Buffer.alloc(64 << 10)
+
+function decode(path: string, at: number, payload: Buffer): Frame {
+  try {
+    return decodePayload(payload)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw new DamagedStoreError(path, `the record at byte ${at} makes no sense (${error.message})`)
@@ -78,18 +114,18 @@ function decode(path: string, at: number, payload: Buffer, each: (frame: Frame) 
 type FrameRead = { payload: Buffer } | { payload: undefined; looksTorn: boolean }
 
 /**
- * A frame that a crash cut short is either shorter than it says or has sectors that never reached the disk and read as
- * zeros. One that is all there and still fails its checksum is bit rot: it may have been acknowledged.
+ * A frame that a crash cut short ends in zeros, where it was to end in something else, or has sectors that never reached the
+ * disk and read as zeros. One that is all there and still fails its checksum is bit rot: it may have been acknowledged.
  */
 function readFrame(fd: number, at: number, end: number): FrameRead {
   const head = readAt(fd, at, Math.min(frameHeaderBytes, end - at))
   if (head.length < frameHeaderBytes) return { payload: undefined, looksTorn: true }
   const header = readHeader(head)
-  if (!header) return { payload: undefined, looksTorn: hasZeroSector(head, at) }
+  if (!header) return { payload: undefined, looksTorn: hasZeroSector(head, at) || isRoom(fd, at + frameHeaderBytes, end) }
   if (at + frameHeaderBytes + header.length > end) return { payload: undefined, looksTorn: true }
   const payload = readAt(fd, at + frameHeaderBytes, header.length)
   if (crc32(payload) === header.checksum) return { payload }
-  return { payload: undefined, looksTorn: hasZeroSector(payload, at + frameHeaderBytes) }
+  return { payload: undefined, looksTorn: payload.at(-1) === 0 || hasZeroSector(payload, at + frameHeaderBytes) }
 }
 
 const sectorBytes = 512

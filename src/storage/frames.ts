@@ -5,7 +5,7 @@ import type { DatedChange } from './versions.ts'
 /**
  * The file format, little-endian. A file is a preamble and frames; README.md describes it in full.
  *
- *     preamble  "ownkube log 1   " or "ownkube snap 1  " (16 bytes), f64 revision, u32 CRC-32 of these 24 bytes
+ *     preamble  "ownkube log 2   " or "ownkube snap 1  " (16 bytes), f64 revision, u32 CRC-32 of these 24 bytes
  *     frame     u32 magic, u32 length of the payload, u32 CRC-32 of the payload, u32 CRC-32 of the 12 bytes before it, payload
  *
  * One frame is one durable write: all commits of a group are in it, so a torn write loses a group whole, none of which
@@ -15,12 +15,14 @@ export const preambleBytes = 28
 export const frameHeaderBytes = 16
 const magic = 0x6b6e776f
 export const magicBytes = Buffer.from('ownk')
+/** Ends every payload: where it is missing, among zeros, the frame was not written whole. */
+const lastByte = 0x0a
 const deleted = 0xffffffff
 /** In the length of a value: when it expires follows it. */
 const dated = 0x80000000
 
 export type FileKind = 'log' | 'snapshot'
-const titles: Record<FileKind, string> = { log: 'ownkube log 1   ', snapshot: 'ownkube snap 1  ' }
+const titles: Record<FileKind, string> = { log: 'ownkube log 2   ', snapshot: 'ownkube snap 1  ' }
 
 /** `revision`: for a log, the one that its first commit follows; for a snapshot, the one it holds. */
 export function preamble(kind: FileKind, revision: number): Buffer {
@@ -50,10 +52,12 @@ export type Frame =
   /** Written to see whether the disk takes writes. */
   | { readonly type: 'probe' }
   | { readonly type: 'entries'; readonly entries: readonly SnapshotEntry[] }
+  /** From here on the file has at least so many bytes: zeros, up to where it is written. */
+  | { readonly type: 'room'; readonly bytes: number }
   /** The last frame of a snapshot. */
   | { readonly type: 'end'; readonly count: number }
 
-const codes: Record<Frame['type'], number> = { commits: 1, compacted: 2, probe: 3, entries: 4, end: 5 }
+const codes: Record<Frame['type'], number> = { commits: 1, compacted: 2, probe: 3, entries: 4, end: 5, room: 6 }
 
 /** A frame with its header. */
 export function encodeFrame(frame: Frame): Buffer {
@@ -72,6 +76,7 @@ export function encodeFrame(frame: Frame): Buffer {
     }
   } else if (frame.type === 'compacted') writer.number(frame.revision)
   else if (frame.type === 'end') writer.number(frame.count)
+  else if (frame.type === 'room') writer.number(frame.bytes)
   else if (frame.type === 'entries') {
     writer.count(frame.entries.length)
     for (const { entry, expiresAtMs } of frame.entries) {
@@ -81,6 +86,7 @@ export function encodeFrame(frame: Frame): Buffer {
       writer.value(entry.value, expiresAtMs)
     }
   }
+  writer.byte(lastByte)
   return sealed(writer.bytes.subarray(0, writer.at))
 }
 
@@ -122,6 +128,7 @@ export function decodePayload(payload: Buffer): Frame {
   }
   if (code === codes.compacted) return { type: 'compacted', revision: reader.number() }
   if (code === codes.probe) return { type: 'probe' }
+  if (code === codes.room) return { type: 'room', bytes: reader.number() }
   if (code === codes.end) return { type: 'end', count: reader.number() }
   if (code === codes.entries) return { type: 'entries', entries: reader.many(() => readEntry(reader)) }
   throw new RangeError(`a frame of unknown type ${code}: written by a newer version?`)

@@ -1,49 +1,77 @@
 import path from 'node:path'
 import type { Disk, DiskFile } from './disk.ts'
-import { preamble, preambleBytes } from './frames.ts'
+import type { FileContents } from './frame-reader.ts'
+import { encodeFrame, preamble } from './frames.ts'
 import { fileName } from './recovery.ts'
 
+/** Room is made ahead in steps that double from the least to the most. */
+const leastRoom = 64 << 10
+const mostRoom = 4 << 20
+const pieceBytes = 256 << 10
+const zeros = Buffer.alloc(pieceBytes)
+
 /**
- * The newest log. What could not be written whole is cut off again before anything else is written, so that a rejected
- * commit is never followed by another: while even that fails, every write does.
+ * The newest log. It is written into room made beforehand, zeros that are safe already: a write then changes no metadata of
+ * the file system, which makes it faster and independent of what else is being written, and a file that somebody cut short is
+ * told from one that ends there, for the log says in itself how long the file is.
+ *
+ * What could not be written whole is made zeros again before anything else is written, so that a rejected commit is never
+ * followed by another: while even that fails, every write does.
  */
 export class LogWriter {
   readonly path: string
   readonly #file: DiskFile
   #length: number
+  /** Up to here the file is there, zeros after #length. */
+  #size: number
+  /** The size that the log itself tells of. */
+  #declared: number
+  #growing: Promise<void> | undefined
+  /** Up to where a failed write may have left something. */
+  #soiled: number
   #failure: Error | undefined
 
-  private constructor(file: DiskFile, logPath: string, length: number) {
+  private constructor(file: DiskFile, log: { path: string; length: number; size: number; declared: number }) {
     this.#file = file
-    this.path = logPath
-    this.#length = length
+    this.path = log.path
+    this.#length = log.length
+    this.#size = log.size
+    this.#declared = log.declared
+    this.#soiled = log.length
   }
 
-  /** A new log for commits after `revision`, its place in the folder safe. It takes its name only once its preamble is. */
+  /** A new log for commits after `revision`, its place in the folder safe. It takes its name only once its beginning is. */
   static async create(disk: Disk, directory: string, revision: number): Promise<LogWriter> {
     const logPath = path.join(directory, fileName('log', revision))
     const temporary = `${logPath}.tmp`
     const file = await disk.create(temporary, { durable: true })
+    const beginning = Buffer.concat([preamble('log', revision), encodeFrame({ type: 'room', bytes: leastRoom })])
     try {
-      await file.write(preamble('log', revision), 0)
+      await file.write(Buffer.concat([beginning, zeros.subarray(0, leastRoom - beginning.length)]), 0)
       await disk.rename(temporary, logPath)
       await disk.syncDirectory(directory)
     } catch (error) {
       await file.close()
       throw error
     }
-    return new LogWriter(file, logPath, preambleBytes)
+    return new LogWriter(file, { path: logPath, length: beginning.length, size: leastRoom, declared: leastRoom })
   }
 
-  /** Goes on with a log, cut off after `goodBytes`. */
-  static async resume(disk: Disk, log: { path: string; goodBytes: number; bytes: number }): Promise<LogWriter> {
+  /** Goes on with a log after `goodBytes`; what a crash left of a write is made zeros. */
+  static async resume(disk: Disk, log: FileContents & { path: string }): Promise<LogWriter> {
     const file = await disk.open(log.path)
-    if (log.goodBytes < log.bytes) await file.truncate(log.goodBytes)
-    return new LogWriter(file, log.path, log.goodBytes)
+    const writer = new LogWriter(file, { path: log.path, length: log.goodBytes, size: log.bytes, declared: log.declaredBytes })
+    if (log.isTorn) await writer.#zero(log.goodBytes, log.bytes)
+    return writer
   }
 
   get length(): number {
     return this.#length
+  }
+
+  /** Bytes that the file takes, room included. */
+  get size(): number {
+    return this.#size
   }
 
   /** Why the last write failed; undefined: it did not. */
@@ -54,17 +82,63 @@ export class LogWriter {
   /** Resolves once `frame` is safe. */
   async append(frame: Uint8Array): Promise<void> {
     try {
-      if (this.#failure) await this.#file.truncate(this.#length)
-      await this.#file.write(frame, this.#length)
-      this.#length += frame.byteLength
+      if (this.#soiled > this.#length) await this.#zero(this.#length, this.#soiled)
+      this.#soiled = this.#length
+      const [bytes, declared] = await this.#inRoom(frame)
+      this.#soiled = this.#length + bytes.byteLength
+      await this.#file.write(bytes, this.#length)
+      this.#length = this.#soiled
+      this.#declared = declared
       this.#failure = undefined
+      if (this.#size - this.#length < this.#step() / 2) this.#growing ??= this.#growAhead()
     } catch (error) {
       this.#failure = error as Error
       throw error
     }
   }
 
-  close(): Promise<void> {
-    return this.#file.close()
+  async close(): Promise<void> {
+    await this.#growing
+    await this.#file.close()
+  }
+
+  /**
+   * The frame, and before it, where there is new room, how long the file is now. There is always room left for that: so a
+   * file cut at any earlier end of its room tells of more than it has.
+   */
+  async #inRoom(frame: Uint8Array): Promise<[Uint8Array, number]> {
+    const room = encodeFrame({ type: 'room', bytes: this.#size })
+    const needed = this.#length + room.length + frame.byteLength + room.length
+    while (this.#size < needed) {
+      await this.#growing
+      if (this.#size < needed) await this.#grow(Math.max(this.#step(), needed - this.#size))
+    }
+    if (this.#size === this.#declared) return [frame, this.#declared]
+    return [Buffer.concat([encodeFrame({ type: 'room', bytes: this.#size }), frame]), this.#size]
+  }
+
+  #step(): number {
+    return Math.min(mostRoom, Math.max(leastRoom, this.#size))
+  }
+
+  /** While commits go on. If it fails, the write that needs the room tries again, and says why. */
+  async #growAhead(): Promise<void> {
+    try {
+      await this.#grow(this.#step())
+    } catch {
+      // A write into the room that is left does not depend on this one.
+    } finally {
+      this.#growing = undefined
+    }
+  }
+
+  async #grow(bytes: number): Promise<void> {
+    const to = this.#size + bytes
+    await this.#zero(this.#size, to)
+    this.#size = to
+  }
+
+  async #zero(from: number, to: number): Promise<void> {
+    for (let at = from; at < to; at += pieceBytes) await this.#file.write(zeros.subarray(0, Math.min(pieceBytes, to - at)), at)
   }
 }

@@ -1,8 +1,8 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import type { Log } from '../host/log.ts'
-import { DamagedStoreError, readFrames } from './frame-reader.ts'
-import { type FileKind, type Frame, preambleBytes } from './frames.ts'
+import { DamagedStoreError, type FileContents, holdsRecords, readFrames } from './frame-reader.ts'
+import type { FileKind, Frame } from './frames.ts'
 import type { HistoryLimits, Versions } from './versions.ts'
 
 /** `log-0000000000000042`: names sort by revision. */
@@ -11,8 +11,8 @@ export function fileName(kind: FileKind, revision: number): string {
 }
 
 export interface Recovered {
-  /** The log to go on writing; undefined: there is none yet, or none that is whole enough to go on. */
-  readonly log: { readonly path: string; readonly goodBytes: number; readonly bytes: number } | undefined
+  /** The log to go on writing; undefined: there is none yet. */
+  readonly log: (FileContents & { readonly path: string }) | undefined
   readonly snapshot: { readonly path: string; readonly bytes: number } | undefined
   /** Older logs that follow the snapshot: a snapshot begun later was never finished. */
   readonly olderLogs: readonly { readonly path: string; readonly bytes: number }[]
@@ -46,30 +46,26 @@ export function recover(directory: string, versions: Versions, options: { limits
   const contents = logs.flatMap((file, i) => {
     const isNewest = i === logs.length - 1
     // A log without a record that the one before it has gone past: its place in the folder failed to become safe.
-    if (isEmpty(file) && !(isNewest && file.revision === versions.revision)) {
+    if (!holdsRecords(file.path) && !(isNewest && file.revision === versions.revision)) {
       leftovers.push(file.path)
       return []
     }
-    const mayBeTorn = logs.slice(i + 1).every(isEmpty)
+    const mayBeTorn = logs.slice(i + 1).every((later) => !holdsRecords(later.path))
     return [{ path: file.path, ...readLog(file, mayBeTorn, versions, options) }]
   })
   const newest = contents.at(-1)
-  if (newest && newest.goodBytes < newest.bytes) {
+  if (newest?.isTorn) {
     options.log.warn('the last write before a crash was not whole and had not been acknowledged: left out', {
       file: newest.path,
-      bytes: newest.bytes - newest.goodBytes,
+      after: newest.goodBytes,
     })
   }
   return {
     log: newest,
     snapshot: snapshot && { path: snapshot.path, bytes: snapshotBytes },
-    olderLogs: contents.slice(0, -1),
+    olderLogs: contents.slice(0, -1).map(({ path, goodBytes }) => ({ path, bytes: goodBytes })),
     leftovers,
   }
-}
-
-function isEmpty(file: Found): boolean {
-  return fs.statSync(file.path).size <= preambleBytes
 }
 
 function filesOf(directory: string, names: readonly string[], kind: FileKind): Found[] {
@@ -99,8 +95,8 @@ function readLog(
   mayBeTorn: boolean,
   versions: Versions,
   { limits, nowMs }: { limits: HistoryLimits; nowMs: number },
-): { goodBytes: number; bytes: number } {
-  const follows = (revision: number | undefined): void => {
+): FileContents {
+  const follows = (revision: number): void => {
     if (revision !== versions.revision)
       throw new DamagedStoreError(file.path, `it goes on after revision ${revision}, but what comes before it ends at ${versions.revision}`)
   }
@@ -113,7 +109,7 @@ function readLog(
     versions.compact(versions.surplus(limits, nowMs))
   }
   const contents = readFrames(file.path, 'log', mayBeTorn, apply)
-  if (contents.revision !== undefined && contents.revision !== file.revision)
+  if (contents.revision !== file.revision)
     throw new DamagedStoreError(file.path, `it begins at revision ${contents.revision}, not the one in its name`)
   return contents
 }

@@ -220,11 +220,12 @@ export class Versions {
     if (older[0] && older[0].revision <= revision && !older[0].entry) older.shift()
   }
 
-  /** The revision up to which history is more than `limits` allow. */
-  surplus(limits: HistoryLimits, nowMs: number): number {
+  /** The revision up to which history is more than `limits` allow; `keptFrom` and what follows it is needed in any case. */
+  surplus(limits: HistoryLimits, nowMs: number, keptFrom = Number.POSITIVE_INFINITY): number {
     let revision = this.#compacted
     let bytes = this.#historyBytes
-    while (revision < this.#revision) {
+    const newest = Math.min(this.#revision, keptFrom)
+    while (revision < newest) {
       const oldest = this.#history[this.#first + revision - this.#compacted]!
       const withinLimits = this.#revision - revision <= limits.revisions && bytes <= limits.bytes && nowMs - oldest.atMs <= limits.ageMs
       if (withinLimits) break

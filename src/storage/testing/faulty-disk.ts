@@ -3,7 +3,7 @@ import { type Disk, type DiskFile, systemDisk } from '../disk.ts'
 /** A disk that fails on demand: while `failWith` is set, writes get half of their bytes onto the disk and then this error. */
 export class FaultyDisk implements Disk {
   failWith: NodeJS.ErrnoException | undefined
-  /** Truncations, syncs, creations and renames fail as well. */
+  /** Syncs, creations and renames fail as well. */
   failEverything = false
 
   async create(path: string, options: { durable: boolean }): Promise<DiskFile> {
@@ -35,10 +35,6 @@ export class FaultyDisk implements Disk {
         if (!this.failWith) return file.write(bytes, position)
         await file.write(bytes.subarray(0, bytes.length >> 1), position)
         throw this.failWith
-      },
-      truncate: async (length) => {
-        this.#fail()
-        await file.truncate(length)
       },
       sync: async () => {
         this.#fail()
