@@ -17,6 +17,9 @@ interface Report {
   testResults: { name: string; status: string; assertionResults: { status: string }[] }[]
 }
 
+/** What the whole suite does more of than the quick one. */
+const thorough = process.argv.includes('--unit') ? {} : { STORE_CRASH_ROUNDS: '500' }
+
 const unitOnly = process.argv.includes('--unit')
 const filters = process.argv.slice(2).filter((word) => word !== '--unit')
 const reports = mkdtempSync(join(tmpdir(), 'ownkube-test-'))
@@ -35,7 +38,7 @@ function runProject(project: string): Promise<Report | undefined> {
     ...filters,
   ]
   return new Promise((resolve) => {
-    spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] }).on('close', () => {
+    spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env: { ...thorough, ...process.env } }).on('close', () => {
       try {
         resolve(JSON.parse(readFileSync(file, 'utf8')) as Report)
       } catch {

@@ -35,6 +35,7 @@ function buildProgram(): Command {
     .addHelpText('after', footer)
   addBootCommands(program)
   addLookCommands(program)
+  addBackupCommands(program)
   addImageCommands(program)
   return program
 }
@@ -120,6 +121,25 @@ function addLookCommands(program: Command): void {
     .summary('print the administrator kubeconfig')
     .description('Prints a kubeconfig with full rights on the cluster, for KUBECONFIG or other tools.')
     .action(async (options) => await (await import('./kubeconfig-command.ts')).kubeconfigCommand(options))
+}
+
+function addBackupCommands(program: Command): void {
+  named(program.command('backup'))
+    .summary('save all objects of the cluster in a file')
+    .description(
+      'Saves all objects as of one moment, Secrets included, in a file that only its owner may read. The cluster may be running: it is not held up. Certificates and containers are no part of it.',
+    )
+    .argument('<file>', 'where to')
+    .option('--overwrite', 'replace the file if it is there')
+    .action(async (file: string, options) => await (await import('./backup-command.ts')).backupCommand(file, options))
+  named(program.command('restore'))
+    .summary('put the objects of a backup in the place of the present ones')
+    .description(
+      'Replaces all objects of a cluster that is down by those of a backup. The backup is checked as a whole first. When the cluster is up again, everyone who watches it lists anew, as Kubernetes clients do by themselves.',
+    )
+    .argument('<file>', "what 'ownkube backup' has written")
+    .option('--overwrite', 'go on although the cluster has objects: they are replaced')
+    .action(async (file: string, options) => await (await import('./backup-command.ts')).restoreCommand(file, options))
 }
 
 function addImageCommands(program: Command): void {

@@ -31,6 +31,10 @@ export class Expiries {
     return this.#deadlines.get(key)
   }
 
+  all(): ReadonlyMap<string, number> {
+    return new Map(this.#deadlines)
+  }
+
   /** Keys whose time is over, at most `limit`, the longest overdue first. */
   due(nowMs: number, limit: number): string[] {
     const seconds = [...this.#bySecond.keys()].filter((second) => second * 1000 <= nowMs).sort((a, b) => a - b)

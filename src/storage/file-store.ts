@@ -10,8 +10,8 @@ import { type Group, planGroup, type Request } from './group-commit.ts'
 import { StoreLatency } from './latency.ts'
 import { LogWriter } from './log-writer.ts'
 import { failing, watchVersions } from './memory-store.ts'
-import { type Recovered, recover } from './recovery.ts'
-import { temporarySnapshot, writeSnapshot } from './snapshot-writer.ts'
+import { fileName, type Recovered, recover } from './recovery.ts'
+import { batchesAt, temporarySnapshot, writeSnapshot } from './snapshot-writer.ts'
 import {
   type Change,
   type CommitResult,
@@ -70,7 +70,9 @@ export async function openFileStore(directory: string, deps: FileStoreDeps, opti
     })
     for (const leftover of recovered.leftovers) await settings.disk.remove(leftover)
     const { disk } = settings
-    const log = recovered.log ? await LogWriter.resume(disk, recovered.log) : await LogWriter.create(disk, settings.directory, versions.revision)
+    const log = recovered.log
+      ? await LogWriter.resume(disk, recovered.log)
+      : await LogWriter.create(disk, settings.directory, versions.revision)
     if (versions.revision === 0) await disk.syncDirectory(path.dirname(settings.directory))
     return new FileStore(settings, versions, log, recovered, lock)
   } catch (error) {
@@ -173,6 +175,11 @@ class FileStore implements Store {
   watch(prefix: string, options: WatchOptions): AsyncIterable<WatchBatch> {
     if (this.#closing) return failing(new StoreClosedError())
     return watchVersions(this.#versions, this.#hub, prefix, options)
+  }
+
+  async deadlines(): Promise<ReadonlyMap<string, number>> {
+    this.#mustBeOpen()
+    return this.#versions.expiries.all()
   }
 
   async compact(revision: number): Promise<void> {
@@ -307,8 +314,9 @@ class FileStore implements Store {
   async #finishSnapshot(revision: number, covered: OnDisk[]): Promise<void> {
     const { disk, directory, log, clock } = this.#settings
     const begun = clock.monotonic()
+    const file = path.join(directory, fileName('snapshot', revision))
     try {
-      const snapshot = await writeSnapshot(disk, directory, this.#versions, revision, this.#pace)
+      const snapshot = await writeSnapshot(disk, file, { revision, batches: batchesAt(this.#versions, revision) }, this.#pace)
       const obsolete = [...covered.map((file) => file.path), ...(this.#snapshot ? [this.#snapshot.path] : [])]
       this.#snapshot = snapshot
       this.#olderLogs = this.#olderLogs.filter((file) => !covered.includes(file))
@@ -317,7 +325,7 @@ class FileStore implements Store {
       await removeAll(disk, obsolete, log)
     } catch (error) {
       log.warn('no snapshot could be written; the log grows on', { error })
-      await removeAll(disk, [temporarySnapshot(directory, revision)], log) // what a full disk needs least
+      await removeAll(disk, [temporarySnapshot(file)], log) // what a full disk needs least
     }
   }
 }

@@ -14,13 +14,14 @@ import {
 /** A file says what was never written. Nothing has been changed; the message tells the way back. */
 export class DamagedStoreError extends Error {
   readonly file: string
-  constructor(file: string, what: string) {
-    const folder = file.slice(0, file.lastIndexOf('/')) || file
+  readonly reason: string
+  constructor(file: string, reason: string) {
     super(
-      `${file} is damaged: ${what}. Nothing was changed. To go back to a backup: move ${folder} aside, put the backup's copy of that folder in its place and start again`,
+      `${file} is damaged: ${reason}. Nothing was changed. The way back is a backup: 'ownkube restore --overwrite FILE', then start again`,
     )
     this.name = 'DamagedStoreError'
     this.file = file
+    this.reason = reason
   }
 }
 

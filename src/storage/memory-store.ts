@@ -103,6 +103,11 @@ export class MemoryStore implements Store {
     return watchVersions(this.#versions, this.#hub, prefix, options)
   }
 
+  async deadlines(): Promise<ReadonlyMap<string, number>> {
+    this.#mustBeOpen()
+    return this.#versions.expiries.all()
+  }
+
   async compact(revision: number): Promise<void> {
     this.#mustBeOpen()
     this.#versions.compact(revision)

@@ -33,6 +33,8 @@ export interface Store {
    * {@link SlowWatcherError} when the reader has fallen too far behind, {@link StoreClosedError} when the store is closed.
    */
   watch(prefix: string, options: WatchOptions): AsyncIterable<WatchBatch>
+  /** When values with a time to live go, by key, in milliseconds since the epoch: what a backup needs beside the values. */
+  deadlines(): Promise<ReadonlyMap<string, number>>
   /** Forgets history up to `revision`: reads before it and watches `after` less than it are refused. Newest values stay. */
   compact(revision: number): Promise<void>
   /** Resolves if a write would be taken now; rejects with the reason if not. */

@@ -22,7 +22,7 @@ async function write(writer: number): Promise<never> {
       { key: `/padding/${writer}/${(number + 5) % 10}`, value: undefined, expect: undefined },
     ])
     if (!result.ok) throw new Error('a write without expectation was in conflict')
-    writeSync(1, `${writer} ${number} ${result.revision}\n`)
+    writeSync(1, `${writer} ${number} ${result.revision} .\n`)
   }
 }
 
