@@ -1,15 +1,19 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
+import { systemRandom } from '../host/random.ts'
 import { seededRandom } from '../host/seeded-random.ts'
 import { VirtualClock } from '../host/virtual-clock.ts'
 import { backUpFolder, backUpStore, DamagedBackupError, readBackup } from './backup.ts'
+import { openEtcdStore } from './etcd/etcd-store.ts'
 import { openFileStore } from './file-store.ts'
 import { MemoryStore } from './memory-store.ts'
 import { restoreFolder, restoreInto, WouldOverwriteError } from './restore.ts'
 import { CompactedError, type Store } from './store.ts'
+import { type EtcdCluster, hasEtcd, startEtcd } from './testing/etcd-server.ts'
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'backup-'))
 afterAll(() => fs.rmSync(root, { recursive: true }))
@@ -31,22 +35,33 @@ async function filled(store: Store): Promise<void> {
 }
 
 describe('a backup of an open store', () => {
+  let etcd: EtcdCluster
+  beforeAll(async () => {
+    if (hasEtcd) etcd = await startEtcd(1)
+  })
+  afterAll(async () => {
+    if (hasEtcd) await etcd.remove()
+  })
+  const openEtcd = (): Promise<Store> =>
+    openEtcdStore({ endpoints: etcd.endpoints, tls: {}, prefix: '/backup' }, { clock: systemClock, random: systemRandom, log })
   const kinds: [string, () => Promise<Store>][] = [
     ['memory', async () => new MemoryStore({ clock })],
     ['file', () => open(newFolder())],
+    ...(hasEtcd ? [['etcd', openEtcd] as [string, () => Promise<Store>]] : []),
   ]
-  test.each(kinds)('%s: is put back into another, times to live included, and everything from before is compacted', async (_, make) => {
+  test.each(kinds)('%s: is put back into another, times to live included, and everything from before is compacted', async (kind, make) => {
     const file = newFile()
     const store = await make()
     await filled(store)
     const before = await valuesOf(store)
-    expect(await backUpStore(store, file)).toMatchObject({ revision: 101, keys: 61 })
+    expect(await backUpStore(store, file)).toMatchObject({ revision: await store.revision(), keys: 61 })
     expect(fs.statSync(file).mode & 0o077).toBe(0)
     await put(store, '/later', '1')
     await store.commit([{ key: '/1', value: undefined, expect: undefined }])
-    await expect(restoreInto(store, readBackup(file), { overwrite: false, nowMs: clock.now() })).rejects.toThrow(WouldOverwriteError)
+    await expect(restoreInto(store, readBackup(file), { overwrite: false, nowMs: 0 })).rejects.toThrow(WouldOverwriteError)
     const known = await store.revision()
-    const { revision } = await restoreInto(store, readBackup(file), { overwrite: true, nowMs: clock.now() })
+    const now = kind === 'etcd' ? systemClock.now() : clock.now()
+    const { revision } = await restoreInto(store, readBackup(file), { overwrite: true, nowMs: now })
     expect(await valuesOf(store)).toEqual(before)
     expect([...(await store.deadlines()).keys()]).toEqual(['/brief'])
     expect(revision).toBeGreaterThan(known)

@@ -78,4 +78,13 @@ export const txn = { path: '/etcdserverpb.KV/Txn', question: TxnRequest, answer:
 export const compact = { path: '/etcdserverpb.KV/Compact', question: CompactionRequest, answer: { header } }
 export const watch = { path: '/etcdserverpb.Watch/Watch', question: WatchRequest, answer: WatchResponse }
 export const leaseGrant = { path: '/etcdserverpb.Lease/LeaseGrant', question: LeaseGrantRequest, answer: { header } }
+const LeasesResponse = { header, leases: messages(2, { id: int64(1) }) }
+/** A lease that is gone has -1 seconds left. */
+const LeaseTimeResponse = { header, id: int64(2), secondsLeft: int64(3), keys: scalars('bytes', 5) }
+export const leases = { path: '/etcdserverpb.Lease/LeaseLeases', question: {}, answer: LeasesResponse }
+export const leaseTime = {
+  path: '/etcdserverpb.Lease/LeaseTimeToLive',
+  question: { id: int64(1), keys: bool(2) },
+  answer: LeaseTimeResponse,
+}
 export const status = { path: '/etcdserverpb.Maintenance/Status', question: {}, answer: StatusResponse }

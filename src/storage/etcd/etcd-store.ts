@@ -178,6 +178,18 @@ class EtcdStore implements Store {
     return following(missed, after, live)
   }
 
+  async deadlines(): Promise<ReadonlyMap<string, number>> {
+    this.#mustBeOpen()
+    const found = new Map<string, number>()
+    const now = this.#deps.clock.now()
+    const prefix = this.#layout.keyOf('/')
+    for (const [key, seconds] of await this.#leases.secondsLeft()) {
+      const name = prefix.equals(key.subarray(0, prefix.length)) ? this.#layout.nameOf(key) : undefined
+      if (name !== undefined) found.set(name, now + seconds * 1000)
+    }
+    return found
+  }
+
   async compact(revision: number): Promise<void> {
     this.#mustBeOpen()
     const now = await this.revision()

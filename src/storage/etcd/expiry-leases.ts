@@ -1,7 +1,7 @@
 import type { Clock } from '../../host/clock.ts'
 import type { Random } from '../../host/random.ts'
 import type { EtcdCalls } from './etcd-calls.ts'
-import { leaseGrant } from './etcd-messages.ts'
+import { leaseGrant, leases, leaseTime } from './etcd-messages.ts'
 
 interface Deps {
   readonly calls: EtcdCalls
@@ -33,6 +33,17 @@ export class ExpiryLeases {
     this.#current.set(ttlSeconds, { until: now + sharedForMs, id })
     id.catch(() => this.#current.delete(ttlSeconds)) // whoever asked gets the error
     return id
+  }
+
+  /** Every key of etcd that has a lease, with the seconds that it has left. */
+  async secondsLeft(): Promise<(readonly [key: Uint8Array, seconds: number])[]> {
+    const { calls } = this.#deps
+    const found: (readonly [Uint8Array, number])[] = []
+    for (const { id } of (await calls.read(leases, {})).leases) {
+      const { secondsLeft, keys } = await calls.read(leaseTime, { id, keys: true })
+      if (secondsLeft >= 0) for (const key of keys) found.push([key, secondsLeft])
+    }
+    return found
   }
 
   /** One that nobody hears of, as its answer was lost, ends by itself. */

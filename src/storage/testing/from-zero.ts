@@ -61,6 +61,7 @@ export async function fromZero(store: Store): Promise<Store> {
       }
       return { [Symbol.asyncIterator]: () => ({ next, return: leave }) }
     },
+    deadlines: () => store.deadlines(),
     compact: (revision) => store.compact(inner(revision)).catch(rethrow),
     healthy: () => store.healthy(),
     metrics: (): StoreMetrics => {
