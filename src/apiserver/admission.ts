@@ -4,6 +4,7 @@ import type { Random } from '../host/random.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { forbidden, notFound, StatusError } from '../machinery/status.ts'
+import { checkNodeRestriction } from './access/node-restriction.ts'
 import { mountServiceAccountToken } from './access/service-account-volume.ts'
 
 export interface AdmissionRequest {
@@ -112,8 +113,15 @@ const escalation: AdmissionPlugin = (request, facts) => {
   if (object) facts.checkEscalation({ ...request, object })
 }
 
-/** In order: whether the place exists comes first; then what is filled in; then what is checked. */
-const admissionPlugins: readonly AdmissionPlugin[] = [namespaceLifecycle, serviceAccount, defaultTolerations, priority, escalation]
+/** In order: whether the place exists comes first, then what nodes may write as they sent it; then what is filled in, then what is checked. */
+const admissionPlugins: readonly AdmissionPlugin[] = [
+  namespaceLifecycle,
+  checkNodeRestriction,
+  serviceAccount,
+  defaultTolerations,
+  priority,
+  escalation,
+]
 
 export function admit(request: AdmissionRequest, facts: AdmissionFacts): void {
   for (const plugin of admissionPlugins) plugin(request, facts)

@@ -259,7 +259,7 @@ export class ResourceApi {
     const { dryRun } = writeOptionsOf(call.request, 'CreateOptions')
     const account = await this.#deps.reads.get(placeOf(call), '')
     const { access, cache, clock } = this.#deps
-    const deps = { tokens: access.tokens, facts: boundObjectsIn(cache), dryRun, nowMs: clock.now() }
+    const deps = { user: call.request.user, tokens: access.tokens, facts: boundObjectsIn(cache), dryRun, nowMs: clock.now() }
     return objectAnswer(201, await answerTokenRequest(account.object as ServiceAccount, await requiredBody(call.request), deps))
   }
 

@@ -22,6 +22,8 @@ const everyNode: Grants = {
   'tokenreviews.authentication.k8s.io subjectaccessreviews.authorization.k8s.io localsubjectaccessreviews.authorization.k8s.io': 'create',
   'certificatesigningrequests.certificates.k8s.io': `create ${readVerbs}`,
   nodes: 'create',
+  // Which ones, NodeRestriction asks.
+  pods: 'create',
 }
 const itself: Grants = { nodes: 'patch update', 'nodes/status': 'patch update get' }
 const ownLease: Grants = { 'leases.coordination.k8s.io': 'get create update patch delete' }

@@ -141,4 +141,37 @@ describe('a node', () => {
     expect(await server.refusal('GET', `${secrets}/theirs`, { user: node })).toMatch(/^403/)
     expect(await server.refusal('GET', secrets, { user: node })).toMatch(/^403/)
   })
+
+  test('is refused pods, labels and taints that are not its to write', async () => {
+    expect(await server.refusal('POST', pods, { user: node, body: pod('rogue') })).toMatch(
+      /^403 pods "rogue" is forbidden: .*node "n1" can only create mirror pods/,
+    )
+    const make = (name: string, labels = {}) => server.ask('POST', '/api/v1/nodes', { user: node, body: { metadata: { name, labels } } })
+    expect((await make('n1', { 'node-restriction.kubernetes.io/team': 'a' })).object.message).toMatch(
+      /is not allowed to set the following labels: node-restriction.kubernetes.io\/team/,
+    )
+    expect((await make('n2')).code).toBe(403)
+    expect((await make('n1', { 'kubernetes.io/hostname': 'n1', 'own.example/x': 'y' })).code).toBe(201)
+    const contentType = 'application/merge-patch+json'
+    const taints = { spec: { taints: [{ key: 'a', effect: 'NoSchedule' }] } }
+    expect(await server.refusal('PATCH', '/api/v1/nodes/n1', { user: node, contentType, body: taints })).toMatch(
+      /node "n1" is not allowed to modify taints/,
+    )
+    const role = { metadata: { labels: { 'node-role.kubernetes.io/control-plane': '' } } }
+    expect(await server.refusal('PATCH', '/api/v1/nodes/n1', { user: node, contentType, body: role })).toMatch(
+      /is not allowed to modify labels/,
+    )
+  })
+
+  test('gets tokens for pods that run on it and no others', async () => {
+    const uid = async (name: string) => (await server.ask('GET', `${pods}/${name}`)).object.metadata.uid
+    const ask = async (name: string) =>
+      server.ask('POST', '/api/v1/namespaces/default/serviceaccounts/default/token', {
+        user: node,
+        body: { spec: { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid: await uid(name) } } },
+      })
+    await server.ask('POST', '/api/v1/namespaces/default/serviceaccounts', { body: { metadata: { name: 'default' } } })
+    expect((await ask('here')).code).toBe(201)
+    expect((await ask('there')).object.message).toMatch(/node requested token bound to a pod scheduled on a different node/)
+  })
 })

@@ -1,10 +1,13 @@
 import type { Node, Pod, Secret, ServiceAccount, TokenRequestSpec } from '../../api/generated/types.ts'
+import { serviceAccounts } from '../../api/registry.ts'
 import { schemaOf } from '../../api/schema.ts'
 import { timestamp } from '../../host/clock.ts'
+import type { UserInfo } from '../../machinery/api-request.ts'
 import { decodeObject } from '../../machinery/decode.ts'
 import { type FieldError, invalidValue } from '../../machinery/field-error.ts'
 import type { KubeObject } from '../../machinery/object.ts'
 import { badRequest, conflict, invalid, notFound } from '../../machinery/status.ts'
+import { checkNodeToken } from './node-restriction.ts'
 import type { Identity, ServiceAccountTokens, TokenSubject } from './service-account-tokens.ts'
 
 const tokenRequestKind = { group: 'authentication.k8s.io', kind: 'TokenRequest' }
@@ -24,7 +27,7 @@ type RequestBody = KubeObject & { spec?: TokenRequestSpec }
 export async function answerTokenRequest(
   account: ServiceAccount,
   body: Readonly<Record<string, unknown>>,
-  deps: { tokens: ServiceAccountTokens; facts: Facts; dryRun: boolean; nowMs: number },
+  deps: { user: UserInfo; tokens: ServiceAccountTokens; facts: Facts; dryRun: boolean; nowMs: number },
 ): Promise<object> {
   const { object } = decodeObject<RequestBody>(schemaOf('AuthenticationV1TokenRequest'), body, {
     fieldValidation: 'Ignore',
@@ -32,6 +35,7 @@ export async function answerTokenRequest(
   })
   const { namespace = '', name, uid } = account.metadata
   const spec = object.spec ?? { audiences: [] }
+  checkNodeToken(deps.user, serviceAccounts, name, spec, (pod) => deps.facts.pod(namespace, pod)?.spec.nodeName)
   const seconds = spec.expirationSeconds ?? defaultSeconds
   const faults = faultsOf(seconds)
   if (faults.length > 0) throw invalid(tokenRequestKind, name, faults)
