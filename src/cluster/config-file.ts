@@ -20,6 +20,8 @@ import {
 import { pathsOf } from './paths.ts'
 
 const defaultEventTtlSeconds = 3600
+/** docs/adr tells why. */
+const defaultSocketLb = false
 
 /** An option that cannot be used; the message says what to change. */
 export class ConfigError extends Error {
@@ -220,6 +222,7 @@ export async function resolveConfig(
       nodePortRange: options.nodePortRange ?? kept.nodePortRange,
       // Files of before this was an option have none.
       eventTtlSeconds: options.eventTtlSeconds ?? kept.eventTtlSeconds ?? defaultEventTtlSeconds,
+      socketLb: options.socketLb ?? kept.socketLb ?? defaultSocketLb,
     }
   }
   const slot = await chooseSlot(options.name)
@@ -237,6 +240,7 @@ export async function resolveConfig(
     serviceCidr: options.serviceCidr ?? slot.serviceCidr,
     nodePortRange: options.nodePortRange ?? { from: 30000, to: 32767 },
     eventTtlSeconds: options.eventTtlSeconds ?? defaultEventTtlSeconds,
+    socketLb: options.socketLb ?? defaultSocketLb,
     chainTag: tagOf(options.name, (text) => createHash('sha256').update(text).digest('hex')),
     createdAt: timestamp(deps.clock.now()),
   }

@@ -20,6 +20,8 @@ export interface ClusterConfig {
   eventTtlSeconds: number
   /** '' for the default cluster, which uses the well-known chain names; others are kept apart by it. */
   chainTag: string
+  /** Pods' connections to Services are translated at the socket, where the machine can do it. */
+  socketLb: boolean
   createdAt: string
 }
 
@@ -32,6 +34,7 @@ export interface ClusterOptions {
   serviceCidr?: string | undefined
   nodePortRange?: { from: number; to: number } | undefined
   eventTtlSeconds?: number | undefined
+  socketLb?: boolean | undefined
   nodeName?: string | undefined
 }
 
