@@ -13,6 +13,7 @@ import type { AdmissionFacts } from './admission.ts'
 import { Api } from './api.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
 import { Discovery } from './discovery.ts'
+import { Fairness } from './fairness/fairness.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
 import { KubeletConnections, type KubeletCredentials } from './kubelet-connections.ts'
 import { Metrics } from './metrics.ts'
@@ -74,7 +75,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const writes = new Writes({ objects, cache, addresses, admission: factsOf(cache, access, random), clock, random })
   const reads = new Reads({ store, cache, clock, random })
-  const metrics = new Metrics(clock)
+  const fairness = new Fairness(clock)
+  const metrics = new Metrics(clock, fairness)
   const discovery = new Discovery(kinds as readonly Kind[])
   const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
   let listeningOn = ''
@@ -84,6 +86,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     paths: (path, request) => pathAnswer(path, request, paths),
     cache,
     access,
+    fairness,
     metrics,
     log,
   })
