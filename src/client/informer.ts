@@ -147,7 +147,7 @@ async function listAll<T extends KubeObject>(
   deps: { labelSelector?: string; fieldSelector?: string },
 ): Promise<{ items: T[]; resourceVersion: string }> {
   const first = await collection.list({ ...selectors(deps), limit: pageSize })
-  const items = [...first.items]
+  let items = [...first.items]
   let token = first.metadata.continue
   let resourceVersion = first.metadata.resourceVersion ?? ''
   while (token) {
@@ -158,7 +158,7 @@ async function listAll<T extends KubeObject>(
     } catch (error) {
       if (!isExpired(error)) throw error
       const whole = await collection.list(selectors(deps))
-      items.splice(0, items.length, ...whole.items)
+      items = whole.items
       resourceVersion = whole.metadata.resourceVersion ?? ''
       token = undefined
     }

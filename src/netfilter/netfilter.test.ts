@@ -57,6 +57,12 @@ describe('a difference', () => {
     expect(change?.text).toBe('*nat\n:A - [0:0]\n:D - [0:0]\n:B - [0:0]\n-A A -j D\n-X B\nCOMMIT\n')
   })
 
+  test('may have more lines than a call takes arguments', () => {
+    const rules = Array.from({ length: 20 }, () => jump('B'))
+    const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`C${i}`, rules]))
+    expect(difference(emptyRuleSet, setOf(many))).toMatchObject({ chainsWritten: 10_000, rulesWritten: 200_000 })
+  })
+
   test('applied and read back is the wanted set; hooks go first and once', async () => {
     const kernel = new FakeKernel({ addresses: [] })
     await kernel.run('iptables-restore', [], { input: '*nat\n:THEIRS - [0:0]\n-A PREROUTING -j THEIRS\nCOMMIT\n' })
