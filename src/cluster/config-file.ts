@@ -152,7 +152,8 @@ async function clustersIn(root: string): Promise<ClusterConfig[]> {
  * that it couldn't know of.
  */
 export async function refuseSharedAddresses(config: ClusterConfig): Promise<void> {
-  const others = (await clustersIn('/run/ownkube')).filter(({ name }) => name !== config.name)
+  // A server without a node uses no addresses of its machine.
+  const others = (await clustersIn('/run/ownkube')).filter(({ name, serverOnly }) => name !== config.name && !serverOnly)
   for (const [key, flag] of [
     ['podCidr', '--pod-cidr'],
     ['serviceCidr', '--service-cidr'],
@@ -214,8 +215,14 @@ export async function resolveConfig(
         )
       }
     }
+    if (options.datastore && !kept.datastore) {
+      throw new ConfigError(
+        `cluster ${kept.name} keeps its objects in ${dataDir}, and they do not move by themselves: remove it with 'ownkube down --delete' to start anew on etcd`,
+      )
+    }
     return {
       ...kept,
+      ...(options.datastore ? { datastore: options.datastore } : {}),
       runDir: runDirOf(options.name),
       nodeAddress: deps.nodeAddress,
       apiPort: options.apiPort ?? kept.apiPort,
@@ -243,5 +250,7 @@ export async function resolveConfig(
     socketLb: options.socketLb ?? defaultSocketLb,
     chainTag: tagOf(options.name, (text) => createHash('sha256').update(text).digest('hex')),
     createdAt: timestamp(deps.clock.now()),
+    ...(options.datastore ? { datastore: options.datastore } : {}),
+    ...(options.serverOnly ? { serverOnly: true } : {}),
   }
 }

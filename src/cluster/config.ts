@@ -23,7 +23,23 @@ export interface ClusterConfig {
   /** Pods' connections to Services are translated at the socket, where the machine can do it. */
   socketLb: boolean
   createdAt: string
+  /** The etcd that several servers may share; absent: a folder of this cluster's own. */
+  datastore?: Datastore
+  /** No node here: the API server, controllers and scheduler alone. */
+  serverOnly?: boolean
 }
+
+/** Paths are absolute. */
+export interface Datastore {
+  endpoints: readonly string[]
+  caFile?: string
+  certFile?: string
+  keyFile?: string
+  /** What its keys begin with. */
+  prefix: string
+}
+
+export const defaultDatastorePrefix = '/ownkube'
 
 /** What a user may ask for; the rest is chosen. */
 export interface ClusterOptions {
@@ -36,6 +52,8 @@ export interface ClusterOptions {
   eventTtlSeconds?: number | undefined
   socketLb?: boolean | undefined
   nodeName?: string | undefined
+  datastore?: Datastore | undefined
+  serverOnly?: boolean | undefined
 }
 
 export const defaultName = 'default'

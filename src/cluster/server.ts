@@ -7,10 +7,10 @@ import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import { startScheduler } from '../scheduler/start.ts'
-import { openFileStore } from '../storage/file-store.ts'
 import type { Store } from '../storage/store.ts'
 import { readCertificates } from './certificates.ts'
 import type { ClusterConfig } from './config.ts'
+import { openDatastore, requireOneCluster } from './datastore.ts'
 import { pathsOf } from './paths.ts'
 
 /** Components of the control plane, which live in the API server's own process. */
@@ -98,8 +98,9 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
 export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDeps, 'store'>): Promise<void> {
   const paths = pathsOf(config)
   const certificates = await readCertificates(paths.pki)
-  const store = await openFileStore(paths.store, { clock: deps.clock, log: deps.log.named('storage') })
+  const store = await openDatastore(config, { ...deps, log: deps.log.named('storage') })
   try {
+    if (config.datastore) await requireOneCluster(store, config, certificates)
     const apiServer = await startControlPlane(
       {
         serviceCidr: config.serviceCidr,
@@ -109,7 +110,8 @@ export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDe
         clusterCa: certificates.ca,
         serviceAccountKey: certificates.serviceAccountKey,
         kubeletClient: { ca: certificates.ca, ...certificates.apiserverKubeletClient },
-        candidate: undefined,
+        // As client-go's: a server that comes back is another candidate than the one that went.
+        candidate: config.datastore ? `${config.nodeName}_${deps.random.uuid()}` : undefined,
       },
       { ...deps, store },
     )
