@@ -10,6 +10,7 @@ import { conntrack } from '../netfilter/conntrack.ts'
 import { FamilyServices, type ProxyFamily } from './family-services.ts'
 import { healthAnswer, metricsAnswer, type ProxyHealth } from './health-server.ts'
 import { openIptablesRules } from './iptables/iptables-rules.ts'
+import { withoutManagers, withoutPods } from './kept-objects.ts'
 import { type Answer, type ListenAddress, type Listener, listen, listenSometime } from './listen.ts'
 import { ProxyMetrics } from './metrics.ts'
 import { NodeWatch } from './node-watch.ts'
@@ -193,10 +194,11 @@ const sourceDeps = ({ client, clock, random, log, signal }: ProxyOptions) => ({ 
 function startSources(options: ProxyOptions) {
   const deps = sourceDeps(options)
   return {
-    services: startInformer<Service>({ ...deps, resource: services }),
+    services: startInformer<Service>({ ...deps, resource: services, trim: withoutManagers }),
     slices: startInformer<EndpointSlice>({
       ...deps,
       resource: endpointSlices,
+      trim: withoutPods,
       indexes: {
         [slicesByService]: (slice) => {
           const key = serviceKeyOf(slice)
