@@ -37,6 +37,7 @@ function buildProgram(): Command {
   addLookCommands(program)
   addBackupCommands(program)
   addImageCommands(program)
+  addProxyCommand(program)
   return program
 }
 
@@ -178,6 +179,20 @@ function addImageCommands(program: Command): void {
     .summary('list images')
     .description("Lists the images that the cluster's node has.")
     .action(async (options) => await (await import('./image-command.ts')).listCommand(options))
+}
+
+/** Its flags are kube-proxy's, which are not ours to declare: main.ts hands them over as they are. Here it is for the list of commands. */
+function addProxyCommand(program: Command): void {
+  program
+    .command('proxy')
+    .summary("serve any cluster's Services on this node, in kube-proxy's place")
+    .description("Takes kube-proxy's flags: see 'ownkube proxy --help'.")
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[flags...]')
+    .action(async (flags: string[]) => {
+      process.exitCode = await (await import('./proxy-command.ts')).proxyCommand(flags)
+    })
 }
 
 function clusterName(text: string): string {

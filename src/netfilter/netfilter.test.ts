@@ -19,6 +19,7 @@ describe('a rule reads back as it was written', () => {
     '-j MARK --set-xmark 0x4000/0x4000',
     '-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
     '-m addrtype --src-type LOCAL -j REJECT',
+    '-p tcp -j REJECT --reject-with tcp-reset',
     '-i br0 -j X',
     '! -i cali+ -d fd00::1/128 -j DNAT --to-destination [fd00::2]:53',
     '-j MASQUERADE --random-fully',
