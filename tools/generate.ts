@@ -5,13 +5,15 @@
  *   schema.json         the same as data: fields, types, formats, which are required
  *   descriptions.json   the field descriptions, for `kubectl explain`
  *
- * The package is a build-time dependency only: at run time its classes cost 134 MB.
+ * The package is a build-time dependency only: at run time its classes cost 134 MB. Its release is older than the API that
+ * is served: newer-types.ts says what has come since. Versions that are not stable are left out.
  * What it doesn't know (list types, merge keys, patch strategies, quantities) stands in src/api/schema-facts.ts.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { goneFields, newerFields, promoted } from './newer-types.ts'
 
 interface Attribute {
   baseName: string
@@ -131,6 +133,61 @@ for (const file of readdirSync(models)
   types[name] = { fields }
   descriptions[name] = { description, fields: texts }
 }
+
+/** A type in the short form of newer-types.ts. */
+function shortField(short: string): FieldJson {
+  if (short.startsWith('[]')) return { type: 'array', items: shortField(short.slice(2)) }
+  if (short.startsWith('{}')) return { type: 'map', items: shortField(short.slice(2)) }
+  if (short === 'string' || short === 'boolean') return { type: short }
+  if (short === 'date-time') return { type: 'string', format: short }
+  return /^int\d+$/.test(short) ? { type: 'integer', format: short } : { type: 'object', ref: short }
+}
+
+function addNewerFields(): void {
+  for (const [name, fields] of Object.entries(newerFields)) {
+    types[name] ??= { fields: {} }
+    descriptions[name] ??= { description: '', fields: {} }
+    for (const [field, [short, description]] of Object.entries(fields)) {
+      const json = shortField(short.replace('!', ''))
+      types[name].fields[field] = short.endsWith('!') ? { ...json, required: true } : json
+      descriptions[name].fields[field] = description
+    }
+    types[name].fields = sorted(types[name].fields)
+  }
+  for (const [name, fields] of Object.entries(goneFields)) for (const field of fields) delete types[name]?.fields[field]
+}
+
+function sorted<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** Gives the types of kinds that became stable their stable names. */
+function promote(): void {
+  const stable = (name: string): string => {
+    const [kind, version] = Object.entries(promoted).find(([kind, version]) => name.startsWith(version + kind)) ?? []
+    return kind === undefined || version === undefined ? name : name.slice(version.length)
+  }
+  // A type that only such a kind used, beside one of the same shape in the stable version.
+  const renamed = (name: string): string => stable(name).replace(/^V1beta2(DeviceTaint(?:Selector)?)$/, '$1')
+  for (const [name, type] of Object.entries(types)) {
+    if (renamed(name) === name) continue
+    types[renamed(name)] = JSON.parse(JSON.stringify(type), (key, value) => (key === 'ref' ? renamed(value) : value)) as TypeJson
+    descriptions[renamed(name)] = descriptions[name] as (typeof descriptions)[string]
+  }
+}
+
+/** Alpha and beta versions are not served. */
+function dropUnstable(): void {
+  for (const name of Object.keys(types)) {
+    if (!/^(?:[A-Z][a-z]+)?V\d+(?:alpha|beta)\d/.test(name)) continue
+    delete types[name]
+    delete descriptions[name]
+  }
+}
+
+promote()
+addNewerFields()
+dropUnstable()
 
 function interfaceOf(name: string, { fields }: TypeJson): string {
   const isKind = fields.metadata?.ref === 'ObjectMeta' && 'apiVersion' in fields && 'kind' in fields

@@ -46,12 +46,17 @@ const facts: Readonly<Record<string, FieldFacts>> = {
   'ContainerPort.protocol': { keyDefault: 'TCP' },
   'ContainerStatus.allocatedResourcesStatus': keyed('name'),
   'ContainerStatus.volumeMounts': keyed('mountPath'),
+  'ContainerRestartRuleOnExitCodes.values': set,
   'EphemeralContainer.env': keyed('name'),
   'EphemeralContainer.ports': keyedTwice('containerPort', 'containerPort', 'protocol'),
   'EphemeralContainer.volumeDevices': keyed('devicePath'),
   'EphemeralContainer.volumeMounts': keyed('mountPath'),
   'LoadBalancerIngress.ports': atomicList,
   'NamespaceStatus.conditions': keyed('type'),
+  'NodeAllocatableResourceClaimStatus.containers': set,
+  'NodeAllocatableResourceClaimStatus.mapping': keyed('name'),
+  'NodeAllocatableResourceClaimStatus.overhead': keyed('name'),
+  'NodePodPreemptionPolicy.disableResizePreemption': set,
   'NodeSpec.podCIDRs': mergedSet,
   'NodeStatus.addresses': keyed('type'),
   'NodeStatus.conditions': keyed('type'),
@@ -60,6 +65,7 @@ const facts: Readonly<Record<string, FieldFacts>> = {
   'PersistentVolumeSpec.claimRef': { mapType: 'granular' },
   'PodSpec.containers': keyed('name'),
   'PodSpec.ephemeralContainers': keyed('name'),
+  'PodSpec.evictionResponders': keyed('name'),
   'PodSpec.hostAliases': keyed('ip'),
   'PodSpec.imagePullSecrets': keyed('name'),
   'PodSpec.initContainers': keyed('name'),
@@ -70,8 +76,11 @@ const facts: Readonly<Record<string, FieldFacts>> = {
   'PodSpec.volumes': keyedRetain('name'),
   'PodStatus.conditions': keyed('type'),
   'PodStatus.hostIPs': patchedBy('ip'),
+  'PodStatus.nodeAllocatableResourceClaimStatuses': keyed('resourceClaimName'),
   'PodStatus.podIPs': keyed('ip'),
   'PodStatus.resourceClaimStatuses': keyedRetain('name'),
+  'PodStatus.volumeHealth': appliedBy('name'),
+  'PodVolumeHealth.healthConditions': keyedTwice('status', 'status', 'reason'),
   'ReplicationControllerSpec.selector': atomicMap,
   'ReplicationControllerStatus.conditions': keyed('type'),
   'ResourceRequirements.claims': appliedBy('name'),
@@ -84,6 +93,8 @@ const facts: Readonly<Record<string, FieldFacts>> = {
   'ServiceSpec.selector': atomicMap,
   'ServiceStatus.conditions': keyed('type'),
   'TopologySpreadConstraint.matchLabelKeys': atomicList,
+  'VolumeHealthStatus.healthConditions': keyedTwice('status', 'status', 'reason'),
+  'VolumeMount.bindMountOptions': set,
 
   // apps/v1
   'DaemonSetStatus.conditions': keyed('type'),
@@ -94,6 +105,7 @@ const facts: Readonly<Record<string, FieldFacts>> = {
 
   // batch/v1
   'CronJobStatus.active': atomicList,
+  'JobSchedulingConfiguration.resourceClaims': keyed('name'),
   'JobStatus.conditions': patchedBy('type'),
   'PodFailurePolicy.rules': atomicList,
   'PodFailurePolicyOnExitCodesRequirement.values': set,
@@ -111,19 +123,37 @@ const facts: Readonly<Record<string, FieldFacts>> = {
 
   // the other groups
   'APIServiceStatus.conditions': keyed('type'),
+  'AllocatedDeviceStatus.conditions': appliedBy('type'),
+  'CSIDriverSpec.volumeLifecycleModes': set,
   'CSINodeSpec.drivers': keyed('name'),
+  'CSINodeStatus.storageHealth': keyed('name'),
   'CertificateSigningRequestStatus.conditions': appliedBy('type'),
   'CustomResourceDefinitionStatus.conditions': appliedBy('type'),
+  'DeviceRequestAllocationResult.skipNodeOperations': set,
+  'DeviceTaintRuleStatus.conditions': keyed('type'),
   'FlowSchemaStatus.conditions': keyed('type'),
   'HorizontalPodAutoscalerStatus.conditions': keyed('type'),
   'JSONSchemaProps.x-kubernetes-validations': keyed('rule'),
+  'MutatingAdmissionPolicySpec.matchConditions': keyed('name'),
   'MutatingWebhook.matchConditions': keyed('name'),
   'MutatingWebhookConfiguration.webhooks': keyed('name'),
+  'NonResourcePolicyRule.nonResourceURLs': set,
+  'NonResourcePolicyRule.verbs': set,
+  'PodCertificateRequestStatus.conditions': keyed('type'),
+  'PodDisruptionBudgetSpec.selector': { patchStrategy: ['replace'] },
   'PodDisruptionBudgetStatus.conditions': keyed('type'),
   'PriorityLevelConfigurationStatus.conditions': keyed('type'),
   'ResourceClaimStatus.devices': appliedBy('driver', 'device', 'pool', 'shareID'),
   'ResourceClaimStatus.reservedFor': keyed('uid'),
+  'ResourcePolicyRule.apiGroups': set,
+  'ResourcePolicyRule.namespaces': set,
+  'ResourcePolicyRule.resources': set,
+  'ResourcePolicyRule.verbs': set,
+  'ResourceSliceSpec.skipNodeOperations': set,
+  'Scheduling.nodeSelector': atomicMap,
   'ServiceCIDRStatus.conditions': keyed('type'),
+  'StorageVersionMigrationStatus.conditions': keyed('type'),
+  'ValidatingAdmissionPolicyBindingSpec.validationActions': set,
   'ValidatingAdmissionPolicySpec.matchConditions': keyed('name'),
   'ValidatingAdmissionPolicySpec.variables': keyed('name'),
   'ValidatingAdmissionPolicyStatus.conditions': appliedBy('type'),
@@ -131,12 +161,14 @@ const facts: Readonly<Record<string, FieldFacts>> = {
   'ValidatingWebhookConfiguration.webhooks': keyed('name'),
 }
 
-/** Values of these types are owned and replaced as a whole by server-side apply. */
+/** Values of these types (whole names: flowcontrol's Subject is none) are owned and replaced as a whole by server-side apply. */
 const atomicTypes: ReadonlySet<string> = new Set([
   'ConfigMapKeySelector',
   'CrossVersionObjectReference',
+  'CoreV1EndpointPort',
+  'DiscoveryV1EndpointPort',
   'EndpointAddress',
-  'EndpointPort',
+  'EvictionResponder',
   'FileKeySelector',
   'LabelSelector',
   'LocalObjectReference',
@@ -149,14 +181,16 @@ const atomicTypes: ReadonlySet<string> = new Set([
   'OwnerReference',
   'ParamKind',
   'ParamRef',
+  'RbacV1Subject',
   'ResourceFieldSelector',
   'RoleRef',
   'ScopeSelector',
   'SecretKeySelector',
   'SecretReference',
-  'Subject',
+  'ServiceBackendPort',
   'TopologySelectorTerm',
   'TypedLocalObjectReference',
+  'Variable',
 ])
 
 /** Fields whose string, or whose map's or list's strings, are quantities. */
@@ -174,6 +208,7 @@ const quantities: ReadonlySet<string> = new Set([
   'DeviceCapacity.value',
   'DeviceRequestAllocationResult.consumedCapacity',
   'EmptyDirVolumeSource.sizeLimit',
+  'HPAScalingRules.tolerance',
   'LimitRangeItem.default',
   'LimitRangeItem.defaultRequest',
   'LimitRangeItem.max',
@@ -183,6 +218,13 @@ const quantities: ReadonlySet<string> = new Set([
   'MetricTarget.value',
   'MetricValueStatus.averageValue',
   'MetricValueStatus.value',
+  'NodeAllocatableMappedResources.quantity',
+  'NodeAllocatableMapping.capacityMultiplier',
+  'NodeAllocatableMapping.deviceMultiplier',
+  'NodeAllocatableOverhead.perContainer',
+  'NodeAllocatableOverhead.perPod',
+  'NodeAllocatableOverheadResources.perContainer',
+  'NodeAllocatableOverheadResources.perPod',
   'NodeStatus.allocatable',
   'NodeStatus.capacity',
   'Overhead.podFixed',
@@ -212,5 +254,5 @@ export function isQuantity(typeName: string, field: string): boolean {
 }
 
 export function isAtomicType(typeName: string): boolean {
-  return atomicTypes.has(bareTypeName(typeName))
+  return atomicTypes.has(typeName)
 }
