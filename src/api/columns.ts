@@ -23,6 +23,14 @@ export const ageColumn: Column<KubeObject> = column('Age', 'string', 'Time since
   timeSince(object.metadata.creationTimestamp, nowMs),
 )
 
+/** Of kinds that upstream has no table for: kubectl prints it as it is. */
+export const createdAtColumn: Column<KubeObject> = column(
+  'Created At',
+  'date',
+  'When the object was created.',
+  ({ metadata }) => metadata.creationTimestamp,
+)
+
 /** What kubectl prints where there is nothing to print. */
 export const none = '<none>'
 

@@ -1,3 +1,4 @@
+import type { UserInfo } from '../machinery/api-request.ts'
 import type { FieldError } from '../machinery/field-error.ts'
 import type { ResourceName } from '../machinery/group-version.ts'
 import type { KubeObject } from '../machinery/object.ts'
@@ -31,10 +32,16 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   readonly deprecation?: string
   /** Beyond metadata.name and metadata.namespace: path and value, such as spec.nodeName. */
   readonly selectableFields: Readonly<Record<string, (object: T) => string>>
+  /** What may be done with its objects; undefined: every verb. */
+  readonly verbs?: readonly string[]
+  /** Set where the same objects are served in a second version or group: they are stored as the other kind. */
+  readonly storedAs?: StoredForm<T>
+  /** True: a deletion that says nothing of dependents leaves them, as it did before garbage collection. */
+  readonly orphansByDefault: boolean
   /** Upstream's defaults, applied to what comes in before validation and to what was stored by older versions. */
   setDefaults(object: T): void
-  /** Empties what a client may not set at creation; nothing else. */
-  prepareForCreate(object: T): void
+  /** Empties what a client may not set at creation, and notes what only the server knows (`by`: who asks). */
+  prepareForCreate(object: T, by?: UserInfo): void
   /** Carries over what a client may not change. `previous` is as stored. */
   prepareForUpdate(object: T, previous: T): void
   /** Faults of the object itself, metadata aside (the server checks that for all kinds alike). */
@@ -44,6 +51,13 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   validateStatusUpdate(object: T, previous: T): FieldError[]
   /** Seconds that deletion waits if the caller doesn't say; 0 deletes at once. Pods answer their terminationGracePeriodSeconds. */
   gracePeriodSeconds(object: T): number
+}
+
+/** The other form of an object: pure conversions, each of which may change what it is given and answers the result. */
+export interface StoredForm<T extends KubeObject = KubeObject> {
+  readonly kind: Kind
+  toStored(object: T): KubeObject
+  fromStored(object: KubeObject): T
 }
 
 export type NameRule = 'dns-subdomain' | 'dns-label' | 'path-segment'

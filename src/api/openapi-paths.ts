@@ -68,10 +68,11 @@ export function pathsOf(definitions: Definitions, kinds: readonly Kind[]): Recor
   for (const kind of kinds) {
     const root = resourcePath({ ...kind, namespaced: false })
     const collection = kind.namespaced ? root.replace(/[^/]*$/, `namespaces/{namespace}/${kind.plural}`) : root
-    add(collection, collectionOperations(definitions, kind))
+    const offered = (operations: readonly Operation[]): Operation[] => operations.filter(({ action }) => isOffered(kind, action))
+    add(collection, offered(collectionOperations(definitions, kind)))
     if (kind.namespaced) add(root, [listOperation(definitions, kind, 'ForAllNamespaces')])
     const type = definitions.nameOf(kind.schema.name as string)
-    add(`${collection}/{name}`, [...objectOperations(kind, type, kind, ''), deleteOperation(kind)])
+    add(`${collection}/{name}`, offered([...objectOperations(kind, type, kind, ''), deleteOperation(kind)]))
     if (kind.hasStatus) add(`${collection}/{name}/status`, objectOperations(kind, type, kind, 'Status'))
     if (kind.scale) {
       const scale = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
@@ -82,6 +83,12 @@ export function pathsOf(definitions: Definitions, kinds: readonly Kind[]): Recor
     }
   }
   return paths
+}
+
+const verbOfAction: Readonly<Record<string, string>> = { post: 'create', put: 'update' }
+
+function isOffered({ verbs }: Kind, action: string): boolean {
+  return verbs === undefined || verbs.includes(verbOfAction[action] ?? action)
 }
 
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)

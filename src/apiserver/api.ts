@@ -2,14 +2,22 @@ import type { Kind } from '../api/kind.ts'
 import { kindFor } from '../api/registry.ts'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
-import { badRequest, internalError, methodNotAllowed, pathNotFound, StatusError, serviceUnavailable, timeout } from '../machinery/status.ts'
+import {
+  badRequest,
+  internalError,
+  methodNotAllowed,
+  pathNotFound,
+  StatusError,
+  serviceUnavailable,
+  timeout,
+  tooManyRequests,
+} from '../machinery/status.ts'
 import { StoreClosedError, UnavailableError, UnknownOutcomeError } from '../storage/store.ts'
 import type { Access } from './access/access.ts'
 import { reviewed } from './access/access-reviews.ts'
 import { tokenReviewed } from './access/token-review.ts'
 import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
 import { plainBody } from './body.ts'
-import type { Fairness } from './fairness/fairness.ts'
 import type { Metrics } from './metrics.ts'
 import { isTrue } from './request-options.ts'
 import type { ResourceApi } from './resource-api.ts'
@@ -22,11 +30,12 @@ interface Deps {
   readonly paths: (path: string, request: ApiRequest) => Promise<Answer>
   readonly cache: WatchCache
   readonly access: Access
-  readonly fairness: Fairness
   readonly metrics: Metrics
   readonly log: Log
 }
 
+/** Requests at one time, watches and streams apart: upstream's 400 that read and 200 that write. */
+const maxInFlight = 600
 const retryAfterSeconds = 1
 
 /** The API as a function: routes, authorizes, answers; errors become Status objects. Never throws. */
@@ -53,12 +62,11 @@ export class Api {
 
   async #answer(route: Route, request: ApiRequest): Promise<Answer> {
     try {
-      const { fairness, access, paths } = this.#deps
-      access.authorizer.authorize(request.user, withSelectedName(route, request))
-      // Watches and streams give their seat back as soon as they have begun.
-      return await fairness.run(request.user, route, request.signal, () =>
-        route.type === 'path' ? paths(route.path, request) : this.#resource(route, request),
-      )
+      if (this.#deps.metrics.inFlight > maxInFlight) {
+        throw tooManyRequests('too many requests, please try again later', retryAfterSeconds)
+      }
+      this.#deps.access.authorizer.authorize(request.user, withSelectedName(route, request))
+      return await (route.type === 'path' ? this.#deps.paths(route.path, request) : this.#resource(route, request))
     } catch (error) {
       return errorAnswer(this.#statusOf(error, request))
     }
@@ -67,7 +75,6 @@ export class Api {
   #resource(route: ResourceRoute, request: ApiRequest): Promise<Answer> {
     const kind: Kind | undefined = kindFor(route.group, route.version, route.plural)
     if (kind) return this.#deps.resources.handle(route, kind, request)
-    if (isDefinitionList(route)) return Promise.resolve(noDefinitions(this.#deps.cache.revision))
     const virtual = virtualResources.find(({ group, version, plural }) => {
       return route.plural === plural && route.group === group && route.version === version && route.name === undefined
     })
@@ -105,19 +112,6 @@ function withSelectedName(route: Route, { query }: ApiRequest): Route {
   if (route.type === 'path' || route.name !== undefined || (route.verb !== 'list' && route.verb !== 'watch')) return route
   const name = /(?:^|,)metadata\.name==?([^,]+)(?:,|$)/.exec(query.get('fieldSelector') ?? '')?.[1]
   return name === undefined ? route : { ...route, name }
-}
-
-/**
- * kubectl lists custom resource definitions before it says that it knows no such kind. There are none, and there is no way
- * to make one yet: the empty list is true, and discovery doesn't offer the resource.
- */
-function isDefinitionList({ group, version, plural, name, verb }: ResourceRoute): boolean {
-  return `${group}/${version}/${plural}` === 'apiextensions.k8s.io/v1/customresourcedefinitions' && name === undefined && verb === 'list'
-}
-
-function noDefinitions(revision: number): Answer {
-  const metadata = { resourceVersion: String(revision) }
-  return objectAnswer(200, { kind: 'CustomResourceDefinitionList', apiVersion: 'apiextensions.k8s.io/v1', metadata, items: [] })
 }
 
 function labelsOf(route: Route): { verb: string; group: string; version: string; resource: string; subresource: string } {

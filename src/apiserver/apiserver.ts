@@ -1,6 +1,6 @@
 import type { ServiceAccount } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
-import { kinds, namespaces, serviceAccounts, services } from '../api/registry.ts'
+import { apiServices, kinds, namespaces, serviceAccounts, services, storedKinds } from '../api/registry.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
@@ -13,7 +13,6 @@ import type { AdmissionFacts } from './admission.ts'
 import { Api } from './api.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
 import { Discovery } from './discovery.ts'
-import { Fairness } from './fairness/fairness.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
 import { KubeletConnections, type KubeletCredentials } from './kubelet-connections.ts'
 import { Metrics } from './metrics.ts'
@@ -64,7 +63,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { store, clock, random } = options
   const log = options.log.named('apiserver')
   const network = parseNetwork(options.serviceCidr)
-  const cache = await WatchCache.start(kinds, { store, clock, log })
+  const cache = await WatchCache.start(storedKinds, { store, clock, log })
   const addresses = new ServiceAddresses(cache.kind(services), { network, nodePorts: options.nodePortRange, random })
   const objects = new Objects(store, cache, { eventTtlSeconds: options.eventTtlSeconds ?? 3600 })
   const access = new Access(cache, {
@@ -75,9 +74,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const writes = new Writes({ objects, cache, addresses, admission: factsOf(cache, access, random), clock, random })
   const reads = new Reads({ store, cache, clock, random })
-  const fairness = new Fairness(clock)
-  const metrics = new Metrics(clock, fairness)
+  const metrics = new Metrics(clock)
   const discovery = new Discovery(kinds as readonly Kind[])
+  const groupVersions = discovery.groupVersions().filter(({ group }) => group !== apiServices.group)
   const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
   let listeningOn = ''
   const paths = { discovery, metrics, store, cache, tokens: access.tokens, serverAddress: () => listeningOn }
@@ -86,13 +85,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     paths: (path, request) => pathAnswer(path, request, paths),
     cache,
     access,
-    fairness,
     metrics,
     log,
   })
   const establish = async (): Promise<void> => {
     const reachedAt = servers ? await servers.all() : advertise && { addresses: [advertise.address], port: advertise.port }
-    await bootstrap({ writes, cache }, { network, advertise: reachedAt?.addresses.length === 0 ? undefined : reachedAt })
+    await bootstrap({ writes, cache }, { network, groupVersions, advertise: reachedAt?.addresses.length === 0 ? undefined : reachedAt })
   }
   const servers =
     advertise && options.sharesStore ? new ServerAddresses({ store, clock, log, own: advertise, renewed: establish }) : undefined

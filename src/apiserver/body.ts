@@ -7,6 +7,7 @@ import { apiVersionOf, splitApiVersion } from '../machinery/group-version.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { defaultBodyLimits, mediaType, type ParsedBody, parseBody } from '../machinery/parse-body.ts'
 import { badRequest } from '../machinery/status.ts'
+import { protobufType } from './negotiation.ts'
 
 /** The body as a value, whether it came as bytes or, in process, as an object. */
 export async function parsedBody(request: ApiRequest, findDuplicates: boolean, kind?: Kind): Promise<ParsedBody | undefined> {
@@ -14,7 +15,7 @@ export async function parsedBody(request: ApiRequest, findDuplicates: boolean, k
   if (body === undefined) return undefined
   if (!(body instanceof Uint8Array)) return { value: body, duplicates: [] }
   if (body.byteLength === 0) return undefined
-  if (mediaType(request.contentType) === protobufMediaType) return { value: await fromProtobuf(body, kind), duplicates: [] }
+  if (mediaType(request.contentType) === protobufType) return { value: await fromProtobuf(body, kind), duplicates: [] }
   return parseBody(body, request.contentType, { limits: defaultBodyLimits, findDuplicates })
 }
 
@@ -50,8 +51,6 @@ export function decodeAs(
   object.metadata ??= {} as KubeObject['metadata']
   return { object, warnings }
 }
-
-const protobufMediaType = 'application/vnd.kubernetes.protobuf'
 
 /** Options, bindings and the like are read by the type that the body names; objects by their kind. */
 async function fromProtobuf(body: Uint8Array, kind: Kind | undefined): Promise<unknown> {

@@ -1,10 +1,12 @@
 import type { Kind } from '../api/kind.ts'
-import { endpointSlices, endpoints, namespaces, services } from '../api/registry.ts'
+import { apiServices, endpointSlices, endpoints, namespaces, services } from '../api/registry.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import { ipv4Text, type Network } from '../machinery/ipv4.ts'
 import type { KubeObject, NewObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
 import { defaultRoleObjects } from './access/ensure-roles.ts'
+import type { GroupVersion } from './discovery.ts'
+import { priorityOf } from './group-priorities.ts'
 import type { ReachedAt } from './server-addresses.ts'
 import type { WatchCache } from './watch-cache.ts'
 import type { Writes } from './writes.ts'
@@ -17,6 +19,8 @@ interface Deps {
 }
 
 interface Address {
+  /** What the server serves by itself. */
+  readonly groupVersions: readonly GroupVersion[]
   readonly network: Network
   /** Undefined: the `kubernetes` Service gets no endpoints. */
   readonly advertise: ReachedAt | undefined
@@ -38,7 +42,10 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
   }
   await Promise.all(systemNamespaces.map((name) => ensure(anyKind(namespaces), undefined, { metadata: { name } })))
   await cache.fresh()
-  await ensureRoles({ writes, cache }, ensure)
+  await Promise.all([
+    ensureRoles({ writes, cache }, ensure),
+    ...at.groupVersions.map((one) => ensure(anyKind(apiServices), undefined, localApiService(one))),
+  ])
   await ensure(anyKind(services), 'default', kubernetesService(at))
   if (!at.advertise) return
   const made = [
@@ -89,6 +96,15 @@ function kubernetesService({ network: { first }, advertise }: Address): NewObjec
   return {
     metadata: { name: 'kubernetes', labels },
     spec: { type: 'ClusterIP', clusterIP, clusterIPs: [clusterIP], ports },
+  } as NewObject<KubeObject>
+}
+
+/** Says that a version of a group is served here. Of the group that holds these objects there is none, as upstream. */
+function localApiService({ group, version }: GroupVersion): NewObject<KubeObject> {
+  const priority = priorityOf({ group, version })
+  return {
+    metadata: { name: `${version}.${group}`, labels: { 'kube-aggregator.kubernetes.io/automanaged': 'onstart' } },
+    spec: { ...(group ? { group } : {}), version, groupPriorityMinimum: priority.group, versionPriority: priority.version },
   } as NewObject<KubeObject>
 }
 

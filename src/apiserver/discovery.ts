@@ -1,5 +1,6 @@
 import type { Kind } from '../api/kind.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
+import { priorityOf } from './group-priorities.ts'
 import { type VirtualResource, virtualResources } from './virtual-resources.ts'
 
 const objectVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
@@ -34,7 +35,7 @@ function subresourcesOf(kind: Kind): readonly NamedSubresource[] {
   return own.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-interface GroupVersion {
+export interface GroupVersion {
   readonly group: string
   readonly version: string
 }
@@ -47,14 +48,17 @@ export class Discovery {
     this.#kinds = kinds
   }
 
+  /** The ones to be preferred first. */
   groupVersions(): GroupVersion[] {
     const seen = new Map<string, GroupVersion>()
     for (const { group, version } of [...this.#kinds, ...virtualResources]) seen.set(`${group}/${version}`, { group, version })
-    return [...seen.values()]
+    const ranked = [...seen.values()].map((one) => ({ one, priority: priorityOf(one) }))
+    ranked.sort((a, b) => b.priority.group - a.priority.group || b.priority.version - a.priority.version)
+    return ranked.map(({ one }) => one)
   }
 
   #groups(): string[] {
-    return [...new Set(this.groupVersions().map(({ group }) => group))].filter(Boolean).sort()
+    return [...new Set(this.groupVersions().map(({ group }) => group))].filter(Boolean)
   }
 
   #kindsOf({ group, version }: GroupVersion): Kind[] {
@@ -142,7 +146,7 @@ function mainRow(kind: Kind): object {
     singularName: kind.singular,
     namespaced: kind.namespaced,
     kind: kind.kind,
-    verbs: objectVerbs,
+    verbs: kind.verbs ?? objectVerbs,
     ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
     ...(kind.categories.length ? { categories: kind.categories } : {}),
   }
@@ -167,7 +171,7 @@ function aggregatedRow(kind: Kind): object {
     responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
-    verbs: objectVerbs,
+    verbs: kind.verbs ?? objectVerbs,
     ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
     ...(kind.categories.length ? { categories: kind.categories } : {}),
     ...(subresources.length ? { subresources: subresources.map(aggregatedSubresource) } : {}),

@@ -1,14 +1,13 @@
 import type { Readable, Writable } from 'node:stream'
-import { systemClock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../machinery/api-request.ts'
 import { defaultBodyLimits } from '../machinery/parse-body.ts'
-import { methodNotAllowed, requestEntityTooLarge, StatusError, timeout } from '../machinery/status.ts'
+import { methodNotAllowed, requestEntityTooLarge, StatusError } from '../machinery/status.ts'
 import type { Access } from './access/access.ts'
 import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest } from './answer.ts'
 import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
 import type { Api } from './api.ts'
-import { negotiate } from './negotiation.ts'
+import { type Format, negotiate, protobufType } from './negotiation.ts'
 import { isTrue } from './request-options.ts'
 import { Watcher } from './watcher.ts'
 
@@ -44,8 +43,6 @@ const methods: Readonly<Record<string, ApiRequest['method']>> = {
   DELETE: 'DELETE',
 }
 const discoveryType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
-/** What a client has for sending its body, in real time even where the cluster's clock is a virtual one. */
-const bodyWithinMs = 60_000
 const common = { 'cache-control': 'no-cache, private' }
 
 function headerOf(headers: Headers, name: string): string {
@@ -116,20 +113,11 @@ async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined>
   if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
   const chunks: Buffer[] = []
   let size = 0
-  let cancel = (): void => {}
-  const late = new Promise<never>((_, reject) => {
-    cancel = systemClock.after(bodyWithinMs, () => reject(timeout('request did not complete within the allotted timeout')))
-  })
   // The stream is also the way out: giving up reading must not destroy it.
-  const parts = input.iterator({ destroyOnReturn: false })
-  try {
-    for (let part = await Promise.race([parts.next(), late]); !part.done; part = await Promise.race([parts.next(), late])) {
-      size += (part.value as Buffer).byteLength
-      if (size > maxBytes) throw tooLarge()
-      chunks.push(part.value as Buffer)
-    }
-  } finally {
-    cancel()
+  for await (const chunk of input.iterator({ destroyOnReturn: false })) {
+    size += (chunk as Buffer).byteLength
+    if (size > maxBytes) throw tooLarge()
+    chunks.push(chunk as Buffer)
   }
   return chunks.length === 0 ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
 }
@@ -171,7 +159,14 @@ function cachingOf({ url }: Exchange, hash: string): Record<string, string> {
 
 async function bytesOf(exchange: Exchange, object: object): Promise<{ type: string; bytes: Buffer }> {
   if ((object as { kind?: string }).kind === 'APIGroupDiscoveryList') return { type: discoveryType, bytes: jsonBytes(object) }
-  if (formatOf(exchange) === 'yaml') {
+  const format = formatOf(exchange)
+  if (format === 'protobuf') {
+    const { protobufBytes } = await import('./protobuf-answer.ts')
+    const bytes = protobufBytes(object)
+    // What has no such form, such as discovery, goes out as JSON: the answer says so, and clients read what it says.
+    if (bytes) return { type: protobufType, bytes }
+  }
+  if (format === 'yaml') {
     const { stringify } = await import('yaml')
     return { type: 'application/yaml', bytes: Buffer.from(stringify(object, { version: '1.1', aliasDuplicateObjects: false })) }
   }
@@ -180,7 +175,7 @@ async function bytesOf(exchange: Exchange, object: object): Promise<{ type: stri
 }
 
 /** An error answer goes out even where nothing that is accepted can be had. */
-function formatOf({ headers }: Exchange): 'json' | 'yaml' {
+function formatOf({ headers }: Exchange): Format {
   try {
     return negotiate(headerOf(headers, 'accept')).format
   } catch (error) {
@@ -212,10 +207,11 @@ async function sendBytes(
 
 async function sendWatch(exchange: Exchange, events: AsyncIterable<ApiWatchEvent>): Promise<void> {
   const { output } = exchange
-  exchange.respond(200, { ...common, 'content-type': 'application/json' })
+  const frames = formatOf(exchange) === 'protobuf' ? (await import('./protobuf-answer.ts')).protobufFrames : undefined
+  exchange.respond(200, { ...common, 'content-type': frames ? `${protobufType};stream=watch` : 'application/json' })
   for await (const batch of batches(events)) {
     if (output.destroyed) break
-    if (!output.write(watchBytes(batch))) await drained(output)
+    if (!output.write((frames ?? watchBytes)(batch))) await drained(output)
   }
   if (!output.destroyed) output.end()
 }

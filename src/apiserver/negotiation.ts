@@ -1,18 +1,22 @@
 import { notAcceptable } from '../machinery/status.ts'
 
+export type Format = 'json' | 'yaml' | 'protobuf'
+
 /** What form of answer a request's Accept header asks for. */
 export interface Acceptance {
-  readonly format: 'json' | 'yaml'
+  readonly format: Format
   /** `as` with its group and version: Table, PartialObjectMetadata, PartialObjectMetadataList, APIGroupDiscoveryList. */
   readonly as: string | undefined
 }
 
 const plain: Acceptance = { format: 'json', as: undefined }
-const formats: Readonly<Record<string, 'json' | 'yaml'>> = {
+export const protobufType = 'application/vnd.kubernetes.protobuf'
+const formats: Readonly<Record<string, Format>> = {
   'application/json': 'json',
   'application/*': 'json',
   '*/*': 'json',
   'application/yaml': 'yaml',
+  [protobufType]: 'protobuf',
 }
 /** The transformations that are served, as `group/version` each. */
 const transformations: Readonly<Record<string, string>> = {
@@ -21,7 +25,7 @@ const transformations: Readonly<Record<string, string>> = {
   PartialObjectMetadataList: 'meta.k8s.io/v1',
   APIGroupDiscoveryList: 'apidiscovery.k8s.io/v2',
 }
-const acceptedTypes = 'application/json, application/yaml'
+const acceptedTypes = `application/json, application/yaml, ${protobufType}`
 
 /** Accept headers repeat: clients send a handful of different ones for ever. */
 const known = new Map<string, Acceptance>()
@@ -48,6 +52,8 @@ function read(alternative: string): Acceptance | undefined {
   const values = new Map(parameters.map((parameter) => splitOnce(parameter)))
   const as = values.get('as')
   if (as === undefined) return format === 'json' ? plain : { format, as }
+  // Tables are no message: whoever asks so gets the next form of those that it takes.
+  if (format === 'protobuf' && !as.startsWith('PartialObjectMetadata')) return undefined
   return transformations[as] === `${values.get('g')}/${values.get('v')}` ? { format, as } : undefined
 }
 

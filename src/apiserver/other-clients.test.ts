@@ -83,8 +83,8 @@ describe('over HTTP/1.1', () => {
   })
 
   test.each([
-    ['application/vnd.kubernetes.protobuf,application/json', 'application/json'],
-    ['application/vnd.kubernetes.protobuf, */*', 'application/json'],
+    ['application/vnd.kubernetes.protobuf,application/json', 'application/vnd.kubernetes.protobuf'],
+    ['application/cbor, */*', 'application/json'],
     ['application/yaml', 'application/yaml'],
     ['text/html,application/xhtml+xml,*/*;q=0.8', 'application/json'],
     ['application/json;charset=utf-8', 'application/json'],

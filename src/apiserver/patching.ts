@@ -11,6 +11,7 @@ import type { Schema } from '../machinery/schema.ts'
 import { badRequest, invalid, unsupportedMediaType } from '../machinery/status.ts'
 import { checkKind, decodeAs, parsedBody } from './body.ts'
 import type { WriteOptions } from './request-options.ts'
+import { storedKindOf } from './served-form.ts'
 
 /** A patch as it came in. */
 export interface ReadPatch {
@@ -43,38 +44,48 @@ export function patchedValue(patch: ReadPatch, schema: Schema, current: object):
   return applyPatch(patch.type, schema, current, patch.value)
 }
 
-/** The object that the patch makes of the current one, decoded, the caller's own; with `apply` there may be none yet. */
+/**
+ * The object that the patch makes of the current one, decoded, the caller's own; with `apply` there may be none yet. `kind` is the form
+ * in which the patch is meant; `current` and what comes out are as stored.
+ */
 export function patchedObject(
   kind: Kind,
   patch: ReadPatch,
   current: KubeObject | undefined,
-  options: WriteOptions & { readonly subresource: 'status' | undefined; readonly time: string },
+  options: WriteOptions & { readonly subresource: 'status' | 'approval' | undefined; readonly time: string },
 ): Patched {
   const { fieldValidation } = options
   if (patch.type === 'apply') return applied(kind, patch, current, options)
-  const value = patchedValue(patch, kind.schema, current as KubeObject)
-  return decodeAs(kind, value, { fieldValidation, duplicates: patch.duplicates, patch: patch.value })
+  const form = kind.storedAs
+  const value = patchedValue(patch, kind.schema, form ? form.fromStored(current as KubeObject) : (current as KubeObject))
+  const { object, warnings } = decodeAs(kind, value, { fieldValidation, duplicates: patch.duplicates, patch: patch.value })
+  return { object: form ? form.toStored(object) : object, warnings }
 }
 
 function applied(
   kind: Kind,
   { value, duplicates }: ReadPatch,
   live: KubeObject | undefined,
-  options: WriteOptions & { readonly subresource: 'status' | undefined; readonly time: string },
+  options: WriteOptions & { readonly subresource: 'status' | 'approval' | undefined; readonly time: string },
 ): Patched {
   if (!isObject(value)) throw badRequest('error decoding YAML: the configuration to apply must be an object')
   checkKind(kind, value)
-  const { object: configuration, warnings } = decodeObject(kind.schema, value, { fieldValidation: options.fieldValidation, duplicates })
+  const { object: configuration, warnings } = decodeObject<KubeObject>(kind.schema, value, {
+    fieldValidation: options.fieldValidation,
+    duplicates,
+  })
+  // Who owns what is told of the stored form alone.
+  const stored = storedKindOf(kind)
   const result = applyConfiguration({
-    schema: kind.schema,
+    schema: stored.schema,
     live,
-    applied: configuration,
+    applied: kind.storedAs ? kind.storedAs.toStored(configuration) : configuration,
     manager: options.fieldManager,
     force: options.force,
-    apiVersion: apiVersionOf(kind),
+    apiVersion: apiVersionOf(stored),
     subresource: options.subresource ?? '',
     time: options.time,
   }) as KubeObject
-  const { object } = decodeAs(kind, result, { fieldValidation: 'Ignore' })
+  const { object } = decodeAs(stored, result, { fieldValidation: 'Ignore' })
   return { object, warnings }
 }

@@ -49,14 +49,23 @@ function keepServerMetadata(metadata: ObjectMeta, previous: ObjectMeta): void {
   dropEmptyMetadata(metadata)
 }
 
+/** A part of an object that is changed by itself. */
+export type UpdatedPart = 'status' | 'finalize' | 'approval'
+
 type Loose = KubeObject & { spec?: unknown; status?: unknown }
 
 /** Applies what an update of the object, or of a subresource, may change: `object` becomes what would be stored. */
-export function limitUpdate(kind: Kind, object: KubeObject, previous: KubeObject, subresource: 'status' | 'finalize' | undefined): void {
+export function limitUpdate(kind: Kind, object: KubeObject, previous: KubeObject, subresource: UpdatedPart | undefined): void {
   const next = object as Loose
   const before = previous as Loose
   if (subresource === 'status') {
     keepAllBut('status', next, before)
+    return
+  }
+  if (subresource === 'approval') {
+    const { conditions } = (next.status ?? {}) as { conditions?: unknown }
+    keepAllBut('', next, before)
+    next.status = { ...(before.status as object), ...(conditions === undefined ? {} : { conditions }) }
     return
   }
   if (subresource === 'finalize') {

@@ -1,8 +1,10 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
+import { schemaOf } from '../api/schema.ts'
 import { isObject, setKey } from '../machinery/equality.ts'
 import type { Schema } from '../machinery/schema.ts'
 import { badRequest } from '../machinery/status.ts'
-import { protobufFields } from './protobuf-fields.ts'
+import { type FieldPlace, layoutOf, type MessageLayout } from './protobuf-layout.ts'
+import { type Union, unionFields, unionOf } from './protobuf-unions.ts'
 
 /*
  * Bodies that Go clients send as `application/vnd.kubernetes.protobuf` (kubectl create does), made into the value that the
@@ -10,17 +12,8 @@ import { protobufFields } from './protobuf-fields.ts'
  */
 const magic = Buffer.from('k8s\0')
 const maxDepth = 100
-/** Go writes these even where they are not set; to the API 0 means that here. Elsewhere 0 is a value. */
-const zeroIsUnset = new Set(['nodePort', 'healthCheckNodePort', 'hostPort', 'generation', 'minReadySeconds', 'observedGeneration'])
-/** The same for false, where it is what leaving the field out means. */
-const falseIsUnset = new Set(
-  'paused stdin stdinOnce tty hostIPC hostNetwork hostPID publishNotReadyAddresses readOnly unschedulable'.split(' '),
-)
 
 type Json = Record<string, unknown>
-
-/** Which JSON field a field number stands for; a message that JSON does not have leads on to its own fields. */
-type Place = { readonly field: string; readonly schema: Schema } | { readonly embedded: ReadonlyMap<number, Place> }
 
 /** `schemaFor` answers the schema of what the envelope says it holds. Throws BadRequest for bytes that are no such message. */
 export function decodeProtobuf(bytes: Uint8Array, schemaFor: (apiVersion: string, kind: string) => Schema): Json {
@@ -64,60 +57,56 @@ function eachField(bytes: Uint8Array, read: (number: number, wire: WireType, rea
   }
 }
 
-const placesOfSchema = new WeakMap<Schema, ReadonlyMap<number, Place>>()
-
-function placesOf(schema: Schema): ReadonlyMap<number, Place> {
-  const known = placesOfSchema.get(schema)
-  if (known) return known
-  const row = protobufFields[schema.name as string]
-  if (row === undefined) throw new Error(`${schema.name} is not known in this form`)
-  const places = new Map<number, Place>()
-  for (const entry of row.split(', ')) {
-    const [field = '', numbers = ''] = entry.split(' ')
-    const [number, inner] = numbers.split('.').map(Number) as [number, number?]
-    const fieldSchema = schema.fields?.get(field)?.schema
-    if (!fieldSchema) continue
-    if (inner === undefined) places.set(number, { field, schema: fieldSchema })
-    else {
-      const outer = places.get(number) ?? { embedded: new Map<number, Place>() }
-      if ('embedded' in outer) (outer.embedded as Map<number, Place>).set(inner, { field, schema: fieldSchema })
-      places.set(number, outer)
-    }
-  }
-  placesOfSchema.set(schema, places)
-  return places
-}
-
 function readMessage(schema: Schema, bytes: Uint8Array, depth: number): Json {
   if (depth > maxDepth) throw new Error('it nests too deep')
   const into: Json = {}
-  readInto(into, placesOf(schema), bytes, depth)
+  readInto(into, layoutOf(schema), bytes, depth)
   return into
 }
 
-function readInto(into: Json, places: ReadonlyMap<number, Place>, bytes: Uint8Array, depth: number): void {
+function readInto(into: Json, layout: MessageLayout, bytes: Uint8Array, depth: number): void {
   eachField(bytes, (number, wire, reader) => {
-    const place = places.get(number)
+    const place = layout.get(number)
     if (!place) reader.skip(wire)
     else if ('embedded' in place) readInto(into, place.embedded, reader.bytes(), depth + 1)
-    else readField(into, place.field, place.schema, wire, reader, depth)
+    else readField(into, place, wire, reader, depth)
   })
 }
 
-function readField(into: Json, field: string, schema: Schema, wire: WireType, reader: BinaryReader, depth: number): void {
+function readField(into: Json, place: FieldPlace, wire: WireType, reader: BinaryReader, depth: number): void {
+  const { field, schema } = place
+  const union = unionOf(place.path)
   if (schema.type === 'array') {
     into[field] ??= []
     ;(into[field] as unknown[]).push(...readItems(schema.items as Schema, wire, reader, depth))
   } else if (schema.type === 'map') {
     into[field] ??= {}
-    readEntry(into[field] as Json, schema.items as Schema, reader.bytes(), depth)
+    readEntry(into[field] as Json, schema.items as Schema, reader.bytes(), { union, depth })
   } else {
-    const value = readValue(schema, wire, reader, depth)
-    // Go writes the empty text where JSON leaves a field out.
-    if (value === undefined || value === '' || (value === 0 && zeroIsUnset.has(field)) || (value === false && falseIsUnset.has(field)))
-      return
+    const value = union ? readUnion(union, reader.bytes(), depth) : readValue(schema, wire, reader, depth)
+    if (value === undefined || (isZero(value) && !place.pointer && !place.keepsZero)) return
     into[field] = isObject(value) && isObject(into[field]) ? { ...into[field], ...value } : value
   }
+}
+
+/** What Go writes where JSON leaves a field out. */
+function isZero(value: unknown): boolean {
+  return value === '' || value === 0 || value === false
+}
+
+function readUnion(union: Union, bytes: Uint8Array, depth: number): unknown {
+  const schema = schemaOf('JSONSchemaProps')
+  const items: unknown[] = []
+  let one: unknown
+  let allowed = false
+  const isBoolean = union === 'schema-or-boolean'
+  eachField(bytes, (number, _wire, reader) => {
+    if (isBoolean && number === unionFields.allows) allowed = reader.bool()
+    else if (number === (isBoolean ? unionFields.allowed : unionFields.schema)) one = readMessage(schema, reader.bytes(), depth + 1)
+    else if (union === 'schema-or-list') items.push(readMessage(schema, reader.bytes(), depth + 1))
+    else items.push(reader.string())
+  })
+  return one ?? (isBoolean ? allowed : items)
 }
 
 /** Numbers may come packed into one field. */
@@ -129,15 +118,15 @@ function readItems(schema: Schema, wire: WireType, reader: BinaryReader, depth: 
   return values
 }
 
-function readEntry(map: Json, schema: Schema, bytes: Uint8Array, depth: number): void {
+function readEntry(map: Json, schema: Schema, bytes: Uint8Array, { union, depth }: { union: Union | undefined; depth: number }): void {
   let key = ''
   let value: unknown
   eachField(bytes, (number, wire, reader) => {
     if (number === 1) key = reader.string()
-    else if (number === 2) value = readValue(schema, wire, reader, depth)
+    else if (number === 2) value = union ? readUnion(union, reader.bytes(), depth) : readValue(schema, wire, reader, depth)
     else reader.skip(wire)
   })
-  setKey(map, key, value ?? '')
+  setKey(map, key, value ?? (schema.format === 'date-time' ? null : ''))
 }
 
 function readValue(schema: Schema, wire: WireType, reader: BinaryReader, depth: number): unknown {

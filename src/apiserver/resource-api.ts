@@ -10,18 +10,20 @@ import { badRequest, isNotFound, methodNotAllowed, pathNotFound } from '../machi
 import { type Access, boundObjectsIn } from './access/access.ts'
 import { answerTokenRequest } from './access/token-request.ts'
 import { type Answer, objectAnswer, textAnswer } from './answer.ts'
-import { plainBody, readObject } from './body.ts'
+import { plainBody } from './body.ts'
 import type { CachedObject } from './cached-object.ts'
 import { kubeletRequestOf } from './kubelet-request.ts'
 import { negotiate } from './negotiation.ts'
 import type { Place } from './objects.ts'
 import { patchedObject, patchedValue, readPatch } from './patching.ts'
 import { bind, bindingTargetOf, success } from './pod-subresources.ts'
+import type { UpdatedPart } from './prepare.ts'
 import { type Presentation, presentationOf } from './presentation.ts'
 import { mapped, type Reads } from './reads.ts'
-import { deleteRequestOf, readOptionsOf, type WriteOptions, watchOptionsOf, writeOptionsOf } from './request-options.ts'
+import { type DeleteRequest, deleteRequestOf, readOptionsOf, type WriteOptions, watchOptionsOf, writeOptionsOf } from './request-options.ts'
 import type { ResourceRoute } from './route.ts'
 import { applyScale, scaleOf, scaleShown } from './scale.ts'
+import { inForm, readStored, storedKindOf } from './served-form.ts'
 import type { WatchCache } from './watch-cache.ts'
 import type { UpdateOptions, Writes } from './writes.ts'
 
@@ -36,14 +38,30 @@ interface Deps {
 /** One request for a resource, on its way: what all its handlers need. */
 interface Call {
   readonly route: ResourceRoute
+  /** As which the objects are stored. */
   readonly kind: Kind
+  /** As which they are asked for; most often the same. */
+  readonly served: Kind
   readonly request: ApiRequest
   readonly show: Presentation
 }
 
 const anyPod = pods as unknown as Kind
 /** Kinds that answer a deletion with the object that is gone; the others with a Status. */
-const returnsDeleted = new Set(['pods', 'services', 'serviceaccounts'])
+const returnsDeleted = new Set([
+  'csidrivers',
+  'csinodes',
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'pods',
+  'podtemplates',
+  'resourcequotas',
+  'serviceaccounts',
+  'services',
+  'storageclasses',
+  'volumeattachments',
+  'volumeattributesclasses',
+])
 const streamed = new Set(['log', 'exec', 'attach', 'portforward'])
 
 /** Every verb of every kind: written once. */
@@ -63,7 +81,8 @@ export class ResourceApi {
     const { as } = negotiate(request.accept)
     const shown = route.subresource === 'scale' ? scaleShown : kind
     const show = presentationOf(shown, as, request.query.get('includeObject'), () => this.#deps.clock.now())
-    const call = { route, kind, request, show }
+    if (route.subresource === undefined && kind.verbs && !kind.verbs.includes(route.verb)) throw methodNotAllowed()
+    const call = { route, kind: storedKindOf(kind), served: kind, request, show: kind.storedAs ? inForm(kind, kind.storedAs, show) : show }
     const answer = await (route.subresource === undefined ? this.#object(call) : this.#subresource(call, route.subresource))
     if (kind.deprecation === undefined || answer.type !== 'object') return answer
     return { ...answer, warnings: [kind.deprecation, ...answer.warnings] }
@@ -97,10 +116,11 @@ export class ResourceApi {
 
   #subresource(call: Call, subresource: string): Promise<Answer> {
     const { kind } = call
-    if (subresource === 'status' && kind.hasStatus) return this.#status(call)
+    if (subresource === 'status' && kind.hasStatus) return this.#part(call, 'status')
     if (subresource === 'scale' && kind.scale) return this.#scale(call)
     if (!kind.subresources.some((one) => one.name === subresource)) throw pathNotFound()
     if (subresource === 'finalize') return this.#finalize(call)
+    if (subresource === 'approval') return this.#part(call, 'approval')
     if (subresource === 'binding') return this.#bind(call)
     if (subresource === 'eviction') return this.#evict(call)
     if (subresource === 'token') return this.#token(call)
@@ -118,39 +138,39 @@ export class ResourceApi {
     return objectAnswer(200, show.list({ items: items.map((item) => item.object), metadata }))
   }
 
-  async #watch({ route, kind, request, show }: Call): Promise<ApiResponse> {
+  async #watch({ route, kind, served, request, show }: Call): Promise<ApiResponse> {
     const { as } = negotiate(request.accept)
     const watcher = await this.#deps.reads.watch(kind, route.namespace, watchOptionsOf(request), request.signal)
     // Unchanged lines go out as the watcher itself, whose bytes the HTTP side shares.
-    return { type: 'watch', events: as === undefined ? watcher : mapped(watcher, show.event) }
+    return { type: 'watch', events: as === undefined && !served.storedAs ? watcher : mapped(watcher, show.event) }
   }
 
-  async #create({ route, kind, request, show }: Call): Promise<ApiResponse> {
+  async #create({ route, kind, served, request, show }: Call): Promise<ApiResponse> {
     const options = writeOptionsOf(request, 'CreateOptions')
-    const { object, warnings } = await readObject(request, kind, options.fieldValidation)
+    const { object, warnings } = await readStored(request, served, options.fieldValidation)
     checkNamespace(kind, route.namespace, object)
     const item = await this.#deps.writes.create(kind, route.namespace, object, writeTo(undefined, options))
     return objectAnswer(201, show.one(item.object), warnings)
   }
 
-  async #update(call: Call, subresource: 'status' | 'finalize' | undefined): Promise<ApiResponse> {
-    const { kind, request, show } = call
+  async #update(call: Call, subresource: UpdatedPart | undefined): Promise<ApiResponse> {
+    const { served, request, show } = call
     const options = writeOptionsOf(request, 'UpdateOptions')
-    const { object, warnings } = await readObject(request, kind, options.fieldValidation)
+    const { object, warnings } = await readStored(request, served, options.fieldValidation)
     const place = placeOf(call)
     checkName(place, object)
     const item = await this.#deps.writes.update(place, writeTo(subresource, options), () => deepCopy(object))
     return objectAnswer(200, show.one(item.object), warnings)
   }
 
-  async #patch(call: Call, subresource: 'status' | undefined): Promise<ApiResponse> {
-    const { kind, request, show } = call
+  async #patch(call: Call, subresource: 'status' | 'approval' | undefined): Promise<ApiResponse> {
+    const { kind, served, request, show } = call
     const options = { ...writeOptionsOf(request, 'PatchOptions'), subresource, time: timestamp(this.#deps.clock.now()) }
     const patch = await readPatch(request, options)
     const place = placeOf(call)
     let warnings: readonly string[] = []
     const change = (current: KubeObject | undefined): KubeObject => {
-      const patched = patchedObject(kind, patch, current, options)
+      const patched = patchedObject(served, patch, current, options)
       warnings = patched.warnings
       checkName(place, patched.object)
       return patched.object
@@ -165,14 +185,14 @@ export class ResourceApi {
     return objectAnswer(created ? 201 : 200, show.one(item.object), warnings)
   }
 
-  #status(call: Call): Promise<ApiResponse> {
+  #part(call: Call, part: 'status' | 'approval'): Promise<ApiResponse> {
     switch (call.route.verb) {
       case 'get':
         return this.#get(call)
       case 'update':
-        return this.#update(call, 'status')
+        return this.#update(call, part)
       case 'patch':
-        return this.#patch(call, 'status')
+        return this.#patch(call, part)
       default:
         throw methodNotAllowed()
     }
@@ -186,7 +206,7 @@ export class ResourceApi {
   async #delete(call: Call): Promise<ApiResponse> {
     const { kind, request, show } = call
     const place = placeOf(call)
-    const options = deleteRequestOf(request, await plainBody(request))
+    const options = withDefaultOf(kind, deleteRequestOf(request, await plainBody(request)))
     const { item, removed } = await this.#deps.writes.delete(place, options)
     if (!removed || returnsDeleted.has(kind.plural)) return objectAnswer(200, show.one(item.object))
     const details = { name: place.name, ...(kind.group ? { group: kind.group } : {}), kind: kind.plural, uid: item.object.metadata.uid }
@@ -194,7 +214,7 @@ export class ResourceApi {
   }
 
   async #deleteCollection({ route, kind, request, show }: Call): Promise<ApiResponse> {
-    const options = deleteRequestOf(request, await plainBody(request))
+    const options = withDefaultOf(kind, deleteRequestOf(request, await plainBody(request)))
     const { items, metadata } = await this.#deps.reads.list(kind, route.namespace, readOptionsOf(request))
     const deleted: CachedObject[] = []
     for (const item of items) {
@@ -278,6 +298,11 @@ function writeTo(subresource: UpdateOptions['subresource'], { user, dryRun, fiel
 
 function placeOf({ route, kind }: Call): Place {
   return { kind, namespace: route.namespace, name: route.name as string }
+}
+
+/** Kinds from before there was garbage collection leave their dependents unless the caller says otherwise. */
+function withDefaultOf(kind: Kind, request: DeleteRequest): DeleteRequest {
+  return kind.orphansByDefault && request.propagation === undefined ? { ...request, propagation: 'Orphan' } : request
 }
 
 type Body = Readonly<Record<string, unknown>>

@@ -15,7 +15,7 @@ import { AllocationRaceError } from './allocation-guard.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
 import { isService, type Objects, type Place } from './objects.ts'
-import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate } from './prepare.ts'
+import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate, type UpdatedPart } from './prepare.ts'
 import type { DeleteRequest } from './request-options.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
 import type { WatchCache } from './watch-cache.ts'
@@ -39,7 +39,7 @@ export interface CreateOptions {
 }
 
 export interface UpdateOptions extends CreateOptions {
-  readonly subresource: 'status' | 'finalize' | undefined
+  readonly subresource: UpdatedPart | undefined
   /** The part by which an object is changed where it is no part of the object itself: a Scale. */
   readonly accountedTo?: 'scale'
 }
@@ -182,7 +182,7 @@ export class Writes {
     kind.setDefaults(object)
     const { user } = options
     admit({ user, kind, operation: 'create', subresource: undefined, namespace, name, object, previous: undefined }, admission)
-    kind.prepareForCreate(object)
+    kind.prepareForCreate(object, user)
     const place = { kind, namespace, name }
     refuse(kind, name, [...(await this.#assign(place, object)), ...validateMetadata(object.metadata, kind), ...kind.validate(object)])
     if (!options.applies) this.#account(kind, object, undefined, object.metadata.managedFields, options)
@@ -255,7 +255,7 @@ export class Writes {
   }
 
   #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: string | undefined): FieldError[] {
-    if (subresource === 'status') return kind.validateStatusUpdate(next, previous)
+    if (subresource === 'status' || subresource === 'approval') return kind.validateStatusUpdate(next, previous)
     if (subresource !== undefined) return []
     return [
       ...validateMetadata(next.metadata, kind, { update: previous.metadata }),

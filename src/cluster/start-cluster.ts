@@ -50,7 +50,6 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<I
       clusterCa,
       serviceAccountKey: certificates?.serviceAccountKey,
       kubeletClient: undefined,
-      candidate: undefined,
     },
     { store, clock, random, log, signal: stop.signal },
   )

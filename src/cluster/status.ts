@@ -8,10 +8,8 @@ import type { ClusterConfig } from './config.ts'
 import { containerdPidFile } from './paths.ts'
 import { pidFileOf } from './up.ts'
 
-type Component = 'server' | 'agent' | 'containerd'
-
 export interface ComponentStatus {
-  component: Component
+  component: 'server' | 'agent' | 'containerd'
   pid: number | undefined
   /** Milliseconds since the epoch. */
   since: number | undefined
@@ -31,11 +29,11 @@ export function isUp(status: ClusterStatus): boolean {
 }
 
 export async function clusterStatus(config: ClusterConfig): Promise<ClusterStatus> {
-  const nodeFiles: [Component, string][] = [
+  const files = [
+    ['server', pidFileOf(config, 'server')],
     ['agent', pidFileOf(config, 'agent')],
     ['containerd', containerdPidFile(config)],
-  ]
-  const files: [Component, string][] = [['server', pidFileOf(config, 'server')], ...(config.serverOnly ? [] : nodeFiles)]
+  ] as const
   const components = await Promise.all(
     files.map(async ([component, file]) => {
       const mark = await runningProcess(file)

@@ -1,5 +1,5 @@
 import type { Kind } from '../api/kind.ts'
-import { kindNamed, kinds } from '../api/registry.ts'
+import { kindNamed, storedKinds } from '../api/registry.ts'
 import type { ResourceClient } from '../client/client.ts'
 import { WorkQueue } from '../client/work-queue.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
@@ -22,7 +22,7 @@ const name = 'garbage-collector'
 export const garbageCollector: Controller = (deps) => {
   const log = deps.log.named(name)
   const queue = new WorkQueue({ ...deps, log, name })
-  const watched = kinds.filter((kind) => deps.informers.has(kind))
+  const watched = storedKinds.filter((kind) => deps.informers.has(kind))
   const keyOf = (kind: Kind, object: KubeObject): string => `${apiVersionOf(kind)} ${kind.kind} ${objectKey(object)}`
 
   const addDependents = (uid: string): void => {

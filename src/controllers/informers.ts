@@ -1,6 +1,6 @@
 import type { Pod } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
-import { endpointSlices, events, kinds, pods } from '../api/registry.ts'
+import { endpointSlices, events, pods, storedKinds } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
 import { type Informer, startInformer } from '../client/informer.ts'
 import type { Clock } from '../host/clock.ts'
@@ -40,8 +40,8 @@ export class Informers {
   readonly #informers = new Map<string, Informer<KubeObject>>()
 
   constructor(deps: InformersDeps) {
-    for (const kind of kinds) {
-      if (kind.plural === events.plural) continue
+    for (const kind of storedKinds) {
+      if (kind.plural === events.plural || kind.verbs?.includes('watch') === false) continue
       this.#informers.set(`${kind.group}/${kind.plural}`, startInformer({ ...deps, resource: kind, indexes: indexesOf(kind) }))
     }
   }

@@ -1,5 +1,5 @@
 import type { Namespace } from '../api/generated/types.ts'
-import { kinds, namespaces } from '../api/registry.ts'
+import { namespaces, storedKinds } from '../api/registry.ts'
 import { WorkQueue } from '../client/work-queue.ts'
 import { deepEqual } from '../machinery/equality.ts'
 import { errorText } from '../machinery/error-text.ts'
@@ -23,7 +23,7 @@ export const namespaceController: Controller = (deps) => {
     if (namespace.metadata.deletionTimestamp !== undefined) queue.add(namespace.metadata.name)
   }
   all.on({ added: look, updated: look })
-  for (const kind of kinds) {
+  for (const kind of storedKinds) {
     if (!kind.namespaced || !deps.informers.has(kind)) continue
     const touch = (object: KubeObject): void => {
       const namespace = all.get(object.metadata.namespace ?? '')
@@ -61,7 +61,7 @@ export const namespaceController: Controller = (deps) => {
 async function empty(deps: ControllerDeps, namespace: string): Promise<{ remaining: Remaining[]; failure: string | undefined }> {
   const remaining: Remaining[] = []
   const failures: string[] = []
-  for (const kind of kinds) {
+  for (const kind of storedKinds) {
     if (!kind.namespaced) continue
     const client = deps.client.resource<KubeObject>(kind, namespace)
     try {

@@ -225,7 +225,9 @@ function zeroOf(schema: Schema): unknown {
     case 'int-or-string':
       return 0
     case 'string':
-      return schema.format === 'quantity' ? '0' : ''
+      if (schema.format === 'quantity') return '0'
+      // No time is null to Go.
+      return schema.format === 'date-time' || schema.format === 'micro-time' ? null : ''
     case 'any':
       return null
   }

@@ -10,7 +10,6 @@ import { conntrack } from '../netfilter/conntrack.ts'
 import { FamilyServices, type ProxyFamily } from './family-services.ts'
 import { healthAnswer, metricsAnswer, type ProxyHealth } from './health-server.ts'
 import { openIptablesRules } from './iptables/iptables-rules.ts'
-import { withoutManagers, withoutPods } from './kept-objects.ts'
 import { type Answer, type ListenAddress, type Listener, listen, listenSometime } from './listen.ts'
 import { ProxyMetrics } from './metrics.ts'
 import { NodeWatch } from './node-watch.ts'
@@ -18,7 +17,6 @@ import { ProxyLoop } from './proxy-loop.ts'
 import { ServiceChanges, serviceKeyOf, slicesByService } from './service-changes.ts'
 import { ServiceHealth } from './service-health.ts'
 import { ServiceTable } from './service-table.ts'
-import { SocketBalancing, type SocketBalancingOptions } from './socket-balancing.ts'
 
 export type { ProxyFamily } from './family-services.ts'
 export { removeProxyRules } from './remove-rules.ts'
@@ -51,8 +49,6 @@ export interface ProxyOptions {
   masqueradeBit?: number
   /** Default true; iptables and IPv4 only. */
   localhostNodePorts?: boolean
-  /** Pods' sockets are balanced too, where the machine can do it; the rules serve all else. */
-  socketBalancing?: SocketBalancingOptions | undefined
   /** How often to look whether someone else changed our rules; default 10 s (less often where looking takes long). */
   checkIntervalMs?: number
   /** At least this long from one change of the rules to the next; default 0, as a change costs little. */
@@ -80,8 +76,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const changes = new ServiceChanges(() => wake())
   const node = new NodeWatch(sourceDeps(options), nodeName, () => changes.markEverything())
   await firstOf(node.synced(), clock, signal)
-  const sockets = options.socketBalancing && SocketBalancing.open(options.socketBalancing, log)
-  const families = await openFamilies({ node, options, log, sockets })
+  const families = await Promise.all(options.families.map((family) => openFamily(family, node, options, log)))
   const serviceHealth = new ServiceHealth({
     hosts: async () => (await Promise.all(families.map((family) => family.listenHosts()))).flat(),
     proxyHealthy: () => loop.health().healthy,
@@ -101,7 +96,6 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const end = async (): Promise<void> => {
     unfollow()
     for (const { rules } of families) rules.close()
-    sockets?.close()
     await Promise.all([serviceHealth.close(), ...listeners.map((listener) => listener.close())])
   }
   try {
@@ -149,30 +143,14 @@ async function listenAll(
   return opened
 }
 
-interface FamilyContext {
-  readonly node: NodeWatch
-  readonly options: ProxyOptions
-  readonly log: Log
-  readonly sockets: SocketBalancing | undefined
-}
-
-async function openFamilies(context: FamilyContext): Promise<readonly FamilyServices[]> {
-  try {
-    return await Promise.all(context.options.families.map((family) => openFamily(family, context)))
-  } catch (error) {
-    context.sockets?.close()
-    throw error
-  }
-}
-
-function openFamily(family: ProxyFamily, { node, options, log, sockets }: FamilyContext): Promise<FamilyServices> {
+function openFamily(family: ProxyFamily, node: NodeWatch, options: ProxyOptions, log: Log): Promise<FamilyServices> {
   return FamilyServices.open({
     family,
     exec: options.exec,
     node: () => node.facts,
     table: new ServiceTable({ node: () => ({ name: options.nodeName, zone: node.facts.zone }), family: family.family }),
-    open: async (onNode) => {
-      const rules = await openIptablesRules({
+    open: (onNode) =>
+      openIptablesRules({
         ...onNode,
         family: family.family,
         masqueradeAll: options.masqueradeAll ?? false,
@@ -183,9 +161,7 @@ function openFamily(family: ProxyFamily, { node, options, log, sockets }: Family
         exec: options.exec,
         log,
         ...(options.variant ? { variant: options.variant } : {}),
-      })
-      return sockets ? sockets.beside(rules, onNode.nodePortAddresses) : rules
-    },
+      }),
   })
 }
 
@@ -194,11 +170,10 @@ const sourceDeps = ({ client, clock, random, log, signal }: ProxyOptions) => ({ 
 function startSources(options: ProxyOptions) {
   const deps = sourceDeps(options)
   return {
-    services: startInformer<Service>({ ...deps, resource: services, trim: withoutManagers }),
+    services: startInformer<Service>({ ...deps, resource: services }),
     slices: startInformer<EndpointSlice>({
       ...deps,
       resource: endpointSlices,
-      trim: withoutPods,
       indexes: {
         [slicesByService]: (slice) => {
           const key = serviceKeyOf(slice)

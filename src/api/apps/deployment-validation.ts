@@ -1,30 +1,17 @@
 import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
-import { percentOf } from '../../machinery/int-or-string.ts'
+import { countFaults, isZeroCount, notMoreThanAllFaults } from '../count-validation.ts'
 import { type Faults, immutableFaults, nonNegativeFaults } from '../field-checks.ts'
 import type { Deployment, DeploymentSpec, DeploymentStrategy } from '../generated/types.ts'
 import { selectorAndTemplateFaults } from './template-validation.ts'
-
-const percentRule =
-  "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
-
-/** A number of pods, or a share of those wanted. */
-function* countFaults(path: string, value: number | string | undefined): Faults {
-  if (typeof value === 'string') {
-    if (percentOf(value) === undefined) yield invalidValue(path, value, percentRule)
-  } else yield* nonNegativeFaults(path, value)
-}
-
-const isZero = (value: number | string | undefined): boolean => value === 0 || value === '0%' || value === undefined
 
 function* rollingUpdateFaults(path: string, { rollingUpdate = {} }: DeploymentStrategy): Faults {
   const { maxSurge, maxUnavailable } = rollingUpdate
   yield* countFaults(`${path}.maxUnavailable`, maxUnavailable)
   yield* countFaults(`${path}.maxSurge`, maxSurge)
-  if (isZero(maxUnavailable) && isZero(maxSurge)) {
+  if (isZeroCount(maxUnavailable) && isZeroCount(maxSurge)) {
     yield invalidValue(`${path}.maxUnavailable`, maxUnavailable ?? 0, 'may not be 0 when `maxSurge` is 0')
   }
-  const share = typeof maxUnavailable === 'string' ? percentOf(maxUnavailable) : undefined
-  if (share !== undefined && share > 100) yield invalidValue(`${path}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%')
+  yield* notMoreThanAllFaults(`${path}.maxUnavailable`, maxUnavailable)
 }
 
 function* strategyFaults(strategy: DeploymentStrategy): Faults {
@@ -38,7 +25,7 @@ function* strategyFaults(strategy: DeploymentStrategy): Faults {
 
 function* specFaults(spec: DeploymentSpec): Faults {
   yield* nonNegativeFaults('spec.replicas', spec.replicas)
-  yield* selectorAndTemplateFaults(spec.selector, spec.template, 'deployment')
+  yield* selectorAndTemplateFaults(spec.selector, spec.template, 'deployment', 'ReplicaSet')
   yield* strategyFaults(spec.strategy ?? {})
   yield* nonNegativeFaults('spec.minReadySeconds', spec.minReadySeconds)
   yield* nonNegativeFaults('spec.revisionHistoryLimit', spec.revisionHistoryLimit)

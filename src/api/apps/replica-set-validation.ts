@@ -6,7 +6,7 @@ import { selectorAndTemplateFaults } from './template-validation.ts'
 export const validateReplicaSet = ({ spec }: ReplicaSet): FieldError[] => [
   ...nonNegativeFaults('spec.replicas', spec.replicas),
   ...nonNegativeFaults('spec.minReadySeconds', spec.minReadySeconds),
-  ...selectorAndTemplateFaults(spec.selector, spec.template, 'deployment'),
+  ...selectorAndTemplateFaults(spec.selector, spec.template, 'deployment', 'ReplicaSet'),
 ]
 
 export const validateReplicaSetUpdate = ({ spec }: ReplicaSet, previous: ReplicaSet): FieldError[] => [

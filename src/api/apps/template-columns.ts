@@ -1,10 +1,10 @@
 import { formatLabelSelector, requirementsOf, SelectorError } from '../../machinery/label-selector.ts'
 import type { KubeObject } from '../../machinery/object.ts'
 import { none, wideColumn } from '../columns.ts'
-import type { LabelSelector, PodTemplateSpec } from '../generated/types.ts'
+import type { Container, LabelSelector, PodTemplateSpec } from '../generated/types.ts'
 import type { Column } from '../kind.ts'
 
-type WithTemplate = KubeObject & { spec: { selector: LabelSelector; template?: PodTemplateSpec } }
+type WithTemplate = KubeObject & { spec: { selector?: LabelSelector; template?: PodTemplateSpec } }
 
 export function selectorText(selector: LabelSelector | undefined): string {
   try {
@@ -16,21 +16,20 @@ export function selectorText(selector: LabelSelector | undefined): string {
   }
 }
 
-const containersOf = (object: WithTemplate) => object.spec.template?.spec?.containers ?? []
+/** Names and images of the containers, for `-o wide`. */
+export function containerColumns<T extends KubeObject>(templateOf: (object: T) => PodTemplateSpec | undefined): Column<T>[] {
+  const joined = (object: T, text: (container: Container) => string): string =>
+    (templateOf(object)?.spec?.containers ?? []).map(text).join(',')
+  return [
+    wideColumn('Containers', 'string', 'Names of the containers.', (object) => joined(object, ({ name }) => name)),
+    wideColumn('Images', 'string', 'Images of the containers.', (object) => joined(object, ({ image }) => image ?? '')),
+  ]
+}
 
 /** The columns that `-o wide` adds for everything that makes pods from a template. */
 export function templateColumns<T extends WithTemplate>(): Column<T>[] {
   return [
-    wideColumn('Containers', 'string', 'Names of the containers.', (object) =>
-      containersOf(object)
-        .map((one) => one.name)
-        .join(','),
-    ),
-    wideColumn('Images', 'string', 'Images of the containers.', (object) =>
-      containersOf(object)
-        .map((one) => one.image ?? '')
-        .join(','),
-    ),
+    ...containerColumns<T>(({ spec }) => spec.template),
     wideColumn('Selector', 'string', 'Labels of the pods it manages.', (object) => selectorText(object.spec.selector)),
   ]
 }

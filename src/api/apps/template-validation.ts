@@ -7,7 +7,7 @@ import type { LabelSelector, PodTemplateSpec } from '../generated/types.ts'
 const isEmpty = ({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean =>
   Object.keys(matchLabels).length === 0 && matchExpressions.length === 0
 
-function* templateFaults(path: string, template: PodTemplateSpec): Faults {
+export function* templateFaults(path: string, template: PodTemplateSpec): Faults {
   const { labels, annotations = {} } = template.metadata ?? {}
   yield* labelsFaults(`${path}.metadata.labels`, labels)
   for (const key of Object.keys(annotations)) yield* qualifiedNameFaults(`${path}.metadata.annotations`, key.toLowerCase())
@@ -17,11 +17,15 @@ function* templateFaults(path: string, template: PodTemplateSpec): Faults {
   yield* podSpecFaults(`${path}.spec`, template.spec ?? { containers: [] }, false)
 }
 
-/** Rules of everything that keeps a number of pods from one template: a selector that finds its own pods, which run for ever. */
+/**
+ * Rules of everything that keeps pods from one template: a selector that finds its own pods, which run for ever.
+ * `kindName` and `maker`: what messages call the kind.
+ */
 export function* selectorAndTemplateFaults(
   selector: LabelSelector | undefined,
   template: PodTemplateSpec | undefined,
   kindName: string,
+  maker: string,
 ): Faults {
   const own = selector ? [...labelSelectorFaults('spec.selector', selector)] : [required('spec.selector')]
   yield* own
@@ -35,6 +39,6 @@ export function* selectorAndTemplateFaults(
   const policy = template.spec?.restartPolicy
   if (policy !== 'Always') yield notSupported('spec.template.spec.restartPolicy', policy ?? '', ['Always'])
   if (template.spec?.activeDeadlineSeconds !== undefined) {
-    yield forbiddenField('spec.template.spec.activeDeadlineSeconds', `activeDeadlineSeconds in ${kindName} is not Supported`)
+    yield forbiddenField('spec.template.spec.activeDeadlineSeconds', `activeDeadlineSeconds in ${maker} is not Supported`)
   }
 }

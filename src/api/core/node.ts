@@ -17,6 +17,8 @@ export const nodes = defineKind<Node>({
     node.spec ??= {}
     if (node.status?.capacity) node.status.allocatable ??= { ...node.status.capacity }
   },
+  // A kubelet makes its node whole, status and all.
+  prepareForCreate: () => undefined,
   validate: validateNode,
   validateUpdate: validateNodeUpdate,
 })
