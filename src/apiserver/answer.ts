@@ -1,5 +1,6 @@
 import type { ApiResponse } from '../machinery/api-request.ts'
 import type { StatusError } from '../machinery/status.ts'
+import type { ProxyTarget } from './proxying/proxy-target.ts'
 
 /** A request that a node's kubelet answers: log, exec, attach, portforward. */
 export interface KubeletRequest {
@@ -12,6 +13,17 @@ export interface KubeletRequest {
   readonly upgrades: boolean
 }
 
+/** A request that goes on to a pod, a Service's endpoint or a node, through their `proxy`. */
+export interface ProxyRequest {
+  readonly type: 'proxy'
+  readonly target: ProxyTarget
+  /** With its query, as the target is asked for it. */
+  readonly path: string
+  /** The path up to `/proxy`, by which the target's own links lead back here. */
+  readonly prefix: string
+  readonly body: Uint8Array | undefined
+}
+
 /** A body that is no text. */
 export interface BytesAnswer {
   readonly type: 'bytes'
@@ -20,8 +32,15 @@ export interface BytesAnswer {
   readonly bytes: Uint8Array
 }
 
+/** Asks the client to ask elsewhere. */
+export interface RedirectAnswer {
+  readonly type: 'redirect'
+  readonly code: 301
+  readonly location: string
+}
+
 /** What the server makes of a request: an answer, or where to get it. */
-export type Answer = ApiResponse | BytesAnswer | KubeletRequest
+export type Answer = ApiResponse | BytesAnswer | KubeletRequest | ProxyRequest | RedirectAnswer
 
 export function objectAnswer(code: number, object: object, warnings: readonly string[] = []): ApiResponse {
   return { type: 'object', code, object, warnings }

@@ -11,10 +11,11 @@ import { Access } from './access/access.ts'
 import { newServiceAccountKey } from './access/service-account-tokens.ts'
 import type { AdmissionFacts } from './admission.ts'
 import { Api } from './api.ts'
+import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
 import { Discovery } from './discovery.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
-import { KubeletConnections, type KubeletCredentials } from './kubelet-connections.ts'
+import type { KubeletCredentials } from './kubelet-connections.ts'
 import { Metrics } from './metrics.ts'
 import { Objects } from './objects.ts'
 import { pathAnswer } from './path-api.ts'
@@ -81,7 +82,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   let listeningOn = ''
   const paths = { discovery, metrics, store, cache, tokens: access.tokens, serverAddress: () => listeningOn }
   const api = new Api({
-    resources: new ResourceApi({ reads, writes, cache, access, clock }),
+    resources: new ResourceApi({ reads, writes, cache, access, clock, random }),
     paths: (path, request) => pathAnswer(path, request, paths),
     cache,
     access,
@@ -100,12 +101,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   watchOver(cache, () => {
     establish().catch((error) => closed || log.error('cannot restore the kubernetes Service', { error }))
   })
-  const kubelets = new KubeletConnections(options.kubeletClient)
+  const backends = new Backends(options.kubeletClient)
   const frontEnds: FrontEnd[] = []
   return {
-    handle: (request) => kubelets.answered(api, request),
+    handle: (request) => backends.answered(api, request),
     async listen(at) {
-      const frontEnd = await startFrontEnd(at, { api, kubelets, log })
+      const frontEnd = await startFrontEnd(at, { api, backends, log })
       frontEnds.push(frontEnd)
       listeningOn = `${advertise?.address ?? at.host}:${frontEnd.port}`
       return { port: frontEnd.port }
@@ -116,7 +117,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       // Watches first: a connection with an open answer would hold up its end.
       await cache.close()
       await Promise.all(frontEnds.splice(0).map((frontEnd) => frontEnd.close()))
-      kubelets.close()
+      backends.close()
     },
   }
 }

@@ -4,7 +4,7 @@ import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../machin
 import { defaultBodyLimits } from '../machinery/parse-body.ts'
 import { methodNotAllowed, requestEntityTooLarge, StatusError } from '../machinery/status.ts'
 import type { Access } from './access/access.ts'
-import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest } from './answer.ts'
+import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest, type ProxyRequest, type RedirectAnswer } from './answer.ts'
 import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
 import type { Api } from './api.ts'
 import { type Format, negotiate, protobufType } from './negotiation.ts'
@@ -30,8 +30,8 @@ export interface Exchange {
 export interface ExchangeDeps {
   readonly api: Api
   readonly log: Log
-  /** Passes the kubelet's answer through. */
-  readonly forward: (request: KubeletRequest, exchange: Exchange, signal: AbortSignal) => Promise<void>
+  /** Passes on what others answer. */
+  readonly forward: (answer: KubeletRequest | ProxyRequest, exchange: Exchange, signal: AbortSignal) => Promise<void>
 }
 
 const methods: Readonly<Record<string, ApiRequest['method']>> = {
@@ -58,7 +58,7 @@ export async function serveExchange(exchange: Exchange, deps: ExchangeDeps): Pro
   try {
     const answer = await answerTo(exchange, deps.api, gone.signal)
     if (gone.signal.aborted) return
-    if (answer.type === 'kubelet') await deps.forward(answer, exchange, gone.signal)
+    if (answer.type === 'kubelet' || answer.type === 'proxy') await deps.forward(answer, exchange, gone.signal)
     else await send(exchange, answer)
   } catch (error) {
     if (!gone.signal.aborted) deps.log.error('cannot send an answer', { path: exchange.url, error })
@@ -78,7 +78,7 @@ export async function answerTo(exchange: Exchange, api: Api, signal: AbortSignal
 
 async function requestOf(exchange: Exchange, access: Access, signal: AbortSignal): Promise<ApiRequest> {
   const { headers } = exchange
-  const method = methods[exchange.method]
+  const method = methods[exchange.method] ?? (exchange.method === 'OPTIONS' && isProxied(exchange.url) ? 'GET' : undefined)
   if (!method) throw methodNotAllowed()
   const user = await access.userOf(exchange.user, {
     names: Object.keys(headers),
@@ -93,10 +93,15 @@ async function requestOf(exchange: Exchange, access: Access, signal: AbortSignal
     contentType: headerOf(headers, 'content-type'),
     accept: headerOf(headers, 'accept'),
     userAgent: headerOf(headers, 'user-agent'),
-    body: method === 'GET' ? undefined : await bodyOf(exchange),
+    body: method === 'GET' && !isProxied(exchange.url) ? undefined : await bodyOf(exchange),
     user,
     signal,
   }
+}
+
+/** What goes on to others may ask them for their options. */
+function isProxied(url: string): boolean {
+  return /^\/api\/v1\/[^?]*\/proxy(?:[/?]|$)/.test(url)
 }
 
 /** HTTP/2 gives repeated headers as a list, HTTP/1.1 joined: groups and the like hold no comma. */
@@ -122,8 +127,13 @@ async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined>
   return chunks.length === 0 ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
 }
 
-async function send(exchange: Exchange, answer: ApiResponse | BytesAnswer): Promise<void> {
+async function send(exchange: Exchange, answer: ApiResponse | BytesAnswer | RedirectAnswer): Promise<void> {
   switch (answer.type) {
+    case 'redirect':
+      exchange.respond(answer.code, { ...common, location: answer.location, 'content-length': 0 })
+      exchange.output.end()
+      exchange.input.resume()
+      return
     case 'watch':
       return sendWatch(exchange, answer.events)
     case 'text':

@@ -8,8 +8,8 @@ import type { Log } from '../host/log.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import { type PeerSocket, userOfPeer } from './access/client-certificate.ts'
 import type { Api } from './api.ts'
+import type { Backends } from './backends.ts'
 import { type Exchange, type ExchangeDeps, type Headers, serveExchange } from './exchange.ts'
-import type { KubeletConnections } from './kubelet-connections.ts'
 import { serveUpgrade } from './upgrade.ts'
 
 export interface ListenOptions {
@@ -28,7 +28,7 @@ export interface FrontEnd {
 
 interface Deps {
   readonly api: Api
-  readonly kubelets: KubeletConnections
+  readonly backends: Backends
   readonly log: Log
 }
 
@@ -52,7 +52,7 @@ const http1: object = { maxHeaderSize: maxHeaderBytes, keepAliveTimeout: keepAli
 
 /** HTTPS with HTTP/2 and, for upgrades and old clients, HTTP/1.1 on one port. */
 export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise<FrontEnd> {
-  const { api, kubelets, log } = deps
+  const { api, backends, log } = deps
   const server = createSecureServer({
     ...resets,
     allowHTTP1: true,
@@ -68,7 +68,7 @@ export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise
     maxSessionMemory: 100,
     ...http1,
   })
-  const exchangeDeps: ExchangeDeps = { api, log, forward: (request, exchange, signal) => kubelets.forward(request, exchange, signal) }
+  const exchangeDeps: ExchangeDeps = { api, log, forward: (answer, exchange, signal) => backends.forward(answer, exchange, signal) }
   const users = new WeakMap<object, UserInfo | undefined>()
   const userOf = (connection: object, socket: PeerSocket): UserInfo | undefined => {
     if (!users.has(connection)) users.set(connection, userOfPeer(socket))
@@ -86,7 +86,7 @@ export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const user = userOf(socket, socket as unknown as PeerSocket)
-    void serveUpgrade({ request, socket, head, user }, { api, kubelets, log })
+    void serveUpgrade({ request, socket, head, user }, { api, backends, log })
   })
   const open = trackConnections(server, log)
   await listening(server, options)

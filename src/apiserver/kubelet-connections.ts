@@ -1,9 +1,8 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
-import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
+import type { ApiResponse } from '../machinery/api-request.ts'
 import { badRequest, serviceUnavailable } from '../machinery/status.ts'
 import { errorAnswer, type KubeletRequest, textAnswer } from './answer.ts'
-import type { Api } from './api.ts'
 import { drained, type Exchange, type Headers } from './exchange.ts'
 import { kubeletRefusal, kubeletUnreachable } from './kubelet-request.ts'
 
@@ -56,21 +55,17 @@ export class KubeletConnections {
     exchange.output.end()
   }
 
-  /** The API without HTTP: logs as one text; streams need a connection of their own. */
-  async answered(api: Api, request: ApiRequest): Promise<ApiResponse> {
-    const answer = await api.serve(request)
-    if (answer.type === 'bytes') return textAnswer(answer.code, Buffer.from(answer.bytes).toString('latin1'), answer.contentType)
-    if (answer.type !== 'kubelet') return answer
-    if (answer.upgrades) return errorAnswer(badRequest('Upgrade request required'))
+  /** The whole answer, such as a log, as one text. */
+  async answered(request: KubeletRequest, signal: AbortSignal): Promise<ApiResponse> {
     try {
-      const response = await answered(this.open(answer, 'GET', {}, request.signal))
+      const response = await answered(this.open(request, 'GET', {}, signal))
       const code = response.statusCode ?? 500
       if (!isSuccess(code)) return errorAnswer(kubeletRefusal(code, await startOf(response)))
       const chunks: Buffer[] = []
       for await (const chunk of response) chunks.push(chunk as Buffer)
       return textAnswer(code, Buffer.concat(chunks).toString())
     } catch (error) {
-      return errorAnswer(kubeletUnreachable(answer, error as Error))
+      return errorAnswer(kubeletUnreachable(request, error as Error))
     }
   }
 }

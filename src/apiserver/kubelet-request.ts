@@ -67,18 +67,22 @@ function requestTo(
   }
   const node = nodeOf(nodeName)
   if (!node) throw serviceUnavailable(`node ${JSON.stringify(nodeName)} of pod ${JSON.stringify(pod.metadata.name)} not found`)
-  const address = ['InternalIP', 'Hostname', 'ExternalIP']
-    .map((type) => node.status?.addresses?.find((one) => one.type === type)?.address)
-    .find((one) => one !== undefined)
-  if (!address) throw serviceUnavailable(`no preferred addresses found; known addresses: []`)
   const query = parameters.toString()
   return {
     type: 'kubelet',
-    host: address,
-    port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || 10250,
+    ...kubeletAddressOf(node),
     path: path + (query ? `?${query}` : ''),
     upgrades,
   }
+}
+
+/** Where a node's kubelet is reached. Throws ServiceUnavailable for a node without an address. */
+export function kubeletAddressOf({ status }: Node): { host: string; port: number } {
+  const host = ['InternalIP', 'Hostname', 'ExternalIP']
+    .map((type) => status?.addresses?.find((one) => one.type === type)?.address)
+    .find((one) => one !== undefined)
+  if (!host) throw serviceUnavailable(`no preferred addresses found; known addresses: []`)
+  return { host, port: status?.daemonEndpoints?.kubeletEndpoint?.Port || 10250 }
 }
 
 /** The container asked for, or the only one, or the one that the pod names as default. */

@@ -1,8 +1,9 @@
-import type { Node, Pod, ServiceAccount } from '../api/generated/types.ts'
+import type { EndpointSlice, Node, Pod, Service, ServiceAccount } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
-import { nodes, pods } from '../api/registry.ts'
+import { endpointSlices, nodes, pods } from '../api/registry.ts'
 import { schemaOf } from '../api/schema.ts'
 import { type Clock, timestamp } from '../host/clock.ts'
+import type { Random } from '../host/random.ts'
 import type { ApiRequest, ApiResponse } from '../machinery/api-request.ts'
 import { deepCopy, isObject } from '../machinery/equality.ts'
 import type { KubeObject } from '../machinery/object.ts'
@@ -19,6 +20,7 @@ import { patchedObject, patchedValue, readPatch } from './patching.ts'
 import { bind, bindingTargetOf, success } from './pod-subresources.ts'
 import type { UpdatedPart } from './prepare.ts'
 import { type Presentation, presentationOf } from './presentation.ts'
+import { nodeTarget, parseProxyName, pathBehindProxy, podTarget, serviceTarget } from './proxying/proxy-target.ts'
 import { mapped, type Reads } from './reads.ts'
 import { type DeleteRequest, deleteRequestOf, readOptionsOf, type WriteOptions, watchOptionsOf, writeOptionsOf } from './request-options.ts'
 import type { ResourceRoute } from './route.ts'
@@ -33,6 +35,7 @@ interface Deps {
   readonly cache: WatchCache
   readonly access: Access
   readonly clock: Clock
+  readonly random: Random
 }
 
 /** One request for a resource, on its way: what all its handlers need. */
@@ -124,6 +127,7 @@ export class ResourceApi {
     if (subresource === 'binding') return this.#bind(call)
     if (subresource === 'eviction') return this.#evict(call)
     if (subresource === 'token') return this.#token(call)
+    if (subresource === 'proxy') return this.#proxy(call)
     if (streamed.has(subresource)) return this.#kubelet(call, subresource)
     throw pathNotFound()
   }
@@ -281,6 +285,32 @@ export class ResourceApi {
     const { access, cache, clock } = this.#deps
     const deps = { user: call.request.user, tokens: access.tokens, facts: boundObjectsIn(cache), dryRun, nowMs: clock.now() }
     return objectAnswer(201, await answerTokenRequest(account.object as ServiceAccount, await requiredBody(call.request), deps))
+  }
+
+  async #proxy({ kind, route, request }: Call): Promise<Answer> {
+    const { reads, cache, random } = this.#deps
+    const asked = parseProxyName(route.name as string)
+    const place = { kind, namespace: route.namespace, name: asked.name }
+    const { object } = await reads.get(place, '')
+    const rest = pathBehindProxy(request.path)
+    const query = request.query.toString()
+    const suffix = query ? `?${query}` : ''
+    const prefix = rest === undefined ? request.path : request.path.slice(0, -rest.length)
+    if (rest === undefined && request.method === 'GET') return { type: 'redirect', code: 301, location: `${prefix}/${suffix}` }
+    const slices = (): EndpointSlice[] =>
+      cache
+        .kind(endpointSlices)
+        .list(route.namespace)
+        .map((item) => item.object as EndpointSlice)
+        .filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === asked.name)
+    const target =
+      kind.plural === 'services'
+        ? serviceTarget(object as Service, slices(), asked, random)
+        : kind.plural === 'nodes'
+          ? nodeTarget(object as Node, asked)
+          : podTarget(object as Pod, asked)
+    const body = request.body instanceof Uint8Array ? request.body : undefined
+    return { type: 'proxy', target, path: `${rest ?? '/'}${suffix}`, prefix, body }
   }
 
   async #kubelet(call: Call, subresource: string): Promise<Answer> {

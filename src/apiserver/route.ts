@@ -59,7 +59,8 @@ function locate(rest: string[]): Pick<ResourceRoute, 'namespace' | 'plural' | 'n
     namespace = parts[1]
     parts = parts.slice(2)
   }
-  if (parts.length > 3) return undefined
+  // What is behind a proxy has paths of its own.
+  if (parts.length > 3 && parts[2] !== 'proxy') return undefined
   const [plural, name, subresource] = parts
   return { namespace, plural: plural as string, name, subresource }
 }

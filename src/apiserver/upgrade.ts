@@ -1,14 +1,13 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { type ClientRequest, type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Log } from '../host/log.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import { badRequest, StatusError } from '../machinery/status.ts'
 import { tokenOfProtocols, withoutToken } from './access/authentication.ts'
-import type { KubeletRequest } from './answer.ts'
+import type { KubeletRequest, ProxyRequest } from './answer.ts'
 import type { Api } from './api.ts'
+import { type Backends, backendUnreachable } from './backends.ts'
 import { answerTo } from './exchange.ts'
-import type { KubeletConnections } from './kubelet-connections.ts'
-import { kubeletUnreachable } from './kubelet-request.ts'
 
 interface Upgrade {
   readonly request: IncomingMessage
@@ -20,7 +19,7 @@ interface Upgrade {
 
 interface Deps {
   readonly api: Api
-  readonly kubelets: KubeletConnections
+  readonly backends: Backends
   readonly log: Log
 }
 
@@ -31,7 +30,7 @@ const notForwarded = new Set(['host', 'authorization', 'content-length'])
  * A request that wants its connection for itself: exec, attach, port-forward over WebSocket or SPDY. Once the kubelet
  * agrees, bytes pass both ways unread. Never rejects.
  */
-export async function serveUpgrade(upgrade: Upgrade, { api, kubelets, log }: Deps): Promise<void> {
+export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Deps): Promise<void> {
   const { request, socket, user } = upgrade
   const gone = new AbortController()
   socket.once('close', () => gone.abort())
@@ -42,7 +41,8 @@ export async function serveUpgrade(upgrade: Upgrade, { api, kubelets, log }: Dep
     const authorization = headers.authorization ?? (offered === undefined ? undefined : `Bearer ${offered}`)
     const exchange = { method, url, headers: { ...headers, authorization }, user, input: request, output: socket, respond: () => {} }
     const answer = await answerTo(exchange, api, gone.signal)
-    if (answer.type === 'kubelet' && answer.upgrades) return await splice(upgrade, answer, kubelets, gone.signal)
+    const outgoing = backends.upgrade(answer, method, forwarded(request), gone.signal)
+    if (outgoing) return await splice(upgrade, outgoing, answer as KubeletRequest | ProxyRequest, gone.signal)
     if (answer.type === 'object' && answer.code >= 400) return writeStatus(socket, answer.code, answer.object)
     const { status } = badRequest('this resource takes no upgraded connections')
     writeStatus(socket, status.code, status)
@@ -53,22 +53,25 @@ export async function serveUpgrade(upgrade: Upgrade, { api, kubelets, log }: Dep
   }
 }
 
-function splice(
-  { request, socket, head }: Upgrade,
-  target: KubeletRequest,
-  kubelets: KubeletConnections,
-  signal: AbortSignal,
-): Promise<void> {
+function forwarded(request: IncomingMessage): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {}
   for (const [name, value] of Object.entries(request.headersDistinct)) {
     if (!value || notForwarded.has(name) || name.startsWith('impersonate-')) continue
     if (name === 'sec-websocket-protocol') headers[name] = withoutToken(value.join(', '))
     else headers[name] = value.length === 1 ? (value[0] as string) : value
   }
-  const outgoing = kubelets.open(target, request.method ?? 'GET', headers, signal)
+  return headers
+}
+
+function splice(
+  { socket, head }: Upgrade,
+  outgoing: ClientRequest,
+  target: KubeletRequest | ProxyRequest,
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve) => {
     outgoing.once('error', (error) => {
-      if (!signal.aborted) writeStatus(socket, 500, kubeletUnreachable(target, error).status)
+      if (!signal.aborted) writeStatus(socket, 500, backendUnreachable(target, error).status)
       resolve()
     })
     outgoing.once('upgrade', (response, kubeletSocket, kubeletHead) => {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TestCluster } from './harness/cluster.ts'
+import { eventually } from './harness/command.ts'
 import { pod } from './harness/manifests.ts'
 
 const image = 'ownkube.test/busybox:1'
@@ -84,5 +85,25 @@ describe('a pod', () => {
     expect(userInfo.extra['authentication.kubernetes.io/pod-name']).toEqual(['caller'])
     await cluster.must(['delete', 'pod', 'caller', '--force', '--grace-period=0'])
     expect((await withToken(token, ['auth', 'whoami'])).code).not.toBe(0)
+  })
+
+  it('is reached through the API server, as are Services and the node', async () => {
+    const script = 'echo "<a href=\\"/next\\">page</a>" > /tmp/index.html; exec httpd -f -p 8080 -h /tmp'
+    await cluster.apply(
+      pod('page', [{ image, command: ['sh', '-c', script], ports: [{ containerPort: 8080 }] }], {}, { labels: { app: 'page' } }),
+    )
+    await cluster.must(['wait', '--for=condition=Ready', 'pod/page', '--timeout=60s'])
+    await cluster.must(['expose', 'pod', 'page', '--port=80', '--target-port=8080', '--name=page'])
+    const behind = '/api/v1/namespaces/default/pods/page:8080/proxy'
+    await eventually(async () => {
+      expect(await cluster.must(['get', '--raw', `${behind}/index.html`])).toBe(`<a href="${behind}/next">page</a>\n`)
+    })
+    await eventually(async () => {
+      expect(await cluster.must(['get', '--raw', '/api/v1/namespaces/default/services/page:80/proxy/index.html'])).toContain('page</a>')
+    })
+    expect((await cluster.kubectl(['get', '--raw', '/api/v1/namespaces/default/services/none/proxy/'])).stderr).toMatch(/NotFound/)
+    const node = (await cluster.must(['get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}'])).trim()
+    expect(await cluster.must(['get', '--raw', `/api/v1/nodes/${node}/proxy/healthz`])).toBe('ok')
+    expect((await cluster.kubectl(['get', '--raw', `/api/v1/nodes/${node}/proxy/healthz`, '--as=jane'])).stderr).toMatch(/Forbidden/)
   })
 })

@@ -11,6 +11,9 @@ export const nodes = defineKind<Node>({
   namespaced: false,
   shortNames: ['no'],
   hasStatus: true,
+  subresources: [
+    { name: 'proxy', kind: 'NodeProxyOptions', group: '', version: 'v1', verbs: ['create', 'delete', 'get', 'patch', 'update'] },
+  ],
   columns: nodeColumns,
   selectableFields: { 'spec.unschedulable': (node) => String(node.spec.unschedulable ?? false) },
   setDefaults: (node) => {

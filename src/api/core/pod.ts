@@ -47,6 +47,7 @@ export const pods = defineKind<Pod>({
   hasStatus: true,
   countsGeneration: true,
   subresources: [
+    { name: 'proxy', kind: 'PodProxyOptions', group: '', version: 'v1', verbs: ['create', 'delete', 'get', 'patch', 'update'] },
     { name: 'log', kind: 'Pod', group: '', version: 'v1', verbs: ['get'] },
     ...streams,
     { name: 'binding', kind: 'Binding', group: '', version: 'v1', verbs: ['create'] },

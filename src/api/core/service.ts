@@ -15,6 +15,9 @@ export const services = defineKind<Service>({
   categories: ['all'],
   nameRule: 'dns-label',
   hasStatus: true,
+  subresources: [
+    { name: 'proxy', kind: 'ServiceProxyOptions', group: '', version: 'v1', verbs: ['create', 'delete', 'get', 'patch', 'update'] },
+  ],
   columns: serviceColumns,
   selectableFields: {
     'spec.clusterIP': ({ spec }) => spec.clusterIP ?? '',
