@@ -1,6 +1,5 @@
 import type { ApiResponse } from '../machinery/api-request.ts'
 import type { StatusError } from '../machinery/status.ts'
-import type { ProxyTarget } from './proxying/proxy-target.ts'
 
 /** A request that a node's kubelet answers: log, exec, attach, portforward. */
 export interface KubeletRequest {
@@ -11,6 +10,15 @@ export interface KubeletRequest {
   readonly path: string
   /** True: the connection becomes a stream both ways once the kubelet agrees. */
   readonly upgrades: boolean
+}
+
+/** Where a request through the `proxy` of a pod, a Service or a node goes. */
+export interface ProxyTarget {
+  readonly scheme: 'http' | 'https'
+  readonly host: string
+  readonly port: number
+  /** A node's kubelet: it wants to see who asks. */
+  readonly isKubelet: boolean
 }
 
 /** A request that goes on to a pod, a Service's endpoint or a node, through their `proxy`. */

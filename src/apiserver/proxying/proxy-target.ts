@@ -1,16 +1,8 @@
 import type { EndpointSlice, Node, Pod, Service } from '../../api/generated/types.ts'
 import type { Random } from '../../host/random.ts'
 import { badRequest, serviceUnavailable } from '../../machinery/status.ts'
+import type { ProxyTarget } from '../answer.ts'
 import { kubeletAddressOf } from '../kubelet-request.ts'
-
-/** Where a request through the `proxy` of a pod, a Service or a node goes. */
-export interface ProxyTarget {
-  readonly scheme: 'http' | 'https'
-  readonly host: string
-  readonly port: number
-  /** A node's kubelet: it wants to see who asks. */
-  readonly isKubelet: boolean
-}
 
 /** `web`, `web:http`, `https:web:443`: what the name in the path says. Throws BadRequest for anything else. */
 export function parseProxyName(text: string): { scheme: 'http' | 'https' | undefined; name: string; port: string } {
