@@ -6,6 +6,9 @@ const [role, ...rest] = process.argv.slice(2)
 if (role === 'server' || role === 'agent') {
   const { runRole } = await import('./cluster/roles.ts')
   await runRole(role, rest)
+} else if (role === 'proxy') {
+  const { proxyCommand } = await import('./cli/proxy-command.ts')
+  process.exitCode = await proxyCommand(rest)
 } else {
   const { runCommandLine } = await import('./cli/command-line.ts')
   process.exitCode = await runCommandLine(process.argv)

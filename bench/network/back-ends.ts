@@ -17,3 +17,11 @@ export const backEnds: readonly BackEnd[] = [
   { name: 'kube-proxy iptables-nft', by: 'kube-proxy', mode: 'iptables', variant: 'nft', loadsUpTo: 1_000, upTo: 10_000 },
   { name: 'kube-proxy iptables-legacy', by: 'kube-proxy', mode: 'iptables', variant: 'legacy', loadsUpTo: 10_000, upTo: 10_000 },
 ]
+
+export function chosenBackEnds(names: readonly string[]): BackEnd[] {
+  return names.map((name) => {
+    const found = backEnds.find((backEnd) => backEnd.name === name)
+    if (!found) throw new Error(`no such back end: ${name}; there are ${backEnds.map((backEnd) => backEnd.name).join(', ')}`)
+    return found
+  })
+}

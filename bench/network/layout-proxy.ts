@@ -77,7 +77,7 @@ export async function runLayoutProxy({ client, backEnd, whole, loaded, synced }:
   }
 }
 
-function layoutOf({ mode, variant = 'nft' }: BackEnd): Layout {
+export function layoutOf({ mode, variant = 'nft' }: BackEnd): Layout {
   const deps = { exec: systemExec, node: plan }
   return mode === 'nftables' ? nftablesLayout(deps) : iptablesLayout({ ...deps, variant })
 }

@@ -5,7 +5,7 @@ import { table } from '../../src/cli/table.ts'
 import { mustRun, systemExec } from '../../src/host/exec.ts'
 import { listFlags } from '../flags.ts'
 import { digits, median, monotonicMs, percentile } from '../statistics.ts'
-import { type BackEnd, backEnds } from './back-ends.ts'
+import { type BackEnd, backEnds, chosenBackEnds } from './back-ends.ts'
 import { bundled, HelperProcess } from './helper-process.ts'
 import type { Answered, ProbeFor } from './probe-process.ts'
 import type { Loaded, ProxyProcessOptions, Synced } from './proxy-process.ts'
@@ -136,11 +136,7 @@ const { sizes, 'back-ends': names } = listFlags(flags, {
   sizes: '100,1000,5000,10000,30000',
   'back-ends': backEnds.map(({ name }) => name).join(','),
 })
-const chosen = names.map((name) => {
-  const found = backEnds.find((backEnd) => backEnd.name === name)
-  if (!found) throw new Error(`no such back end: ${name}; there are ${backEnds.map((backEnd) => backEnd.name).join(', ')}`)
-  return found
-})
+const chosen = chosenBackEnds(names)
 /** What the others' changes are compared with. */
 const reference = chosen[0]?.name
 const script = (name: string): string => fileURLToPath(new URL(`./${name}.ts`, import.meta.url))

@@ -24,8 +24,9 @@ export const plan = {
 
 const links = { client: '169.254.1', server: '169.254.2' } as const
 
-export async function buildPacketBed(): Promise<PacketBed> {
-  const nameOf = (place: Place): string => `okb${process.pid}-${place}`
+/** `tag` keeps several beds of one process apart. */
+export async function buildPacketBed(tag = ''): Promise<PacketBed> {
+  const nameOf = (place: Place): string => `okb${process.pid}${tag}-${place}`
   const places: readonly Place[] = ['node', 'client', 'server']
   const dismantle = async (): Promise<void> => {
     for (const place of places) await systemExec.run('ip', ['netns', 'del', nameOf(place)])

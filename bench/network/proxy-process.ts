@@ -1,15 +1,11 @@
 /** A process that is only the Service proxy, told by one argument what to be; sends a {@link Loaded}, then a {@link Synced} for every change. */
 import { httpClient } from '../../src/client/http-client.ts'
-import { systemClock } from '../../src/host/clock.ts'
-import { systemExec } from '../../src/host/exec.ts'
 import { type Log, silentLog } from '../../src/host/log.ts'
-import { systemRandom } from '../../src/host/random.ts'
-import { startProxy } from '../../src/proxy/proxy.ts'
 import { monotonicMs } from '../statistics.ts'
 import type { BackEnd } from './back-ends.ts'
 import { runLayoutProxy } from './layout-proxy.ts'
 import { type Arrivals, markedClient } from './marked-client.ts'
-import { plan } from './packet-bed.ts'
+import { startOwnProxy } from './own-proxy.ts'
 
 export interface ProxyProcessOptions {
   readonly api: { readonly server: string; readonly ca: string; readonly cert: string; readonly key: string }
@@ -53,30 +49,7 @@ const hearingLog: Log = {
   named: () => hearingLog,
 }
 
-async function runOurs({ mode, variant }: BackEnd): Promise<void> {
-  await startProxy({
-    client,
-    clock: systemClock,
-    random: systemRandom,
-    log: hearingLog,
-    exec: systemExec,
-    signal: new AbortController().signal,
-    nodeName: 'bench',
-    mode: mode as 'iptables',
-    families: [
-      {
-        family: 'IPv4',
-        nodePortAddresses: [plan.nodeAddress],
-        podTraffic: { by: 'source', cidr: plan.podCidr },
-        serviceCidr: plan.serviceCidr,
-      },
-    ],
-    chainTag: '',
-    checkIntervalMs: 3_600_000, // looking for drift is another matter
-    ...(variant ? { variant } : {}),
-  })
+if (options.backEnd.by === 'ownkube') {
+  await startOwnProxy(options.backEnd, { client, log: hearingLog })
   loaded()
-}
-
-if (options.backEnd.by === 'ownkube') await runOurs(options.backEnd)
-else await runLayoutProxy({ client, backEnd: options.backEnd, whole: options.whole, loaded, synced })
+} else await runLayoutProxy({ client, backEnd: options.backEnd, whole: options.whole, loaded, synced })

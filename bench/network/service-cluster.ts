@@ -5,10 +5,9 @@ import type { ResourceClient } from '../../src/client/client.ts'
 import { type InProcessCluster, startCluster } from '../../src/cluster/start-cluster.ts'
 import type { NewObject } from '../../src/machinery/object.ts'
 import { plan } from './packet-bed.ts'
+import { clusterIp, firstEndpoint, namespace, serviceOf, sliceOf } from './service-objects.ts'
 
-const endpointsEach = 5
 const writers = 16
-const namespace = 'bench'
 
 /** A real API server, in memory, that holds ever more Services of five endpoints each. */
 export class ServiceCluster {
@@ -81,37 +80,4 @@ function credentials(kubeconfig: string): ServiceCluster['api'] {
     cert: text(user['client-certificate-data']),
     key: text(user['client-key-data']),
   }
-}
-
-/** Above the band that the API server hands out by itself. */
-const clusterIp = (i: number): string => `10.${97 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`
-
-const firstEndpoint = (i: number, generation: number): string =>
-  generation === 0 ? `10.128.${i >> 8}.${i & 255}` : `10.${160 + (generation >> 16)}.${(generation >> 8) & 255}.${generation & 255}`
-
-function serviceOf(i: number): NewObject<Service> {
-  return {
-    metadata: { name: `s${i}`, namespace, labels: { app: `s${i}` } },
-    spec: { clusterIP: clusterIp(i), selector: undefined, ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 8080 }] },
-  } as NewObject<Service>
-}
-
-function sliceOf(i: number, first: string): NewObject<EndpointSlice> {
-  const addresses = [first, ...Array.from({ length: endpointsEach - 1 }, (_, j) => `10.${129 + j}.${i >> 8}.${i & 255}`)]
-  return {
-    addressType: 'IPv4',
-    metadata: { name: `s${i}-x2x4x`, namespace, labels: { 'kubernetes.io/service-name': `s${i}`, app: `s${i}` } },
-    endpoints: addresses.map((address, j) => ({
-      addresses: [address],
-      conditions: { ready: true, serving: true, terminating: false },
-      nodeName: `node-${j}`,
-      targetRef: {
-        kind: 'Pod',
-        namespace,
-        name: `s${i}-5d8f7c6b9-${j}`,
-        uid: `00000000-0000-4000-8000-${String(i * 8 + j).padStart(12, '0')}`,
-      },
-    })),
-    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-  } as NewObject<EndpointSlice>
 }

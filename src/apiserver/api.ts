@@ -2,22 +2,14 @@ import type { Kind } from '../api/kind.ts'
 import { kindFor } from '../api/registry.ts'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
-import {
-  badRequest,
-  internalError,
-  methodNotAllowed,
-  pathNotFound,
-  StatusError,
-  serviceUnavailable,
-  timeout,
-  tooManyRequests,
-} from '../machinery/status.ts'
+import { badRequest, internalError, methodNotAllowed, pathNotFound, StatusError, serviceUnavailable, timeout } from '../machinery/status.ts'
 import { StoreClosedError, UnavailableError, UnknownOutcomeError } from '../storage/store.ts'
 import type { Access } from './access/access.ts'
 import { reviewed } from './access/access-reviews.ts'
 import { tokenReviewed } from './access/token-review.ts'
 import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
 import { plainBody } from './body.ts'
+import type { Fairness } from './fairness/fairness.ts'
 import type { Metrics } from './metrics.ts'
 import { isTrue } from './request-options.ts'
 import type { ResourceApi } from './resource-api.ts'
@@ -30,12 +22,11 @@ interface Deps {
   readonly paths: (path: string, request: ApiRequest) => Promise<Answer>
   readonly cache: WatchCache
   readonly access: Access
+  readonly fairness: Fairness
   readonly metrics: Metrics
   readonly log: Log
 }
 
-/** Requests at one time, watches and streams apart: upstream's 400 that read and 200 that write. */
-const maxInFlight = 600
 const retryAfterSeconds = 1
 
 /** The API as a function: routes, authorizes, answers; errors become Status objects. Never throws. */
@@ -62,11 +53,12 @@ export class Api {
 
   async #answer(route: Route, request: ApiRequest): Promise<Answer> {
     try {
-      if (this.#deps.metrics.inFlight > maxInFlight) {
-        throw tooManyRequests('too many requests, please try again later', retryAfterSeconds)
-      }
-      this.#deps.access.authorizer.authorize(request.user, withSelectedName(route, request))
-      return await (route.type === 'path' ? this.#deps.paths(route.path, request) : this.#resource(route, request))
+      const { fairness, access, paths } = this.#deps
+      access.authorizer.authorize(request.user, withSelectedName(route, request))
+      // Watches and streams give their seat back as soon as they have begun.
+      return await fairness.run(request.user, route, request.signal, () =>
+        route.type === 'path' ? paths(route.path, request) : this.#resource(route, request),
+      )
     } catch (error) {
       return errorAnswer(this.#statusOf(error, request))
     }

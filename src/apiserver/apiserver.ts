@@ -14,6 +14,7 @@ import { Api } from './api.ts'
 import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
 import { Discovery } from './discovery.ts'
+import { Fairness } from './fairness/fairness.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
 import type { KubeletCredentials } from './kubelet-connections.ts'
 import { Metrics } from './metrics.ts'
@@ -75,7 +76,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const writes = new Writes({ objects, cache, addresses, admission: factsOf(cache, access, random), clock, random })
   const reads = new Reads({ store, cache, clock, random })
-  const metrics = new Metrics(clock)
+  const fairness = new Fairness(clock)
+  const metrics = new Metrics(clock, fairness)
   const discovery = new Discovery(kinds as readonly Kind[])
   const groupVersions = discovery.groupVersions().filter(({ group }) => group !== apiServices.group)
   const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
@@ -86,6 +88,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     paths: (path, request) => pathAnswer(path, request, paths),
     cache,
     access,
+    fairness,
     metrics,
     log,
   })

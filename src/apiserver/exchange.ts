@@ -1,8 +1,9 @@
 import type { Readable, Writable } from 'node:stream'
+import { systemClock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../machinery/api-request.ts'
 import { defaultBodyLimits } from '../machinery/parse-body.ts'
-import { methodNotAllowed, requestEntityTooLarge, StatusError } from '../machinery/status.ts'
+import { methodNotAllowed, requestEntityTooLarge, StatusError, timeout } from '../machinery/status.ts'
 import type { Access } from './access/access.ts'
 import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest, type ProxyRequest, type RedirectAnswer } from './answer.ts'
 import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
@@ -43,6 +44,8 @@ const methods: Readonly<Record<string, ApiRequest['method']>> = {
   DELETE: 'DELETE',
 }
 const discoveryType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
+/** What a client has for sending its body, in real time even where the cluster's clock is a virtual one. */
+const bodyWithinMs = 60_000
 const common = { 'cache-control': 'no-cache, private' }
 
 function headerOf(headers: Headers, name: string): string {
@@ -118,11 +121,20 @@ async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined>
   if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
   const chunks: Buffer[] = []
   let size = 0
+  let cancel = (): void => {}
+  const late = new Promise<never>((_, reject) => {
+    cancel = systemClock.after(bodyWithinMs, () => reject(timeout('request did not complete within the allotted timeout')))
+  })
   // The stream is also the way out: giving up reading must not destroy it.
-  for await (const chunk of input.iterator({ destroyOnReturn: false })) {
-    size += (chunk as Buffer).byteLength
-    if (size > maxBytes) throw tooLarge()
-    chunks.push(chunk as Buffer)
+  const parts = input.iterator({ destroyOnReturn: false })
+  try {
+    for (let part = await Promise.race([parts.next(), late]); !part.done; part = await Promise.race([parts.next(), late])) {
+      size += (part.value as Buffer).byteLength
+      if (size > maxBytes) throw tooLarge()
+      chunks.push(part.value as Buffer)
+    }
+  } finally {
+    cancel()
   }
   return chunks.length === 0 ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../host/clock.ts'
 import type { Store } from '../storage/store.ts'
+import type { Fairness } from './fairness/fairness.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 const buckets: readonly number[] = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
@@ -23,12 +24,14 @@ interface Labels {
 /** The basics under upstream's names, as text that Prometheus reads. */
 export class Metrics {
   readonly #clock: Clock
+  readonly #fairness: Fairness
   readonly #requests = new Map<string, number>()
   readonly #latencies = new Map<string, Latency>()
   inFlight = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, fairness: Fairness) {
     this.#clock = clock
+    this.#fairness = fairness
   }
 
   /** Milliseconds to give back to {@link finished}. */
@@ -64,6 +67,7 @@ export class Metrics {
     for (const [labels, latency] of this.#latencies) lines.push(...histogram('apiserver_request_duration_seconds', labels, latency))
     family('apiserver_current_inflight_requests', 'gauge', 'Requests being served.')
     lines.push(`apiserver_current_inflight_requests ${this.inFlight}`)
+    lines.push(...this.#fairness.metricLines())
     family('apiserver_storage_objects', 'gauge', 'Stored objects by kind.')
     family('apiserver_longrunning_requests', 'gauge', 'Open watches by kind.')
     for (const { kind, size, history } of cache.kinds()) {

@@ -85,16 +85,20 @@ export class SocketBalancer {
   /** All Services are known: what an earlier run left of others goes, and the programs begin to work. */
   start(): void {
     if (this.#started) return
-    this.#apply(this.#table.forgetOthers())
+    if (this.#unsure) this.#settle()
+    else this.#apply(this.#table.forgetOthers())
     attachPrograms(this.#bpf, this.#cgroup, this.#programs)
     this.#started = true
   }
 
   /** Puts right what was refused before, and programs that someone detached. True if there was something. */
   repair(): boolean {
-    if (!this.#started) return false
     const unsure = this.#unsure
     if (unsure) this.#settle()
+    if (!this.#started) {
+      this.start()
+      return true
+    }
     if (isAttached(this.#bpf, this.#cgroup)) return unsure
     attachPrograms(this.#bpf, this.#cgroup, this.#programs)
     this.#options.log.warn('someone else detached the programs that balance sockets; put back', { cgroup: this.#options.cgroupPath })
@@ -248,8 +252,6 @@ const isLackOfCgroup = (error: unknown): boolean =>
 
 /** Takes the programs from a cgroup: its processes' connections go on, new ones take the way through netfilter. False: there were none. */
 export function removeSocketBalancing(cgroupPath: string): boolean {
-  const libc = loadLibc()
-  if (!libc) return false // without it none can have been attached by us
   let cgroup: number
   try {
     cgroup = openCgroup(cgroupPath)
@@ -258,7 +260,8 @@ export function removeSocketBalancing(cgroupPath: string): boolean {
     throw error
   }
   try {
-    return detachPrograms(new BpfCalls(libc), cgroup)
+    const libc = loadLibc()
+    return libc !== undefined && detachPrograms(new BpfCalls(libc), cgroup) // without it none can have been attached by us
   } catch (error) {
     if (error instanceof SystemCallError && ['ENOSYS', 'EPERM', 'EINVAL'].includes(error.code)) return false
     throw error

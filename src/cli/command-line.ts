@@ -37,6 +37,7 @@ function buildProgram(): Command {
   addLookCommands(program)
   addBackupCommands(program)
   addImageCommands(program)
+  addProxyCommand(program)
   return program
 }
 
@@ -69,7 +70,19 @@ function addBootCommands(program: Command): void {
         new Option('--service-node-port-range <from-to>', 'ports for NodePort Services (default: 30000-32767)').argParser(portRange),
       )
       .addOption(new Option('--event-ttl <duration>', 'how long Events are kept (default: 1h0m0s)').argParser(duration))
+      .option('--socket-lb', "translate pods' connections to Services at the socket, by eBPF, where the kernel can do it")
+      .option('--no-socket-lb', 'translate packets alone (the default)')
       .addOption(new Option('--node-name <name>', "the node's name (default: this machine's); fixed at the first boot"))
+      .addOption(
+        new Option('--datastore <urls>', 'etcd to keep objects in, such as https://a:2379,https://b:2379 (default: a folder)').argParser(
+          datastoreUrls,
+        ),
+      )
+      .addOption(new Option('--datastore-cafile <path>', "who has signed etcd's certificates"))
+      .addOption(new Option('--datastore-certfile <path>', 'certificate to show to etcd'))
+      .addOption(new Option('--datastore-keyfile <path>', 'key of that certificate'))
+      .addOption(new Option('--datastore-prefix <prefix>', 'what keys in etcd begin with (default: /ownkube)').argParser(keyPrefix))
+      .option('--server-only', 'no node on this machine: the API server, controllers and scheduler alone; fixed at the first boot')
       .option('--no-install', 'never install anything; list what is missing and end with 69')
   bootOptions(program.command('up'))
     .summary('boot the cluster, or find it running')
@@ -168,6 +181,20 @@ function addImageCommands(program: Command): void {
     .action(async (options) => await (await import('./image-command.ts')).listCommand(options))
 }
 
+/** Its flags are kube-proxy's, which are not ours to declare: main.ts hands them over as they are. Here it is for the list of commands. */
+function addProxyCommand(program: Command): void {
+  program
+    .command('proxy')
+    .summary("serve any cluster's Services on this node, in kube-proxy's place")
+    .description("Takes kube-proxy's flags: see 'ownkube proxy --help'.")
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[flags...]')
+    .action(async (flags: string[]) => {
+      process.exitCode = await (await import('./proxy-command.ts')).proxyCommand(flags)
+    })
+}
+
 function clusterName(text: string): string {
   if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(text)) {
     throw new InvalidArgumentError('A cluster name is at most 32 lower case letters, digits and dashes, such as "ci-1".')
@@ -187,6 +214,21 @@ function portRange(text: string): { from: number; to: number } {
   const to = Number(found?.[2])
   if (!found || from < 1 || to > 65535 || from > to) throw new InvalidArgumentError('A range is two ports, such as 30000-32767.')
   return { from, to }
+}
+
+function datastoreUrls(text: string): string[] {
+  const urls = text.split(',').map((url) => url.trim())
+  for (const url of urls) {
+    if (!/^https?:\/\/[^/?#@]+\/?$/.test(url) || !URL.canParse(url)) {
+      throw new InvalidArgumentError('Members of an etcd, such as https://a:2379,https://b:2379.')
+    }
+  }
+  return urls
+}
+
+function keyPrefix(text: string): string {
+  if (!/^\/[\w./-]*\w$/.test(text)) throw new InvalidArgumentError('A prefix begins with a slash, such as /ownkube.')
+  return text
 }
 
 /** Seconds of a duration such as 90s, 1h30m or 1h0m0s. */

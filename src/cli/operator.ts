@@ -5,6 +5,7 @@ import type { OperatorDeps } from '../cluster/steps.ts'
 import { systemClock } from '../host/clock.ts'
 import { systemExec } from '../host/exec.ts'
 import { lineLog } from '../host/log.ts'
+import { systemRandom } from '../host/random.ts'
 import { exitCodes } from './exit-codes.ts'
 import { CommandError } from './failure.ts'
 
@@ -17,6 +18,7 @@ export interface NamedOptions {
 export function operatorDeps(): OperatorDeps {
   return {
     clock: systemClock,
+    random: systemRandom,
     exec: systemExec,
     log: lineLog((line) => process.stderr.write(line), { level: process.env.OWNKUBE_DEBUG ? 'debug' : 'error', now: systemClock.now }),
     self: {

@@ -5,12 +5,13 @@ import { exclusively } from '../cluster/locks.ts'
 import { undoUp } from '../cluster/undo-up.ts'
 import { type UpOptions, type UpResult, upSteps } from '../cluster/up.ts'
 import { paint } from './colors.ts'
+import { type DatastoreFlags, datastoreOf } from './datastore-flags.ts'
 import { requireRoot } from './failure.ts'
 import { operatorDeps, sayOnStderr } from './operator.ts'
 import { showSteps } from './show-steps.ts'
 
 /** The boot options as commander gives them. */
-export interface BootFlags extends Omit<ClusterOptions, 'nodePortRange' | 'eventTtlSeconds'> {
+export interface BootFlags extends Omit<ClusterOptions, 'nodePortRange' | 'eventTtlSeconds' | 'datastore'>, DatastoreFlags {
   serviceNodePortRange?: { from: number; to: number }
   eventTtl?: number
   install: boolean
@@ -19,9 +20,17 @@ export interface BootFlags extends Omit<ClusterOptions, 'nodePortRange' | 'event
 /** Boots, and undoes what it began if a step fails. */
 export async function boot(flags: BootFlags, extraRequirements?: UpOptions['extraRequirements']): Promise<UpResult> {
   const deps = operatorDeps()
-  const { serviceNodePortRange, eventTtl, ...options } = flags
+  const { serviceNodePortRange, eventTtl, datastore, datastoreCafile, datastoreCertfile, datastoreKeyfile, datastorePrefix, ...options } =
+    flags
+  const shared = datastoreOf({ datastore, datastoreCafile, datastoreCertfile, datastoreKeyfile, datastorePrefix })
   const { steps, result, begun } = upSteps(
-    { ...options, nodePortRange: serviceNodePortRange, eventTtlSeconds: eventTtl, ...(extraRequirements ? { extraRequirements } : {}) },
+    {
+      ...options,
+      datastore: shared,
+      nodePortRange: serviceNodePortRange,
+      eventTtlSeconds: eventTtl,
+      ...(extraRequirements ? { extraRequirements } : {}),
+    },
     deps,
   )
   return await exclusively(flags.name, deps, sayOnStderr, async () => {

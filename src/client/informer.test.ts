@@ -63,7 +63,7 @@ class Script {
   }
 }
 
-function start(script: Script) {
+function start(script: Script, extra: { trim?: (object: ConfigMap) => ConfigMap } = {}) {
   const clock = new VirtualClock()
   const stop = new AbortController()
   const told: string[] = []
@@ -75,6 +75,7 @@ function start(script: Script) {
     log: silentLog,
     signal: stop.signal,
     indexes: { letter: (object) => [object.metadata.name.slice(0, 1)] },
+    ...extra,
   })
   informer.on({
     added: () => {
@@ -92,6 +93,18 @@ function start(script: Script) {
 }
 
 describe('an informer', () => {
+  test('keeps of each object what it is told to, from lists and watches', async () => {
+    const script = new Script()
+    const withData = (name: string, version: number): ConfigMap => ({ ...map(name, version), data: { big: 'x' } })
+    script.lists = [[withData('a', 1)], [withData('b', 1)]]
+    const { clock, informer, stop } = start(script, { trim: ({ data: _, ...object }) => object })
+    await clock.advance(0)
+    script.send({ type: 'ADDED', object: withData('c', 2) })
+    await clock.advance(0)
+    expect(informer.list()).toEqual([map('a', 1), map('b', 1), map('c', 2)])
+    stop.abort(new Error('enough'))
+  })
+
   test('tells the list, then what changes, whatever other handlers do', async () => {
     const script = new Script()
     script.lists = [[map('a', 1)]]

@@ -39,6 +39,8 @@ export interface InformerDeps<T extends KubeObject> {
   labelSelector?: string
   fieldSelector?: string
   indexes?: Record<string, (object: T) => string[]>
+  /** What is kept of an object, for those who hold many and look at little of each. Name, uid and resourceVersion must stay. */
+  trim?: (object: T) => T
 }
 
 const pageSize = 500
@@ -97,7 +99,7 @@ async function follow<T extends KubeObject>(deps: InformerDeps<T>, cache: Object
       const startedMs = clock.monotonic()
       const events = collection.watch({ ...selectors(deps), resourceVersion: position, allowWatchBookmarks: true, signal })
       for await (const event of events) {
-        tell(cache, event)
+        tell(cache, event, deps.trim)
         position = event.object.metadata.resourceVersion
         failures = 0
       }
@@ -130,10 +132,11 @@ export function backoffMs(failures: number, random: Random): number {
   return Math.min(longestBackoffMs, firstBackoffMs * 2 ** Math.min(failures - 1, 20)) * (1 + random.float() / 2)
 }
 
-function tell<T extends KubeObject>(cache: ObjectCache<T>, event: WatchEvent<T>): void {
+function tell<T extends KubeObject>(cache: ObjectCache<T>, event: WatchEvent<T>, trim: (object: T) => T = (object) => object): void {
   if (event.type === 'BOOKMARK') return
-  if (event.type === 'DELETED') cache.remove(objectKey(event.object), event.object)
-  else cache.put(event.object)
+  const object = trim(event.object)
+  if (event.type === 'DELETED') cache.remove(objectKey(object), object)
+  else cache.put(object)
 }
 
 const selectors = (deps: { labelSelector?: string; fieldSelector?: string }): { labelSelector?: string; fieldSelector?: string } => ({
@@ -144,21 +147,23 @@ const selectors = (deps: { labelSelector?: string; fieldSelector?: string }): { 
 /** The whole collection at one revision, in pages; without pages if the history goes while they are turned. */
 async function listAll<T extends KubeObject>(
   collection: ResourceClient<T>,
-  deps: { labelSelector?: string; fieldSelector?: string },
+  deps: Pick<InformerDeps<T>, 'labelSelector' | 'fieldSelector' | 'trim'>,
 ): Promise<{ items: T[]; resourceVersion: string }> {
   const first = await collection.list({ ...selectors(deps), limit: pageSize })
-  const items = [...first.items]
+  // Page by page, so that never more than one is held whole.
+  const kept = ({ items }: { items: readonly T[] }): T[] => (deps.trim ? items.map(deps.trim) : [...items])
+  let items = kept(first)
   let token = first.metadata.continue
   let resourceVersion = first.metadata.resourceVersion ?? ''
   while (token) {
     try {
       const page = await collection.list({ ...selectors(deps), limit: pageSize, continue: token })
-      items.push(...page.items)
+      items.push(...kept(page))
       token = page.metadata.continue
     } catch (error) {
       if (!isExpired(error)) throw error
       const whole = await collection.list(selectors(deps))
-      items.splice(0, items.length, ...whole.items)
+      items = kept(whole)
       resourceVersion = whole.metadata.resourceVersion ?? ''
       token = undefined
     }

@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
+import { removeSocketBalancing } from '../bpf/socket-balancer.ts'
 import { httpClient } from '../client/http-client.ts'
 import { handDownControllers } from '../cri/cgroup-controllers.ts'
 import { connectContainerd } from '../cri/containerd.ts'
 import { type ContainerdOptions, containerdSocketIn, removeRuntimeLeftovers, startContainerd } from '../cri/containerd-process.ts'
 import { ensurePauseImage, pauseImageName } from '../cri/image/pause-image.ts'
 import type { ContainerRuntime } from '../cri/runtime.ts'
+import { gatherPods, type UnifiedCgroup, unifiedCgroup } from '../cri/unified-cgroup.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
@@ -71,7 +73,13 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
     await removeRuntimeLeftovers({ ...containerdOptions(config), cgroupRoot: cgroupRootOf(config.name), volumeDir: paths.kubelet }, deps)
   }
   await handDownControllers({ log })
-  const startRuntime = (): Promise<unknown> => startContainerd(containerdOptions(config), { clock, exec, log: log.named('containerd') })
+  const socketCgroup = await socketCgroupOf(config, log)
+  const startRuntime = async (): Promise<void> => {
+    const { pid } = await startContainerd(containerdOptions(config), { clock, exec, log: log.named('containerd') })
+    if (!socketCgroup) return
+    const { runDir } = containerdOptions(config)
+    await gatherPods(socketCgroup, { runDir, cgroupRoot: cgroupRootOf(config.name), containerd: pid }, { clock, log })
+  }
   await startRuntime()
   const runtime = connectContainerd({ socket: containerdSocket(config), clock, log: log.named('cri') })
   const clientFor = (component: string, pair: KeyPair) => clientOf(config, certificates, component, pair)
@@ -96,6 +104,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
         },
       ],
       chainTag: config.chainTag,
+      ...(socketCgroup ? { socketBalancing: { cgroupPath: socketCgroup.path } } : {}),
       ...(config.proxyHealthPort === 0 ? {} : { healthAddress: { host: '0.0.0.0', port: config.proxyHealthPort } }),
       ...(config.proxyMetricsPort === 0 ? {} : { metricsAddress: { host: '127.0.0.1', port: config.proxyMetricsPort } }),
     })
@@ -127,6 +136,15 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
     runtime.close()
     await Promise.all([kubeletClient.close(), proxyClient.close()])
   }
+}
+
+/** Where sockets are balanced, if they are; else what an earlier agent attached there is taken away. */
+async function socketCgroupOf({ name, socketLb }: ClusterConfig, log: Log): Promise<UnifiedCgroup | undefined> {
+  const cgroup = await unifiedCgroup(cgroupRootOf(name))
+  if (socketLb && !cgroup) log.warn('sockets are not balanced on this machine: it has no cgroups of version 2')
+  if (socketLb) return cgroup
+  if (cgroup) removeSocketBalancing(cgroup.path)
+  return undefined
 }
 
 function clientOf(config: ClusterConfig, certificates: ClusterCertificates, component: string, { cert, key }: KeyPair) {

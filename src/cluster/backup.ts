@@ -1,15 +1,18 @@
-import type { Clock } from '../host/clock.ts'
-import type { Log } from '../host/log.ts'
-import { backUpFolder, readBackup } from '../storage/backup.ts'
-import { restoreFolder } from '../storage/restore.ts'
+import { backUpFolder, backUpStore, readBackup } from '../storage/backup.ts'
+import { restoreFolder, restoreInto } from '../storage/restore.ts'
+import type { Store } from '../storage/store.ts'
+import type { ClusterConfig } from './config.ts'
+import { readConfigIfThere } from './config-file.ts'
+import { type DatastoreDeps, openDatastore } from './datastore.ts'
 import { pathsOf } from './paths.ts'
 
 /** Saves the objects of a cluster, running or not, as one file. */
 export async function backUpCluster(
-  cluster: { dataDir: string; runDir: string },
+  cluster: ClusterConfig,
   file: string,
-  deps: { log: Log },
+  deps: DatastoreDeps,
 ): Promise<{ revision: number; keys: number; bytes: number }> {
+  if (cluster.datastore) return await withDatastore(cluster, deps, (store) => backUpStore(store, file))
   return await backUpFolder(pathsOf(cluster).store, file, deps)
 }
 
@@ -18,9 +21,21 @@ export async function restoreCluster(
   cluster: { dataDir: string; runDir: string },
   file: string,
   options: { overwrite: boolean },
-  deps: { clock: Clock; log: Log },
+  deps: DatastoreDeps,
 ): Promise<{ keys: number }> {
   const backup = readBackup(file)
-  await restoreFolder(pathsOf(cluster).store, backup, { ...options, nowMs: deps.clock.now(), log: deps.log })
+  const nowMs = deps.clock.now()
+  const config = await readConfigIfThere(cluster.dataDir)
+  if (config?.datastore) await withDatastore(config, deps, (store) => restoreInto(store, backup, { ...options, nowMs }))
+  else await restoreFolder(pathsOf(cluster).store, backup, { ...options, nowMs, log: deps.log })
   return { keys: backup.entries.length }
+}
+
+async function withDatastore<T>(config: ClusterConfig, deps: DatastoreDeps, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openDatastore(config, deps)
+  try {
+    return await work(store)
+  } finally {
+    await store.close()
+  }
 }

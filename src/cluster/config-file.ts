@@ -20,6 +20,8 @@ import {
 import { pathsOf } from './paths.ts'
 
 const defaultEventTtlSeconds = 3600
+/** docs/adr tells why. */
+const defaultSocketLb = false
 
 /** An option that cannot be used; the message says what to change. */
 export class ConfigError extends Error {
@@ -150,7 +152,8 @@ async function clustersIn(root: string): Promise<ClusterConfig[]> {
  * that it couldn't know of.
  */
 export async function refuseSharedAddresses(config: ClusterConfig): Promise<void> {
-  const others = (await clustersIn('/run/ownkube')).filter(({ name }) => name !== config.name)
+  // A server without a node uses no addresses of its machine.
+  const others = (await clustersIn('/run/ownkube')).filter(({ name, serverOnly }) => name !== config.name && !serverOnly)
   for (const [key, flag] of [
     ['podCidr', '--pod-cidr'],
     ['serviceCidr', '--service-cidr'],
@@ -212,14 +215,21 @@ export async function resolveConfig(
         )
       }
     }
+    if (options.datastore && !kept.datastore) {
+      throw new ConfigError(
+        `cluster ${kept.name} keeps its objects in ${dataDir}, and they do not move by themselves: remove it with 'ownkube down --delete' to start anew on etcd`,
+      )
+    }
     return {
       ...kept,
+      ...(options.datastore ? { datastore: options.datastore } : {}),
       runDir: runDirOf(options.name),
       nodeAddress: deps.nodeAddress,
       apiPort: options.apiPort ?? kept.apiPort,
       nodePortRange: options.nodePortRange ?? kept.nodePortRange,
       // Files of before this was an option have none.
       eventTtlSeconds: options.eventTtlSeconds ?? kept.eventTtlSeconds ?? defaultEventTtlSeconds,
+      socketLb: options.socketLb ?? kept.socketLb ?? defaultSocketLb,
     }
   }
   const slot = await chooseSlot(options.name)
@@ -237,7 +247,10 @@ export async function resolveConfig(
     serviceCidr: options.serviceCidr ?? slot.serviceCidr,
     nodePortRange: options.nodePortRange ?? { from: 30000, to: 32767 },
     eventTtlSeconds: options.eventTtlSeconds ?? defaultEventTtlSeconds,
+    socketLb: options.socketLb ?? defaultSocketLb,
     chainTag: tagOf(options.name, (text) => createHash('sha256').update(text).digest('hex')),
     createdAt: timestamp(deps.clock.now()),
+    ...(options.datastore ? { datastore: options.datastore } : {}),
+    ...(options.serverOnly ? { serverOnly: true } : {}),
   }
 }

@@ -20,8 +20,26 @@ export interface ClusterConfig {
   eventTtlSeconds: number
   /** '' for the default cluster, which uses the well-known chain names; others are kept apart by it. */
   chainTag: string
+  /** Pods' connections to Services are translated at the socket, where the machine can do it. */
+  socketLb: boolean
   createdAt: string
+  /** The etcd that several servers may share; absent: a folder of this cluster's own. */
+  datastore?: Datastore
+  /** No node here: the API server, controllers and scheduler alone. */
+  serverOnly?: boolean
 }
+
+/** Paths are absolute. */
+export interface Datastore {
+  endpoints: readonly string[]
+  caFile?: string
+  certFile?: string
+  keyFile?: string
+  /** What its keys begin with. */
+  prefix: string
+}
+
+export const defaultDatastorePrefix = '/ownkube'
 
 /** What a user may ask for; the rest is chosen. */
 export interface ClusterOptions {
@@ -32,7 +50,10 @@ export interface ClusterOptions {
   serviceCidr?: string | undefined
   nodePortRange?: { from: number; to: number } | undefined
   eventTtlSeconds?: number | undefined
+  socketLb?: boolean | undefined
   nodeName?: string | undefined
+  datastore?: Datastore | undefined
+  serverOnly?: boolean | undefined
 }
 
 export const defaultName = 'default'

@@ -46,7 +46,7 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
     {
       title: 'Server',
       async run() {
-        if (await runningProcess(pidFileOf(config, 'server'))) await writeDownStop(config, deps)
+        if (!config.serverOnly && (await runningProcess(pidFileOf(config, 'server')))) await writeDownStop(config, deps)
         return await stopRole('server')
       },
     },

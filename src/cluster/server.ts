@@ -1,15 +1,16 @@
 import { type ApiServer, createApiServer } from '../apiserver/apiserver.ts'
 import { directClient } from '../client/direct-client.ts'
+import { standForElection } from '../client/leader-election.ts'
 import { startControllers } from '../controllers/start.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import { startScheduler } from '../scheduler/start.ts'
-import { openFileStore } from '../storage/file-store.ts'
 import type { Store } from '../storage/store.ts'
 import { readCertificates } from './certificates.ts'
 import type { ClusterConfig } from './config.ts'
+import { openDatastore, requireOneCluster } from './datastore.ts'
 import { pathsOf } from './paths.ts'
 
 /** Components of the control plane, which live in the API server's own process. */
@@ -35,6 +36,8 @@ export interface ControlPlaneConfig {
   /** Undefined: tokens end with the process. */
   serviceAccountKey: string | undefined
   kubeletClient: { ca: string; cert: string; key: string } | undefined
+  /** How this server is told from others on the same store, of which one leads; undefined: the store is this server's alone. */
+  candidate: string | undefined
 }
 
 /** API server, controllers and scheduler over one store: what `ownkube server` and `startCluster()` both run. */
@@ -48,32 +51,56 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     serviceCidr: config.serviceCidr,
     nodePortRange: config.nodePortRange,
     eventTtlSeconds: config.eventTtlSeconds,
+    ...(config.candidate === undefined ? {} : { sharesStore: true }),
     ...(config.serviceAccountKey ? { serviceAccountKey: config.serviceAccountKey } : {}),
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
     ...(config.advertise ? { advertiseAddress: config.advertise.address, advertisePort: config.advertise.port } : {}),
   })
   const clientOf = (component: string) => directClient(apiServer.handle, componentUser(component), `${component}/ownkube`)
-  const started = Promise.all([
-    startControllers({
-      client: clientOf('kube-controller-manager'),
-      clock,
-      random,
-      log: log.named('controllers'),
-      signal,
-      clusterCa: config.clusterCa,
-    }),
-    startScheduler({ client: clientOf('kube-scheduler'), clock, random, log: log.named('scheduler'), signal }),
-  ])
-  await started
-  return apiServer
+  const parts = [
+    {
+      name: 'kube-controller-manager',
+      start: (term: AbortSignal) =>
+        startControllers({
+          client: clientOf('kube-controller-manager'),
+          clock,
+          random,
+          log: log.named('controllers'),
+          signal: term,
+          clusterCa: config.clusterCa,
+        }),
+    },
+    {
+      name: 'kube-scheduler',
+      start: (term: AbortSignal) =>
+        startScheduler({ client: clientOf('kube-scheduler'), clock, random, log: log.named('scheduler'), signal: term }),
+    },
+  ]
+  const identity = config.candidate
+  if (identity === undefined) {
+    await Promise.all(parts.map(({ start }) => start(signal)))
+    return apiServer
+  }
+  const elections = parts.map(({ name, start }) =>
+    standForElection({ client: clientOf(name), name, identity, clock, random, log: log.named(name), signal, lead: start }),
+  )
+  return {
+    ...apiServer,
+    async close() {
+      // Leases are given back through the API.
+      await Promise.all(elections)
+      await apiServer.close()
+    },
+  }
 }
 
 /** The `server` role: runs until the signal, then closes the store last. */
 export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDeps, 'store'>): Promise<void> {
   const paths = pathsOf(config)
   const certificates = await readCertificates(paths.pki)
-  const store = await openFileStore(paths.store, { clock: deps.clock, log: deps.log.named('storage') })
+  const store = await openDatastore(config, { ...deps, log: deps.log.named('storage') })
   try {
+    if (config.datastore) await requireOneCluster(store, config, certificates)
     const apiServer = await startControlPlane(
       {
         serviceCidr: config.serviceCidr,
@@ -83,6 +110,8 @@ export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDe
         clusterCa: certificates.ca,
         serviceAccountKey: certificates.serviceAccountKey,
         kubeletClient: { ca: certificates.ca, ...certificates.apiserverKubeletClient },
+        // As client-go's: a server that comes back is another candidate than the one that went.
+        candidate: config.datastore ? `${config.nodeName}_${deps.random.uuid()}` : undefined,
       },
       { ...deps, store },
     )

@@ -50,6 +50,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<I
       clusterCa,
       serviceAccountKey: certificates?.serviceAccountKey,
       kubeletClient: undefined,
+      candidate: undefined,
     },
     { store, clock, random, log, signal: stop.signal },
   )

@@ -8,8 +8,10 @@ import type { ClusterConfig } from './config.ts'
 import { containerdPidFile } from './paths.ts'
 import { pidFileOf } from './up.ts'
 
+type Component = 'server' | 'agent' | 'containerd'
+
 export interface ComponentStatus {
-  component: 'server' | 'agent' | 'containerd'
+  component: Component
   pid: number | undefined
   /** Milliseconds since the epoch. */
   since: number | undefined
@@ -29,11 +31,11 @@ export function isUp(status: ClusterStatus): boolean {
 }
 
 export async function clusterStatus(config: ClusterConfig): Promise<ClusterStatus> {
-  const files = [
-    ['server', pidFileOf(config, 'server')],
+  const nodeFiles: [Component, string][] = [
     ['agent', pidFileOf(config, 'agent')],
     ['containerd', containerdPidFile(config)],
-  ] as const
+  ]
+  const files: [Component, string][] = [['server', pidFileOf(config, 'server')], ...(config.serverOnly ? [] : nodeFiles)]
   const components = await Promise.all(
     files.map(async ([component, file]) => {
       const mark = await runningProcess(file)

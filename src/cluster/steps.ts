@@ -1,6 +1,7 @@
 import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
+import type { Random } from '../host/random.ts'
 
 /** One thing that a command does and shows: run in order, stopped at the first that throws. */
 export interface Step {
@@ -11,6 +12,7 @@ export interface Step {
 
 export interface OperatorDeps {
   clock: Clock
+  random: Random
   exec: Exec
   log: Log
   /** How this program is started again in another role: program and first arguments. */

@@ -43,7 +43,9 @@ export interface Begun {
 }
 
 type Role = 'server' | 'agent'
-const roles: readonly Role[] = ['server', 'agent']
+
+/** What runs of a cluster on this machine. */
+const rolesOf = ({ serverOnly }: ClusterConfig): readonly Role[] => (serverOnly ? ['server'] : ['server', 'agent'])
 const readyTimeoutMs = 120_000
 const logRotateBytes = 10 * 1024 * 1024
 
@@ -58,6 +60,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     {
       title: 'Programs',
       async run(report) {
+        if (options.serverOnly) return 'Node.js alone'
         await requireControllers()
         await ensureRequirements({
           exec: deps.exec,
@@ -78,7 +81,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
           const { running: already, missing } = await findRunning(config)
           if (already.size > 0) await refuseOtherData(config)
           // Found out before anything is written: what cannot boot leaves nothing behind.
-          if (missing.length > 0) await refuseSharedAddresses(config)
+          if (missing.includes('agent')) await refuseSharedAddresses(config)
           if (missing.includes('server')) await refuseTakenPort(config, deps)
           if (missing.includes('agent')) config = { ...config, ...(await freeAgentPorts(config)) }
           if (missing.length > 0) await writeConfig(config)
@@ -126,6 +129,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     {
       title: 'Node',
       async run() {
+        if (config.serverOnly) return 'none here'
         await waitForNode(client, config, running, deps)
         return 'Ready'
       },
@@ -159,11 +163,11 @@ export function logFileOf(config: ClusterConfig, role: Role | 'containerd'): str
 
 async function findRunning(config: ClusterConfig): Promise<{ running: Map<Role, ProcessMark>; missing: Role[] }> {
   const running = new Map<Role, ProcessMark>()
-  for (const role of roles) {
+  for (const role of rolesOf(config)) {
     const found = await runningProcess(pidFileOf(config, role))
     if (found) running.set(role, found)
   }
-  return { running, missing: roles.filter((role) => !running.has(role)) }
+  return { running, missing: rolesOf(config).filter((role) => !running.has(role)) }
 }
 
 async function startRole(config: ClusterConfig, role: Role, deps: OperatorDeps): Promise<ProcessMark> {

@@ -82,7 +82,8 @@ export async function shimsOf(runDir: string): Promise<{ pid: number; id: string
   return found.flat()
 }
 
-async function processesIn(cgroup: string): Promise<number[]> {
+/** Of this cgroup and of those beneath it. */
+export async function processesIn(cgroup: string): Promise<number[]> {
   const text = await unlessGone(readFile(join(cgroup, 'cgroup.procs'), 'utf8'), '')
   const own = text.split('\n').filter(Boolean).map(Number)
   return [...own, ...(await Promise.all((await childGroups(cgroup)).map(processesIn))).flat()]

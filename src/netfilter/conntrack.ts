@@ -34,7 +34,8 @@ export function conntrack(exec: Exec): Conntrack {
         const narrow = ofFamily.length === 1 ? ['--orig-dst', only.address, '--orig-port-dst', String(only.port)] : []
         const text = await mustRun(exec, 'conntrack', ['-L', '-f', family, '-p', 'udp', ...narrow])
         const wanted = new Set(ofFamily.map(({ address, port }) => `${address}:${port}`))
-        found.push(...parseFlows(text).filter((flows) => wanted.has(`${flows.address}:${flows.port}`)))
+        // One by one: flows may be more than one call takes arguments.
+        for (const flows of parseFlows(text)) if (wanted.has(`${flows.address}:${flows.port}`)) found.push(flows)
       }
       return found
     },

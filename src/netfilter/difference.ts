@@ -37,7 +37,7 @@ function changedChains(from: Chains, to: Chains): { write: string[]; remove: str
 export function difference(from: RuleSet, to: RuleSet): Transaction | undefined {
   const hooksBefore = new Set(from.hooks.map(hookKey))
   const hooksAfter = new Set(to.hooks.map(hookKey))
-  const parts: string[] = []
+  const parts: string[] = [] // a table each; lines as arguments of one call would be too many for the stack
   let chainsWritten = 0,
     chainsRemoved = 0,
     rulesWritten = 0
@@ -51,7 +51,7 @@ export function difference(from: RuleSet, to: RuleSet): Transaction | undefined 
     chainsRemoved += remove.length
     const rules = write.flatMap((name) => (to.tables[table].get(name) as readonly Rule[]).map((rule) => `-A ${name} ${ruleText(rule)}`))
     rulesWritten += rules.length
-    parts.push(
+    const lines = [
       `*${table}`,
       ...[...write, ...remove].map((name) => `:${name} - [0:0]`),
       ...unhook.map((gone) => `-D ${gone.chain} ${ruleText(gone.rule)}`),
@@ -59,7 +59,8 @@ export function difference(from: RuleSet, to: RuleSet): Transaction | undefined 
       ...rules,
       ...remove.map((name) => `-X ${name}`),
       'COMMIT',
-    )
+    ]
+    parts.push(lines.join('\n'))
   }
   if (parts.length === 0) return undefined
   return { text: `${parts.join('\n')}\n`, chainsWritten, chainsRemoved, rulesWritten }

@@ -19,6 +19,7 @@ describe('a rule reads back as it was written', () => {
     '-j MARK --set-xmark 0x4000/0x4000',
     '-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
     '-m addrtype --src-type LOCAL -j REJECT',
+    '-p tcp -j REJECT --reject-with tcp-reset',
     '-i br0 -j X',
     '! -i cali+ -d fd00::1/128 -j DNAT --to-destination [fd00::2]:53',
     '-j MASQUERADE --random-fully',
@@ -55,6 +56,12 @@ describe('a difference', () => {
   test('sends what changed, and deletes at the end what nothing refers to any more', () => {
     const change = difference(setOf({ A: [jump('B')], B: [], C: [] }), setOf({ A: [jump('D')], C: [], D: [] }))
     expect(change?.text).toBe('*nat\n:A - [0:0]\n:D - [0:0]\n:B - [0:0]\n-A A -j D\n-X B\nCOMMIT\n')
+  })
+
+  test('may have more lines than a call takes arguments', () => {
+    const rules = Array.from({ length: 20 }, () => jump('B'))
+    const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`C${i}`, rules]))
+    expect(difference(emptyRuleSet, setOf(many))).toMatchObject({ chainsWritten: 10_000, rulesWritten: 200_000 })
   })
 
   test('applied and read back is the wanted set; hooks go first and once', async () => {

@@ -132,8 +132,8 @@ class RuleReader {
       case 'RETURN':
         return { type: 'return' }
       case 'REJECT':
-        if (this.#words[this.#at] === '--reject-with') this.#at += 2
-        return { type: 'reject' }
+        if (this.#words[this.#at] !== '--reject-with') return { type: 'reject' }
+        return this.#option('--reject-with') === 'tcp-reset' ? { type: 'reject', with: 'tcp-reset' } : { type: 'reject' }
       case 'MASQUERADE':
         if (this.#words[this.#at] === '--random-fully') this.#at++
         return { type: 'masquerade' }

@@ -34,8 +34,8 @@ export type Target =
   | { readonly type: 'accept' }
   | { readonly type: 'drop' }
   | { readonly type: 'return' }
-  /** Port unreachable, in the ICMP of the family. */
-  | { readonly type: 'reject' }
+  /** Port unreachable, in the ICMP of the family; or a TCP reset, which no rate limit holds back. */
+  | { readonly type: 'reject'; readonly with?: 'tcp-reset' }
   /** Sets the bits of `value`, or turns them over. */
   | { readonly type: 'mark'; readonly value: number; readonly how: 'set' | 'toggle' }
   | { readonly type: 'dnat'; readonly address: string; readonly port: number }
@@ -121,7 +121,7 @@ function targetText(target: Target): string {
     case 'return':
       return '-j RETURN'
     case 'reject':
-      return '-j REJECT'
+      return target.with ? `-j REJECT --reject-with ${target.with}` : '-j REJECT'
     case 'mark':
       return `-j MARK --set-xmark ${hex(target.value)}/${target.how === 'set' ? hex(target.value) : '0x0'}`
     case 'dnat':

@@ -10,6 +10,7 @@ import { conntrack } from '../netfilter/conntrack.ts'
 import { FamilyServices, type ProxyFamily } from './family-services.ts'
 import { healthAnswer, metricsAnswer, type ProxyHealth } from './health-server.ts'
 import { openIptablesRules } from './iptables/iptables-rules.ts'
+import { withoutManagers, withoutPods } from './kept-objects.ts'
 import { type Answer, type ListenAddress, type Listener, listen, listenSometime } from './listen.ts'
 import { ProxyMetrics } from './metrics.ts'
 import { NodeWatch } from './node-watch.ts'
@@ -17,6 +18,7 @@ import { ProxyLoop } from './proxy-loop.ts'
 import { ServiceChanges, serviceKeyOf, slicesByService } from './service-changes.ts'
 import { ServiceHealth } from './service-health.ts'
 import { ServiceTable } from './service-table.ts'
+import { SocketBalancing, type SocketBalancingOptions } from './socket-balancing.ts'
 
 export type { ProxyFamily } from './family-services.ts'
 export { removeProxyRules } from './remove-rules.ts'
@@ -49,6 +51,8 @@ export interface ProxyOptions {
   masqueradeBit?: number
   /** Default true; iptables and IPv4 only. */
   localhostNodePorts?: boolean
+  /** Pods' sockets are balanced too, where the machine can do it; the rules serve all else. */
+  socketBalancing?: SocketBalancingOptions | undefined
   /** How often to look whether someone else changed our rules; default 10 s (less often where looking takes long). */
   checkIntervalMs?: number
   /** At least this long from one change of the rules to the next; default 0, as a change costs little. */
@@ -76,7 +80,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const changes = new ServiceChanges(() => wake())
   const node = new NodeWatch(sourceDeps(options), nodeName, () => changes.markEverything())
   await firstOf(node.synced(), clock, signal)
-  const families = await Promise.all(options.families.map((family) => openFamily(family, node, options, log)))
+  const sockets = options.socketBalancing && SocketBalancing.open(options.socketBalancing, log)
+  const families = await openFamilies({ node, options, log, sockets })
   const serviceHealth = new ServiceHealth({
     hosts: async () => (await Promise.all(families.map((family) => family.listenHosts()))).flat(),
     proxyHealthy: () => loop.health().healthy,
@@ -96,6 +101,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const end = async (): Promise<void> => {
     unfollow()
     for (const { rules } of families) rules.close()
+    sockets?.close()
     await Promise.all([serviceHealth.close(), ...listeners.map((listener) => listener.close())])
   }
   try {
@@ -143,14 +149,30 @@ async function listenAll(
   return opened
 }
 
-function openFamily(family: ProxyFamily, node: NodeWatch, options: ProxyOptions, log: Log): Promise<FamilyServices> {
+interface FamilyContext {
+  readonly node: NodeWatch
+  readonly options: ProxyOptions
+  readonly log: Log
+  readonly sockets: SocketBalancing | undefined
+}
+
+async function openFamilies(context: FamilyContext): Promise<readonly FamilyServices[]> {
+  try {
+    return await Promise.all(context.options.families.map((family) => openFamily(family, context)))
+  } catch (error) {
+    context.sockets?.close()
+    throw error
+  }
+}
+
+function openFamily(family: ProxyFamily, { node, options, log, sockets }: FamilyContext): Promise<FamilyServices> {
   return FamilyServices.open({
     family,
     exec: options.exec,
     node: () => node.facts,
     table: new ServiceTable({ node: () => ({ name: options.nodeName, zone: node.facts.zone }), family: family.family }),
-    open: (onNode) =>
-      openIptablesRules({
+    open: async (onNode) => {
+      const rules = await openIptablesRules({
         ...onNode,
         family: family.family,
         masqueradeAll: options.masqueradeAll ?? false,
@@ -161,7 +183,9 @@ function openFamily(family: ProxyFamily, node: NodeWatch, options: ProxyOptions,
         exec: options.exec,
         log,
         ...(options.variant ? { variant: options.variant } : {}),
-      }),
+      })
+      return sockets ? sockets.beside(rules, onNode.nodePortAddresses) : rules
+    },
   })
 }
 
@@ -170,10 +194,11 @@ const sourceDeps = ({ client, clock, random, log, signal }: ProxyOptions) => ({ 
 function startSources(options: ProxyOptions) {
   const deps = sourceDeps(options)
   return {
-    services: startInformer<Service>({ ...deps, resource: services }),
+    services: startInformer<Service>({ ...deps, resource: services, trim: withoutManagers }),
     slices: startInformer<EndpointSlice>({
       ...deps,
       resource: endpointSlices,
+      trim: withoutPods,
       indexes: {
         [slicesByService]: (slice) => {
           const key = serviceKeyOf(slice)

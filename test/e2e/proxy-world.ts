@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Exec, mustRun, systemExec } from '../../src/host/exec.ts'
+import { addressInIpv6, world6 } from '../../src/proxy/testing/ipv6-scenes.ts'
 import { type PodName, type Sender, world } from '../../src/proxy/testing/scenes.ts'
 
 /** Answers `pod|client address` on TCP 8080 and 8081 and UDP 8080. */
@@ -16,10 +17,10 @@ for (const port of [8080, 8081])
     socket.on('error', () => {})
     socket.write(name + '|' + plain(socket.remoteAddress) + '\\n')
     socket.on('data', (data) => socket.write(data))
-  }).listen(port, '0.0.0.0', up)
-const udp = require('node:dgram').createSocket('udp4')
-udp.on('message', (_, from) => udp.send(name + '|' + from.address + '\\n', from.port, from.address))
-udp.bind(8080, '0.0.0.0', up)
+  }).listen(port, '::', up)
+const udp = require('node:dgram').createSocket('udp6')
+udp.on('message', (_, from) => udp.send(name + '|' + plain(from.address) + '\\n', from.port, from.address))
+udp.bind(8080, '::', up)
 `
 
 /** `protocol address port times [local port]`: prints each answer, or the error's code, as a JSON list. */
@@ -33,7 +34,7 @@ const tcp = () => new Promise((resolve) => {
   socket.on('error', (error) => end(error.code))
 })
 const udp = () => new Promise((resolve) => {
-  const socket = require('node:dgram').createSocket('udp4')
+  const socket = require('node:dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4')
   const timer = setTimeout(() => end('timeout'), 700)
   const end = (text) => { clearTimeout(timer); socket.close(); resolve(text) }
   socket.on('message', (data) => end(String(data).trim()))
@@ -50,6 +51,7 @@ all()
 
 /** The node's address on every pod's link. */
 export const podGateway = '169.254.1.1'
+const podGateway6 = 'fe80::1'
 
 export interface PacketWorld {
   /** Runs programs in the node's namespace. */
@@ -82,11 +84,23 @@ export async function buildWorld(): Promise<PacketWorld> {
   }
   const inside = (namespace: string, ...command: string[]): Promise<string> =>
     mustRun(systemExec, 'ip', ['netns', 'exec', namespace, ...command])
+  /** The same again in IPv6. A pod's way out is the link's own address there, as in most networks. */
+  const addIpv6 = async (name: Sender, address: string): Promise<void> => {
+    const own = namespaceOf(name)
+    const six = addressInIpv6(address)
+    const gateway = name === 'outside' ? world6.nodeAddress : podGateway6
+    await inside(node, 'ip', '-6', 'addr', 'add', `${gateway}/${name === 'outside' ? 128 : 64}`, 'dev', `v-${name}`, 'nodad')
+    await inside(node, 'ip', '-6', 'route', 'add', `${six}/128`, 'dev', `v-${name}`)
+    await inside(own, 'ip', '-6', 'addr', 'add', `${six}/128`, 'dev', 'eth0', 'nodad')
+    if (name === 'outside') await inside(own, 'ip', '-6', 'route', 'add', `${gateway}/128`, 'dev', 'eth0')
+    await inside(own, 'ip', '-6', 'route', 'add', 'default', 'via', gateway, 'dev', 'eth0')
+  }
   try {
     await mustRun(systemExec, 'ip', ['netns', 'add', node])
     await inside(node, 'ip', 'link', 'set', 'lo', 'up')
     // A new namespace starts with the host's own settings, which may be anything.
     await inside(node, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/conf/all/route_localnet')
+    await inside(node, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding')
     // A hairpin goes out where it came in. Redirects for that share a rate limit with the refusals that we want to see.
     await inside(node, 'sh', '-c', 'for each in all default; do echo 0 > /proc/sys/net/ipv4/conf/$each/send_redirects; done')
     for (const { name, address, gateway } of members) {
@@ -104,7 +118,9 @@ export async function buildWorld(): Promise<PacketWorld> {
       await inside(own, 'ip', 'link', 'set', 'eth0', 'up')
       await inside(own, 'ip', 'route', 'add', gateway, 'dev', 'eth0')
       await inside(own, 'ip', 'route', 'add', 'default', 'via', gateway)
+      await addIpv6(name, address)
     }
+    await inside(node, 'ip', '-6', 'route', 'add', 'default', 'via', world6.outside, 'dev', 'v-outside')
     // What no Service takes would leave by here.
     await inside(node, 'ip', 'route', 'add', 'default', 'via', world.outside, 'dev', 'v-outside', 'onlink', 'src', world.nodeAddress)
     await Promise.all(
@@ -126,7 +142,7 @@ export async function buildWorld(): Promise<PacketWorld> {
     namespaceOf,
     dismantle,
     async ask(from, protocol, to, times, localPort) {
-      const [address, port] = to.split(':') as [string, string]
+      const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(to) as unknown as [string, string, string]
       const args = [protocol, address, port, String(times), ...(localPort === undefined ? [] : [String(localPort)])]
       const text = await mustRun(systemExec, 'nsenter', [
         `--net=/run/netns/${namespaceOf(from)}`,

@@ -244,6 +244,32 @@ export function nftKernelContract(
       )
     })
 
+    it('translations and refusals where no packet can be translated or refused', async () => {
+      const forward: Change = { kind: 'add chain', chain: 'forwarded', hook: { type: 'filter', hook: 'forward', priority: 0 } }
+      const rule = (chain: string, ...statements: Statement[]): Change => ({ kind: 'add rule', chain, rule: { statements } })
+      await refused('EOPNOTSUPP', rule('prerouting', { kind: 'masquerade' }))
+      await refused('EOPNOTSUPP', forward, rule('forwarded', { kind: 'verdict', verdict: { jump: 'of-two' } }))
+      await refused('EOPNOTSUPP', rule('of-two', { kind: 'snat', to: { address: '10.0.0.1' } }))
+      const after: Change = { kind: 'add chain', chain: 'after', hook: { type: 'nat', hook: 'postrouting', priority: 100 } }
+      await refused('EOPNOTSUPP', after, rule('after', { kind: 'reject', with: 'port-unreachable' }))
+      await apply(forward, rule('forwarded', { kind: 'reject', with: 'port-unreachable' }))
+      await apply(after, rule('after', { kind: 'masquerade', flags: ['fully-random'] }))
+    })
+
+    it('going to a chain that stands at a hook', async () => {
+      const verdict = { jump: 'prerouting' }
+      await refused('EOPNOTSUPP', { kind: 'add rule', chain: 'of-two', rule: { statements: [{ kind: 'verdict', verdict }] } })
+    })
+
+    it('ranges that overlap, and one element more than a set takes', async () => {
+      const overlapping = { key: keyOf(['ipv4_addr'], '10.0.0.128'), end: keyOf(['ipv4_addr'], '10.0.2.0') }
+      await refused('EEXIST', { kind: 'add elements', set: ranges, elements: [overlapping] })
+      const few: NftSet = { name: 'few', key: ['ipv4_addr'], size: 2 }
+      const three = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((address) => ({ key: keyOf(few.key, address) }))
+      await apply({ kind: 'add set', set: few }, { kind: 'add elements', set: few, elements: three.slice(0, 2) })
+      await refused('ENFILE', { kind: 'add elements', set: few, elements: three.slice(2) })
+    })
+
     it('a table that is not there', async () => {
       const change: Change = { kind: 'add chain', chain: 'a' }
       await expect(kernel.apply({ table: { ...table, name: 'none' }, changes: [change] })).rejects.toMatchObject({ code: 'ENOENT', change })

@@ -1,6 +1,6 @@
 import { emptyRuleSet, type Hook, type Match, only, type Rule, type RuleSet, type TableName } from '../../netfilter/rules.ts'
 import type { RuleSettings } from '../service-rules.ts'
-import type { PortRules, RuleContext } from './port-rules.ts'
+import { type PortRules, type RuleContext, refusal } from './port-rules.ts'
 
 export interface DesiredContext extends RuleContext, Omit<RuleSettings, 'tag' | 'localhostNodePorts'> {
   /** What /proc/sys/net/ipv4/conf/all/route_localnet was before localhost node ports turned it on; undefined: no localhost node ports. */
@@ -65,7 +65,15 @@ function nodePortEntrances({ chains, nodePortAddresses, routeLocalnetWas }: Desi
 
 function strayRules({ serviceCidr }: DesiredContext): Rule[] {
   if (serviceCidr === undefined) return []
-  return [{ matches: [{ type: 'destination', cidr: serviceCidr }, comment('no such service port')], target: { type: 'reject' } }]
+  const stray = (protocol?: 'tcp'): Rule => ({
+    matches: [
+      { type: 'destination', cidr: serviceCidr },
+      ...(protocol ? [{ type: 'protocol', protocol } as const] : []),
+      comment('no such service port'),
+    ],
+    target: protocol ? refusal(protocol) : { type: 'reject' },
+  })
+  return [stray('tcp'), stray()]
 }
 
 function forwardRules(masqueradeMark: number): Rule[] {

@@ -1,4 +1,4 @@
-import { type Match, only, type Rule } from '../../netfilter/rules.ts'
+import { type Match, only, type Rule, type Target, type TransportProtocol } from '../../netfilter/rules.ts'
 import type { EndpointChoice } from '../choose-endpoints.ts'
 import { reachableFromOutside } from '../choose-endpoints.ts'
 import type { ProxiedEndpoint, ProxiedPort } from '../service-port.ts'
@@ -158,13 +158,18 @@ function endpointRules(port: ProxiedPort, endpoint: ProxiedEndpoint, chains: Cha
   ]
 }
 
+/** ICMP is rate-limited, and IPv6 takes a second to believe it while connecting: TCP gets a reset. */
+export function refusal(protocol: TransportProtocol): Target {
+  return protocol === 'tcp' ? { type: 'reject', with: 'tcp-reset' } : { type: 'reject' }
+}
+
 /** Nobody anywhere: refuse. Somebody, but not for this policy here: drop, as another node may answer. */
 function refusalRules(
   port: ProxiedPort,
   has: { any: boolean; internal: boolean; external: boolean },
 ): Pick<PortRules, 'refusals' | 'externalRefusals'> {
   const note = has.any ? 'has no local endpoints' : 'has no endpoints'
-  const target = { type: has.any ? 'drop' : 'reject' } as const
+  const target = has.any ? ({ type: 'drop' } as const) : refusal(port.protocol)
   const refuse = (address: string): Rule => ({ matches: arriving(port, address, note), target })
   const externalRefusals: Rule[] = []
   if (!has.external) {

@@ -19,9 +19,10 @@ export class TestCluster {
   }
 
   /** Boots it. Its user's kubeconfig is a file of the test's own, so that nobody's is touched. */
-  static async start(purpose: string, flags: readonly string[] = []): Promise<TestCluster> {
+  static async start(purpose: string, flags: readonly string[] = [], prepare?: (cluster: TestCluster) => void): Promise<TestCluster> {
     const name = `t-${purpose}-${process.pid}`
     const cluster = new TestCluster(name, mkdtempSync(join(tmpdir(), `ownkube-${purpose}-`)))
+    prepare?.(cluster)
     const { code, stderr, stdout } = await cluster.ownkube('up', ...flags)
     if (code !== 0) {
       const logs = cluster.logs()

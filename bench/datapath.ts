@@ -1,0 +1,133 @@
+import { fileURLToPath } from 'node:url'
+import { table } from '../src/cli/table.ts'
+import { mustRun, systemExec } from '../src/host/exec.ts'
+import { listFlags } from './flags.ts'
+import { type BackEnd, backEnds, chosenBackEnds } from './network/back-ends.ts'
+import type { Burst, BurstResult } from './network/burst-process.ts'
+import { HelperProcess } from './network/helper-process.ts'
+import type { LoaderOptions } from './network/loader-process.ts'
+import { buildPacketBed, type PacketBed } from './network/packet-bed.ts'
+import { bulkPort, clusterIp, firstEndpoint } from './network/service-objects.ts'
+import { digits, median } from './statistics.ts'
+
+const rounds = { connect: 40, bulk: 10 }
+const burstMs = { connect: 100, bulk: 150 }
+/** Spread over all Services: the rules of one alone would stay in the processor's cache. */
+const targetsEach = 100
+const patienceMs = 120_000
+const servicePort = 80
+const podPort = 8080
+
+/** One row: a bed whose node holds some rules, and where its client sends to. */
+interface Way {
+  readonly name: string
+  readonly size: number
+  readonly bed: PacketBed
+  readonly helpers: HelperProcess[]
+  readonly connect: BurstResult[]
+  readonly bulk: BurstResult[]
+  readonly targets: readonly string[]
+  readonly bulkTarget: string
+}
+
+const script = (name: string): string => fileURLToPath(new URL(`./network/${name}.ts`, import.meta.url))
+const spread = (size: number, each: (i: number) => string): string[] =>
+  Array.from({ length: Math.min(targetsEach, size) }, (_, i) => each(Math.floor((i * size) / Math.min(targetsEach, size))))
+
+const trackConnections = `
+add table ip track
+add chain ip track forward { type filter hook forward priority 0 ; }
+add rule ip track forward ct state established,related accept
+`
+
+async function open(tag: string, name: string, size: number, backEnd: BackEnd | 'tracked' | 'untracked'): Promise<Way> {
+  const bed = await buildPacketBed(tag)
+  const way = { name, size, bed, helpers: [] as HelperProcess[], connect: [], bulk: [] }
+  try {
+    const echo = HelperProcess.start(script('echo-process'), {}, { namespace: bed.path('server') })
+    way.helpers.push(echo)
+    await echo.next(patienceMs)
+    if (typeof backEnd === 'string') {
+      if (backEnd === 'tracked')
+        await mustRun(systemExec, 'nsenter', [`--net=${bed.path('node')}`, 'nft', '-f', '-'], { input: trackConnections })
+      return { ...way, targets: spread(size, (i) => `${firstEndpoint(i, 0)}:${podPort}`), bulkTarget: `${firstEndpoint(0, 0)}:${bulkPort}` }
+    }
+    const loader = HelperProcess.start(script('loader-process'), { backEnd, size } satisfies LoaderOptions, { namespace: bed.path('node') })
+    way.helpers.push(loader)
+    await loader.next(patienceMs)
+    const targets = spread(size, (i) => `${clusterIp(i)}:${servicePort}`)
+    return { ...way, targets, bulkTarget: `${clusterIp(size)}:${servicePort}` }
+  } catch (error) {
+    await close(way)
+    throw error
+  }
+}
+
+async function close({ helpers, bed }: Pick<Way, 'helpers' | 'bed'>): Promise<void> {
+  for (const helper of helpers) await helper.stop()
+  await bed.dismantle()
+}
+
+/** In turn, beginning elsewhere each time, so that whatever else the machine does meets all rows alike. */
+async function measure(ways: readonly Way[], client: HelperProcess, what: 'connect' | 'bulk'): Promise<void> {
+  for (let round = 0; round < rounds[what]; round++) {
+    for (let i = 0; i < ways.length; i++) {
+      const way = ways[(i + round) % ways.length] as Way
+      const targets = what === 'connect' ? way.targets : [way.bulkTarget]
+      client.send({ namespace: way.bed.path('client'), targets, ms: burstMs[what], what } satisfies Burst)
+      way[what].push(await client.next<BurstResult>(patienceMs))
+    }
+  }
+}
+
+function print(ways: readonly Way[]): void {
+  const reference = ways.find(({ name }) => name === tracked) as Way
+  const ratio = (way: Way, what: 'connect' | 'bulk'): string =>
+    digits(median(way[what].map(({ perSecond }, round) => perSecond / (reference[what][round] as BurstResult).perSecond)))
+  const middle = (way: Way, what: 'connect' | 'bulk', of: keyof BurstResult): string =>
+    digits(median(way[what].map((result) => result[of])))
+  const lines = ways.map((way) => [
+    way.name,
+    way.targets === reference.targets ? '' : String(way.size),
+    middle(way, 'connect', 'perSecond'),
+    ratio(way, 'connect'),
+    middle(way, 'connect', 'p50'),
+    middle(way, 'connect', 'p99'),
+    middle(way, 'bulk', 'perSecond'),
+    ratio(way, 'bulk'),
+  ])
+  const head = ['WAY', 'SERVICES', 'CONNECTIONS/S', 'RATIO', 'P50 µs', 'P99 µs', 'MiB/S', 'RATIO']
+  console.log(`New connections and throughput from a pod; ratios to '${tracked}', medians of ${rounds.connect} and ${rounds.bulk} rounds\n`)
+  console.log(table(head, lines))
+}
+
+const tracked = 'to the pod, with conntrack'
+
+/**
+ * What a packet's way through a ClusterIP costs, beside the way straight to the pod; needs root.
+ * `--sizes 100,10000`, `--back-ends 'ownkube nftables'`.
+ */
+export async function run(flags: readonly string[]): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Error('this bench makes network namespaces and needs root')
+  const { sizes, 'back-ends': names } = listFlags(flags, { sizes: '100,10000', 'back-ends': backEnds.map(({ name }) => name).join(',') })
+  const ways: Way[] = []
+  const client = HelperProcess.start(script('burst-process'), {})
+  try {
+    await client.next(patienceMs)
+    ways.push(await open('u', 'to the pod, without conntrack', 10_000, 'untracked'))
+    ways.push(await open('t', tracked, 10_000, 'tracked'))
+    for (const backEnd of chosenBackEnds(names)) {
+      for (const size of sizes.map(Number)) {
+        if (size > (backEnd.upTo ?? Number.POSITIVE_INFINITY)) continue
+        console.error(`${backEnd.name}, ${size} Services`)
+        ways.push(await open(String(ways.length), backEnd.name, size, backEnd))
+      }
+    }
+    await measure(ways, client, 'connect')
+    await measure(ways, client, 'bulk')
+    print(ways)
+  } finally {
+    await client.stop()
+    for (const way of ways) await close(way)
+  }
+}

@@ -1,0 +1,33 @@
+import type { Client } from '../../src/client/client.ts'
+import { systemClock } from '../../src/host/clock.ts'
+import { systemExec } from '../../src/host/exec.ts'
+import type { Log } from '../../src/host/log.ts'
+import { systemRandom } from '../../src/host/random.ts'
+import { startProxy } from '../../src/proxy/proxy.ts'
+import type { BackEnd } from './back-ends.ts'
+import { plan } from './packet-bed.ts'
+
+/** Our proxy, as a bench wants it: nothing but its rules. */
+export async function startOwnProxy({ mode, variant }: BackEnd, { client, log }: { client: Client; log: Log }): Promise<void> {
+  await startProxy({
+    client,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    exec: systemExec,
+    signal: new AbortController().signal,
+    nodeName: 'bench',
+    mode: mode as 'iptables',
+    families: [
+      {
+        family: 'IPv4',
+        nodePortAddresses: [plan.nodeAddress],
+        podTraffic: { by: 'source', cidr: plan.podCidr },
+        serviceCidr: plan.serviceCidr,
+      },
+    ],
+    chainTag: '',
+    checkIntervalMs: 3_600_000, // looking for drift is another matter
+    ...(variant ? { variant } : {}),
+  })
+}

@@ -1,0 +1,139 @@
+import { writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import type { Client } from '../../client/client.ts'
+import { accessByKubeconfig, accessFromPod, type ClusterAccess } from '../../client/cluster-access.ts'
+import { httpClient } from '../../client/http-client.ts'
+import type { Exec } from '../../host/exec.ts'
+import { ExecError } from '../../host/exec.ts'
+import type { Log } from '../../host/log.ts'
+import { StatusError } from '../../machinery/status.ts'
+import { hasIpv6 } from '../../netfilter/local-addresses.ts'
+import { type ProxyFamily, removeProxyRules, startProxy } from '../../proxy/proxy.ts'
+import type { AddressFamily } from '../../proxy/service-port.ts'
+import type { ProcessDeps } from '../process.ts'
+import type { ProxyConfiguration, ProxyModeName } from './configuration.ts'
+import { applyConntrackSettings } from './conntrack-settings.ts'
+import { SettingsError } from './settings.ts'
+
+export interface DaemonOptions {
+  readonly configuration: ProxyConfiguration
+  /** In place of the kubeconfig's server. */
+  readonly master: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** Serves the Services of a cluster that need not be ours on this node, until the signal. Rules stay. */
+export async function runProxyDaemon({ configuration, master, env }: DaemonOptions, deps: ProcessDeps): Promise<void> {
+  const { log, exec, clock, signal } = deps
+  const mode = configuration.mode ?? 'iptables'
+  if (mode !== 'iptables') throw new SettingsError([`mode ${mode} is not there yet: use --proxy-mode iptables`])
+  const access = await accessOf(configuration, master, deps, env)
+  const client = httpClient({ ...access, userAgent: 'kube-proxy/ownkube', clock })
+  try {
+    await prepareHost(configuration, log)
+    await sparedByKernel(configuration.oomScoreAdj, log)
+    const families = await familiesOf(configuration, mode, { client, exec, log })
+    log.info('starting', {
+      server: access.server,
+      node: configuration.nodeName,
+      mode,
+      families: families.map(({ family }) => family).join(),
+    })
+    const proxy = await startProxy({
+      ...deps,
+      client,
+      nodeName: configuration.nodeName,
+      mode,
+      families,
+      chainTag: '',
+      healthAddress: configuration.healthAddress,
+      metricsAddress: configuration.metricsAddress,
+      mustListen: configuration.mustListen,
+      masqueradeAll: configuration.masqueradeAll[mode],
+      masqueradeBit: configuration.masqueradeBit[mode],
+      localhostNodePorts: configuration.localhostNodePorts,
+      checkIntervalMs: configuration.checkIntervalMs[mode],
+      minSyncIntervalMs: configuration.minSyncIntervalMs[mode],
+    })
+    await proxy.stopped
+  } finally {
+    await client.close()
+  }
+  signal.throwIfAborted()
+}
+
+/** What needs a privileged process, such as an init container, while the proxy itself then runs with CAP_NET_ADMIN alone. */
+export async function prepareHost(configuration: ProxyConfiguration, log: Log): Promise<void> {
+  await applyConntrackSettings(configuration.conntrack, availableParallelism(), log)
+}
+
+/** Takes away all rules that a proxy with the known names may have left, of every mode; nobody else's. */
+export async function cleanUp(exec: Exec): Promise<void> {
+  await removeProxyRules({ exec, chainTag: '' })
+}
+
+async function accessOf(
+  { kubeconfig }: ProxyConfiguration,
+  master: string | undefined,
+  deps: ProcessDeps,
+  env: DaemonOptions['env'],
+): Promise<ClusterAccess> {
+  if (kubeconfig !== undefined) return await accessByKubeconfig(kubeconfig, deps, master === undefined ? {} : { master })
+  const access = await accessFromPod(env, deps.clock)
+  if (!access) throw new SettingsError(['which cluster? Give --kubeconfig, or run in a pod that has a service account'])
+  return master === undefined ? access : { ...access, server: master }
+}
+
+async function sparedByKernel(score: number, log: Log): Promise<void> {
+  try {
+    await writeFile('/proc/self/oom_score_adj', String(score))
+  } catch (error) {
+    log.warn('oom_score_adj is left as it is', { wanted: score, error })
+  }
+}
+
+async function familiesOf(
+  configuration: ProxyConfiguration,
+  mode: ProxyModeName,
+  { client, exec, log }: { client: Client; exec: Exec; log: Log },
+): Promise<ProxyFamily[]> {
+  const serviceCidrs = await serviceRanges(client, log)
+  const families: AddressFamily[] = (await canDoIpv6(exec)) ? ['IPv4', 'IPv6'] : ['IPv4']
+  if (families.every((family) => configuration.podTraffic[family] === undefined)) {
+    log.warn('nothing tells pods from others, so that nothing sent to cluster addresses is masqueraded: give --cluster-cidr')
+  }
+  const { nodeAddress } = configuration
+  const byDefault = mode === 'iptables' ? [] : ['primary']
+  return families.map((family) => {
+    const own = nodeAddress?.includes(':') === (family === 'IPv6') ? nodeAddress : undefined
+    const nodePortAddresses = configuration.nodePortAddresses[family] ?? byDefault
+    return {
+      family,
+      nodePortAddresses: nodePortAddresses.map((each) => (each === 'primary' ? (own ?? each) : each)),
+      podTraffic: configuration.podTraffic[family],
+      serviceCidr: serviceCidrs.find((cidr) => cidr.includes(':') === (family === 'IPv6')),
+    }
+  })
+}
+
+async function canDoIpv6(exec: Exec): Promise<boolean> {
+  if (!(await hasIpv6(exec))) return false
+  try {
+    return (await exec.run('ip6tables-save', ['-t', 'nat'])).code === 0
+  } catch (error) {
+    if (error instanceof ExecError) return false
+    throw error
+  }
+}
+
+/** Clusters from v1.33 on say which addresses are Services'; with others, unknown ones are left alone. */
+async function serviceRanges(client: Client, log: Log): Promise<string[]> {
+  try {
+    const list = JSON.parse(await client.raw('/apis/networking.k8s.io/v1/servicecidrs')) as { items?: { spec?: { cidrs?: string[] } }[] }
+    return (list.items ?? []).flatMap(({ spec }) => spec?.cidrs ?? [])
+  } catch (error) {
+    if (error instanceof StatusError && [403, 404].includes(error.status.code)) return []
+    log.warn('cannot ask for the ranges of Services', { error })
+    return []
+  }
+}

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/host/clock.ts'
+import { mustRun } from '../../src/host/exec.ts'
+import { silentLog } from '../../src/host/log.ts'
+import { systemRandom } from '../../src/host/random.ts'
+import { removeProxyRules, type Proxy as ServiceProxy, startProxy } from '../../src/proxy/proxy.ts'
+import { cases6, inIpv6, services6, slices6, world6 } from '../../src/proxy/testing/ipv6-scenes.ts'
+import { type PodName, type Sender, service, slice, world } from '../../src/proxy/testing/scenes.ts'
+import { TableApi } from '../../src/proxy/testing/table-api.ts'
+import { eventually } from './harness/command.ts'
+import { buildWorld, type PacketWorld } from './proxy-world.ts'
+
+const root = process.getuid?.() === 0
+if (!root) console.warn('skipped: the proxy tests need root')
+
+/** The same cases as in IPv4, by the same two kinds of iptables, and both families beside one another. */
+describe.skipIf(!root).each(['nft', 'legacy'] as const)('real IPv6 packets through ip6tables-%s', (variant) => {
+  let packets: PacketWorld
+  let proxy: ServiceProxy
+  const stopping = new AbortController()
+  const api = new TableApi()
+  const save = async (): Promise<string> => await mustRun(packets.nodeExec, `ip6tables-${variant}-save`, [])
+
+  beforeAll(async () => {
+    packets = await buildWorld()
+    for (const object of [...services6, ...slices6]) api.put(object)
+    const dual = service('dual', '10.96.0.200', [{}])
+    dual.spec.clusterIPs = ['10.96.0.200', 'FD77:0:0:0:A:60:0:C8'] // written otherwise than the kernel does
+    api.put(dual)
+    api.put(slice('dual', ['a']))
+    const six = inIpv6(slice('dual', ['b']))
+    api.put({ ...six, metadata: { ...six.metadata, name: 'dual-six' } })
+    const common = { localhostNodePorts: true, checkIntervalMs: 500, variant }
+    proxy = await startProxy({
+      client: api,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      exec: packets.nodeExec,
+      signal: stopping.signal,
+      nodeName: world.node,
+      mode: 'iptables',
+      chainTag: '',
+      families: [
+        { family: 'IPv4', nodePortAddresses: [], podTraffic: { by: 'source', cidr: world.podCidr }, serviceCidr: world.serviceCidr },
+        {
+          family: 'IPv6',
+          nodePortAddresses: [world6.nodeAddress],
+          podTraffic: { by: 'source', cidr: world6.podCidr },
+          serviceCidr: world6.serviceCidr,
+        },
+      ],
+      ...common,
+    })
+  })
+  afterAll(async () => {
+    stopping.abort()
+    await proxy?.stopped
+    await packets?.dismantle()
+  })
+
+  test.each(cases6)('$name', async ({ from, to, protocol = 'tcp', arrives, source }) => {
+    if (arrives === 'rejected' || arrives === 'dropped' || arrives === 'nowhere') {
+      const [answer] = await packets.ask(from, protocol, to, 1)
+      expect(answer).toBe(arrives === 'dropped' ? 'timeout' : 'ECONNREFUSED')
+      return
+    }
+    const expected = Object.keys(arrives) as PodName[]
+    const answers = await packets.ask(from, protocol, to, expected.length === 1 ? 3 : 40)
+    expect(new Set(answers.map((answer) => answer.split('|')[0]))).toEqual(new Set(expected))
+    for (const answer of answers) expect(sourceOf(answer, from), answer).toBe(from === 'host' ? 'host' : source)
+  })
+
+  test('a Service of both families is reached by both addresses', async () => {
+    expect((await packets.ask('far', 'tcp', '10.96.0.200:80', 1))[0]).toBe(`a|${world.pods.far}`)
+    expect((await packets.ask('far', 'tcp', '[fd77::a:60:0:c8]:80', 1))[0]).toBe(`b|${world6.pods.far}`)
+  })
+
+  test('UDP flows move away from an endpoint that is gone', async () => {
+    const ask = async (): Promise<string> => {
+      const [answer] = await packets.ask('far', 'udp', '[fd77::a:60:0:b]:53', 1, 40_002)
+      return answer?.split('|')[0] as string
+    }
+    const pod = (await ask()) as 'a' | 'b'
+    expect(await ask()).toBe(pod)
+    const other = pod === 'a' ? 'b' : 'a'
+    const ports = [
+      { name: 'udp', protocol: 'UDP' },
+      { name: 'tcp', port: 8081 },
+    ]
+    api.put(inIpv6(slice('dns', [other], ports)))
+    await eventually(async () => expect(await ask()).toBe(other), 20_000)
+  })
+
+  test('what the kernel holds is what was written: a look for drift finds none', async () => {
+    const before = await save()
+    await systemClock.sleep(1_500)
+    const withoutCounters = (text: string): string => text.replaceAll(/\[\d+:\d+\]|^#.*$/gm, '')
+    expect(withoutCounters(await save())).toBe(withoutCounters(before))
+    await mustRun(packets.nodeExec, `ip6tables-${variant}`, ['-t', 'nat', '-F', 'KUBE-SERVICES'])
+    await eventually(async () => expect(withoutCounters(await save())).toBe(withoutCounters(before)), 60_000)
+  })
+
+  test('removal takes both families', async () => {
+    stopping.abort()
+    await proxy.stopped
+    await removeProxyRules({ exec: packets.nodeExec, chainTag: '', variant })
+    expect(await save()).not.toContain('KUBE-')
+    expect(await mustRun(packets.nodeExec, `iptables-${variant}-save`, [])).not.toContain('KUBE-')
+  })
+})
+
+function sourceOf(answer: string, from: Sender): 'own' | 'masqueraded' | 'host' | 'wrong' {
+  const address = answer.split('|')[1]
+  const ofNode = address === world6.nodeAddress
+  if (from === 'host') return ofNode ? 'host' : 'wrong'
+  return address === (from === 'outside' ? world6.outside : world6.pods[from]) ? 'own' : ofNode ? 'masqueraded' : 'wrong'
+}
