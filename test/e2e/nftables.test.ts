@@ -1,11 +1,23 @@
 /** The contract of nftables kernels, against the real one: each test in a network namespace of its own. Needs root. */
 
-import { mustRun, systemExec } from '../../src/host/exec.ts'
-import { loadLibc } from '../../src/host/libc.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/host/clock.ts'
+import { type Exec, mustRun, systemExec } from '../../src/host/exec.ts'
+import { type Libc, loadLibc } from '../../src/host/libc.ts'
+import type { NftKernel } from '../../src/netfilter/nftables/kernel.ts'
 import { nftKernelContract } from '../../src/netfilter/nftables/kernel-contract.ts'
 import { openNetlinkKernel } from '../../src/netfilter/nftables/netlink-kernel.ts'
+import { openProgramKernel } from '../../src/netfilter/nftables/program-kernel.ts'
+import type { HeldTable, NftSet, Table } from '../../src/netfilter/nftables/ruleset.ts'
+import { createTable, removeTable, replaceTable } from '../../src/netfilter/nftables/transaction.ts'
+import { keyOf } from '../../src/netfilter/nftables/values.ts'
 
 let spaces = 0
+
+/** Runs programs in a network namespace, and nowhere else in another world. */
+const execIn = (namespace: string): Exec => ({
+  run: (program, args, options) => systemExec.run('nsenter', [`--net=${namespace}`, program, ...args], options),
+})
 
 nftKernelContract('netlink', async () => {
   const libc = loadLibc((reason) => {
@@ -15,7 +27,9 @@ nftKernelContract('netlink', async () => {
   const name = `okk-${process.pid}-${++spaces}`
   await mustRun(systemExec, 'ip', ['netns', 'add', name])
   const namespace = `/run/netns/${name}`
-  const [kernel, other] = [openNetlinkKernel(libc, { namespace }), openNetlinkKernel(libc, { namespace })]
+  const kernel = openNetlinkKernel(libc, { namespace })
+  // Truly somebody else: another process.
+  const other = openProgramKernel({ exec: execIn(namespace), clock: systemClock })
   return {
     kernel,
     other,
@@ -25,4 +39,118 @@ nftKernelContract('netlink', async () => {
       await mustRun(systemExec, 'ip', ['netns', 'del', name])
     },
   }
+})
+
+describe('through the program nft', () => {
+  const wait = (ms: number): Promise<void> => systemClock.sleep(ms)
+  let name: string, netlink: NftKernel, program: NftKernel
+  const set: NftSet = { name: 'pairs', key: ['ipv4_addr', 'inet_proto', 'index'], data: ['ipv4_addr', 'inet_service'] }
+  const seen: NftSet = { name: 'seen', key: ['ipv4_addr'], dynamic: true, timeoutMs: 0, size: 100 }
+  const table: Table = {
+    family: 'ip',
+    name: 'text',
+    sets: [set, seen],
+    chains: [
+      {
+        name: 'prerouting',
+        hook: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
+        rules: [
+          {
+            statements: [{ kind: 'dnat', to: { map: 'pairs', key: ['ip daddr', 'meta l4proto', { numgen: 'random', modulus: 2 }] } }],
+            comment: 'why',
+          },
+        ],
+      },
+    ],
+  }
+  const element = { key: keyOf(set.key, '10.0.0.1', 'tcp', 1), data: keyOf(['ipv4_addr', 'inet_service'], '10.1.0.1', 80) }
+  const load = createTable(table, (each) => (each === set ? [element] : []))
+
+  beforeEach(async () => {
+    name = `okk-${process.pid}-${++spaces}`
+    await mustRun(systemExec, 'ip', ['netns', 'add', name])
+    netlink = openNetlinkKernel(loadLibc() as Libc, { namespace: `/run/netns/${name}` })
+    program = openProgramKernel({ exec: execIn(`/run/netns/${name}`), clock: systemClock, pollMs: 50 })
+  })
+  afterEach(async () => {
+    netlink.close()
+    program.close()
+    await mustRun(systemExec, 'ip', ['netns', 'del', name])
+  })
+
+  it('the kernel holds the same as over netlink', async () => {
+    await netlink.apply(load)
+    const held = await netlink.read('ip', 'text')
+    await netlink.apply(removeTable('ip', 'text'))
+    await program.apply(load)
+    const read = await netlink.read('ip', 'text')
+    const shape = (table: HeldTable | undefined): unknown => ({
+      chains: table?.chains.map(({ name, hook, rules }) => ({ name, hook, rules: rules.map((rule) => ({ ...rule, handle: 0 })) })),
+      elements: table?.sets.map(({ name, keyLength, dataLength, elements }) => ({ name, keyLength, dataLength, elements })),
+    })
+    expect(shape(read)).toEqual(shape(held))
+  })
+
+  it('tells what was refused, and whether a table is there', async () => {
+    expect(await program.read('ip', 'text')).toBeUndefined()
+    await program.apply(load)
+    expect(await program.read('ip', 'text')).toMatchObject({ name: 'text', sets: [] })
+    const change = { kind: 'delete chain', chain: 'none' } as const
+    await expect(program.apply({ table, changes: [{ kind: 'add table' }, change] })).rejects.toMatchObject({ code: 'ENOENT', change })
+    await expect(program.readAll()).rejects.toThrow('only be read over netlink')
+  })
+
+  it("tells of others' changes, between and before its own, and not of its own or of what rules add", async () => {
+    await program.apply(load)
+    let told = 0
+    program.whenChangedByOthers('ip', 'text', () => told++)
+    await program.apply({ table, changes: [{ kind: 'delete elements', set, elements: [element] }] })
+    await netlink.apply({
+      table,
+      changes: [{ kind: 'add elements', set: seen, elements: [{ key: keyOf(seen.key, '10.0.0.9'), timeoutMs: 60_000 }] }],
+    })
+    await wait(200)
+    expect(told).toBe(0)
+    await netlink.apply({ table, changes: [{ kind: 'add elements', set, elements: [element] }] })
+    await program.apply({ table, changes: [{ kind: 'add chain', chain: 'more' }] })
+    expect(told).toBe(1)
+    await netlink.apply(removeTable('ip', 'text'))
+    await expect.poll(() => told).toBe(2)
+  })
+})
+
+describe('netlink', () => {
+  it('tells of others behind a large transaction of its own, during which it does not listen', async () => {
+    const name = `okk-${process.pid}-${++spaces}`
+    await mustRun(systemExec, 'ip', ['netns', 'add', name])
+    const kernel = openNetlinkKernel(loadLibc() as Libc, { namespace: `/run/netns/${name}` })
+    const second = openNetlinkKernel(loadLibc() as Libc, { namespace: `/run/netns/${name}` })
+    try {
+      const set: NftSet = { name: 'many', key: ['mark'] }
+      const table: Table = { family: 'ip', name: 'large', sets: [set], chains: [] }
+      const many = Array.from({ length: 20_000 }, (_, index) => ({ key: keyOf(set.key, index) }))
+      let told = 0
+      second.whenChangedByOthers('ip', 'large', () => told++)
+      await kernel.apply(replaceTable(table, () => many))
+      await kernel.apply({ table, changes: [{ kind: 'delete elements', set, elements: many.slice(1) }] })
+      await expect(
+        kernel.apply({
+          table,
+          changes: [
+            { kind: 'add elements', set, elements: many },
+            { kind: 'delete chain', chain: 'none' },
+          ],
+        }),
+      ).rejects.toThrow('ENOENT')
+      await systemClock.sleep(100)
+      expect(told).toBe(0)
+      kernel.close()
+      await openProgramKernel({ exec: execIn(`/run/netns/${name}`), clock: systemClock }).apply(removeTable('ip', 'large'))
+      await expect.poll(() => told).toBeGreaterThan(0)
+    } finally {
+      kernel.close()
+      second.close()
+      await mustRun(systemExec, 'ip', ['netns', 'del', name])
+    }
+  })
 })

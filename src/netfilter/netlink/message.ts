@@ -17,8 +17,10 @@ export const messageFlags = {
   exclusive: 0x200,
   create: 0x400,
   append: 0x800,
+  /** Of an error: attributes that say more follow. */
+  toldMore: 0x200,
 } as const
-export const messageTypes = { error: 2, done: 3, overrun: 4 } as const
+export const messageTypes = { error: 2, done: 3 } as const
 
 const headerLength = 16
 const netfilterHeaderLength = 4
@@ -141,6 +143,8 @@ export interface Message {
   /** The message itself with its header, which is what error offsets count from. */
   bytes: Buffer
   attributes: Attributes
+  /** Of an answer that says how a request went: 0 is well. */
+  errno: number | undefined
 }
 
 /** Messages of one datagram. What does not hold together ends the list: a kernel never sends it, and nothing can be made of the rest. */
@@ -151,8 +155,9 @@ export function messagesIn(datagram: Buffer): Message[] {
     if (length < headerLength || at + length > datagram.length) break
     const bytes = datagram.subarray(at, at + length)
     const whole = length >= headerLength + netfilterHeaderLength
+    const type = bytes.readUInt16LE(4)
     messages.push({
-      type: bytes.readUInt16LE(4),
+      type,
       flags: bytes.readUInt16LE(6),
       sequence: bytes.readUInt32LE(8),
       portId: bytes.readUInt32LE(12),
@@ -160,6 +165,7 @@ export function messagesIn(datagram: Buffer): Message[] {
       resource: whole ? bytes.readUInt16BE(18) : 0,
       bytes,
       attributes: attributesIn(bytes, headerLength + netfilterHeaderLength),
+      errno: type === messageTypes.error && whole ? -bytes.readInt32LE(headerLength) : undefined,
     })
     at += (length + 3) & ~3
   }

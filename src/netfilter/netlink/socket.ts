@@ -9,7 +9,8 @@ export interface NetlinkSocket {
   /** The next datagram (valid until the next call), nothing, or `lost`: the kernel had more to tell than the buffer holds. */
   receive(): Buffer | 'lost' | undefined
   join(group: number): void
-  /** Drops, in the kernel, what the socket's own or the given port id caused, so that own changes cost nothing to listen past. */
+  leave(group: number): void
+  /** Drops, in the kernel, what the socket of this port id caused. */
   ignorePortId(portId: number): void
   whenReadable(run: () => void): () => void
   close(): void
@@ -26,7 +27,7 @@ const rawSocket = 3
 const closeOnExec = 0o2000000
 const netfilterProtocol = 12
 const socketLevel = { level: 1, attachFilter: 26, sendBufferForce: 32, receiveBufferForce: 33 }
-const netlinkLevel = { level: 270, addMembership: 1, capAck: 10, extendedAck: 11 }
+const netlinkLevel = { level: 270, addMembership: 1, dropMembership: 2, capAck: 10, extendedAck: 11 }
 /** Larger than any datagram of a dump (the kernel fills 32 KiB at most, and one message is never longer than 64 KiB). */
 const datagramBytes = 256 * 1024
 
@@ -91,6 +92,10 @@ class OpenSocket implements NetlinkSocket {
 
   join(group: number): void {
     this.#libc.setsockopt(this.#fd, netlinkLevel.level, netlinkLevel.addMembership, group)
+  }
+
+  leave(group: number): void {
+    this.#libc.setsockopt(this.#fd, netlinkLevel.level, netlinkLevel.dropMembership, group)
   }
 
   ignorePortId(portId: number): void {

@@ -40,7 +40,11 @@ export function ruleFrom({ attributes }: Message): { chain: string; rule: HeldRu
   if (chain === undefined || handle === undefined) return undefined
   const comment = commentIn(attributes.raw(numbers.rule.userdata))
   const expressions = readExpressionList(attributes.nested(numbers.rule.expressions))
-  return { chain, rule: { handle, expressions, ...(comment === undefined ? {} : { comment }) } }
+  const counters = expressions.filter((expression) => expression.name === 'counter')
+  const [first] = counters
+  const counted = first === undefined ? {} : { counted: { packets: first.packets, bytes: first.bytes } }
+  for (const counter of counters) Object.assign(counter, { packets: 0, bytes: 0 })
+  return { chain, rule: { handle, expressions, ...counted, ...(comment === undefined ? {} : { comment }) } }
 }
 
 export function setFrom({ attributes }: Message): HeldSet | undefined {
@@ -52,7 +56,7 @@ export function setFrom({ attributes }: Message): HeldSet | undefined {
   if (name === undefined || keyLength === undefined) return undefined
   const flags = attributes.u32(numbers.set.flags) ?? 0
   const has = (flag: number): boolean => (flags & flag) !== 0
-  const { anonymous, interval, map, object, timeout, dynamic } = numbers.setFlags
+  const { anonymous, interval, concat, map, object, timeout, dynamic } = numbers.setFlags
   const data = has(object) ? 'counter' : has(map) ? mapData(attributes) : undefined
   const size = attributes.nested(numbers.set.desc)?.u32(numbers.setDesc.size)
   return {
@@ -63,6 +67,7 @@ export function setFrom({ attributes }: Message): HeldSet | undefined {
     anonymous: has(anonymous),
     ...(data === undefined ? {} : { data }),
     ...(has(interval) ? { interval: true } : {}),
+    ...(has(concat) ? { concatenated: true } : {}),
     ...(has(dynamic) ? { dynamic: true } : {}),
     ...(has(timeout) ? { timeoutMs: attributes.u64(numbers.set.timeout) ?? 0 } : {}),
     ...(size === undefined || size === 0 ? {} : { size }),

@@ -4,6 +4,8 @@ import { elementText } from './transaction-text.ts'
 
 /** The nftables of one network namespace. */
 export interface NftKernel {
+  /** False: `read` tells only whether a table is there, always empty, and to be sure of it is to write it anew; `readAll` throws. */
+  readonly readsBack: boolean
   /** Takes all changes or none. Throws {@link RefusedError}. */
   apply(transaction: Transaction): Promise<void>
   /** Undefined where there is none. */

@@ -1,10 +1,13 @@
+import { statSync } from 'node:fs'
 import { errnoName, type Libc } from '../../host/libc.ts'
-import { attributesIn, type Message, MessageWriter, messageFlags, messagesIn, messageTypes } from '../netlink/message.ts'
+import { attributesIn, type Message, MessageWriter, messageFlags, messagesIn } from '../netlink/message.ts'
+import { NetlinkRequests } from '../netlink/requests.ts'
 import { type NetlinkSocket, openNetfilterSocket } from '../netlink/socket.ts'
-import { chainFrom, counterFrom, elementsFrom, familyOf, joinRanges, type RawElement, ruleFrom, setFrom, tableFrom } from './held.ts'
-import { type NftKernel, RefusedError, tableName } from './kernel.ts'
+import { ChangeListener } from './change-listener.ts'
+import { type NftKernel, RefusedError } from './kernel.ts'
 import * as numbers from './numbers.ts'
-import type { AnyFamily, Family, HeldTable } from './ruleset.ts'
+import type { Family, HeldTable } from './ruleset.ts'
+import { TableReader } from './table-reader.ts'
 import type { Transaction } from './transaction.ts'
 import { type MessageOrigin, writeBatch } from './transaction-messages.ts'
 
@@ -13,39 +16,95 @@ export interface NetlinkKernelOptions {
   namespace?: string | undefined
 }
 
-/** nftables over one open netlink socket: a change costs what the change is, and no process is started. */
+/** By the namespace's device and inode: all that a process opens of one namespace go over one socket. */
+const opened = new Map<string, { kernel: NetlinkKernel; users: number }>()
+
+/**
+ * nftables over one open netlink socket: a change costs what the change is, and no process is started. What a process opens several times
+ * is one, so that what one of them changes is told to none of them as another's.
+ */
 export function openNetlinkKernel(libc: Libc, options: NetlinkKernelOptions = {}): NftKernel {
-  return new NetlinkKernel(libc, options)
+  const { dev, ino } = statSync(options.namespace ?? '/proc/thread-self/ns/net')
+  const name = `${dev}:${ino}`
+  const shared = opened.get(name) ?? { kernel: new NetlinkKernel(() => openNetfilterSocket(libc, options)), users: 0 }
+  opened.set(name, shared)
+  shared.users++
+  return handleOf(shared.kernel, () => {
+    if (--shared.users > 0) return
+    opened.delete(name)
+    shared.kernel.close()
+  })
 }
 
-/** Dumps that someone's change interrupts are begun again this often. */
-const dumpTries = 20
+function handleOf(kernel: NetlinkKernel, release: () => void): NftKernel {
+  const stops = new Set<() => void>()
+  let isOpen = true
+  return {
+    readsBack: true,
+    apply: async (transaction) => kernel.apply(transaction),
+    read: async (family, table) => kernel.read(family, table),
+    readAll: async () => kernel.readAll(),
+    whenChangedByOthers(family, table, run) {
+      const stop = kernel.watch(family, table, run)
+      stops.add(stop)
+      return () => {
+        if (stops.delete(stop)) stop()
+      }
+    },
+    close() {
+      if (!isOpen) return
+      isOpen = false
+      for (const stop of stops) stop()
+      release()
+    },
+  }
+}
 
-class NetlinkKernel implements NftKernel {
+/** From this size of a batch on, listening costs more than asking afterwards whether anyone else was there. */
+const largeBytes = 64 * 1024
+
+class NetlinkKernel {
   readonly #socket: NetlinkSocket
-  readonly #openSocket: () => NetlinkSocket
+  readonly #requests: NetlinkRequests
+  readonly #reader: TableReader
+  readonly #listener: ChangeListener
   readonly #writer = new MessageWriter()
-  readonly #watched = new Map<() => void, string>()
-  #sequence = 1
-  #interrupted = false
-  #stopListening: (() => void) | undefined
 
-  constructor(libc: Libc, options: NetlinkKernelOptions) {
-    this.#openSocket = () => openNetfilterSocket(libc, options)
-    this.#socket = this.#openSocket()
+  constructor(open: () => NetlinkSocket) {
+    this.#socket = open()
+    this.#requests = new NetlinkRequests(this.#socket, numbers.subsystem)
+    this.#reader = new TableReader(this.#requests)
+    this.#listener = new ChangeListener(open)
   }
 
-  async apply(transaction: Transaction): Promise<void> {
-    if (transaction.changes.length === 0) return
+  apply(transaction: Transaction): void {
     this.#writer.clear()
-    const sequence = this.#sequence
+    // One number a message is not known before they are written: nothing else comes between.
+    const sequence = this.#requests.take(0)
     const origins = writeBatch(transaction, sequence, this.#writer)
-    this.#sequence += origins.length + 2
-    // Changes of no elements at all write nothing.
+    this.#requests.take(origins.length + 2)
+    // No changes, or of no elements at all.
     if (origins.length === 0) return
-    if (this.#interrupted) this.#drain()
+    if (this.#listener.isListening && this.#writer.length > largeBytes) this.#applyUnheard(transaction, sequence, origins)
+    else this.#send(transaction, sequence, origins)
+  }
+
+  #send(transaction: Transaction, sequence: number, origins: readonly MessageOrigin[]): void {
+    this.#requests.skipUnread()
     this.#socket.send(this.#writer.bytes)
     this.#readAnswers(transaction, sequence, origins)
+  }
+
+  /** Without listening. One transaction makes one generation: more are somebody else's. */
+  #applyUnheard(transaction: Transaction, sequence: number, origins: readonly MessageOrigin[]): void {
+    const before = this.#reader.generation() ?? 0
+    let expected = before
+    try {
+      this.#listener.pause(() => this.#send(transaction, sequence, origins))
+      expected = before + 1
+    } finally {
+      if (this.#reader.generation() !== expected) this.#listener.tellAll()
+    }
   }
 
   /** Answers lie in the socket as soon as the batch was sent. Those to earlier batches were all read. */
@@ -54,197 +113,40 @@ class NetlinkKernel implements NftKernel {
     let first: Message | undefined
     for (let datagram = this.#socket.receive(); datagram !== undefined; datagram = this.#socket.receive()) {
       if (datagram === 'lost') continue
-      for (const message of messagesIn(Buffer.from(datagram))) {
-        if (message.type !== messageTypes.error || message.sequence < sequence) continue
-        if (message.bytes.readInt32LE(16) === 0) accepted = true
-        else if (first === undefined || message.sequence < first.sequence) first = message
+      for (const message of messagesIn(datagram)) {
+        if (message.errno === undefined || message.sequence < sequence) continue
+        if (message.errno === 0) accepted = true
+        else if (first === undefined || message.sequence < first.sequence) first = copyOf(message)
       }
     }
     if (first !== undefined) throw refusal(transaction, sequence, origins, first)
     if (!accepted) throw new RefusedError(transaction, 'ENOBUFS', undefined, 0, 'the kernel gave no answer')
   }
 
-  async read(family: Family, table: string): Promise<HeldTable | undefined> {
-    return this.#consistently(() => {
-      const held = this.#tables(numbers.families[family]).find(({ name }) => name === table)
-      if (held !== undefined) this.#fill([held], numbers.families[family])
-      return held
-    })
+  read(family: Family, table: string): HeldTable | undefined {
+    return this.#reader.read(numbers.families[family], table)[0]
   }
 
-  async readAll(): Promise<HeldTable[]> {
-    return this.#consistently(() => {
-      const held = this.#tables(0)
-      this.#fill(held, 0)
-      return held
-    })
+  readAll(): HeldTable[] {
+    return this.#reader.read(0)
   }
 
-  whenChangedByOthers(family: Family, table: string, run: () => void): () => void {
-    this.#watched.set(run, tableName(family, table))
-    this.#stopListening ??= this.#listen()
-    return () => {
-      this.#watched.delete(run)
-      if (this.#watched.size > 0) return
-      this.#stopListening?.()
-      this.#stopListening = undefined
-    }
+  watch(family: Family, table: string, run: () => void): () => void {
+    return this.#listener.watch(family, table, this.#socket.portId, run)
   }
 
   close(): void {
-    this.#watched.clear()
-    this.#stopListening?.()
-    this.#stopListening = undefined
+    this.#listener.close()
     this.#socket.close()
   }
-
-  /** A socket of its own, so that notifications never stand between a request and its answer. */
-  #listen(): () => void {
-    const socket = this.#openSocket()
-    // The filter first: from the moment of joining on, nothing of our own comes through.
-    socket.ignorePortId(this.#socket.portId)
-    socket.join(numbers.notificationGroup)
-    const stop = socket.whenReadable(() => {
-      const changed = changedTables(socket)
-      for (const [run, name] of [...this.#watched]) if (changed === 'any' || changed.has(name)) run()
-    })
-    return () => {
-      stop()
-      socket.close()
-    }
-  }
-
-  /** Reads until nobody changed anything in between: the kernel counts generations of its rule set. */
-  #consistently<T>(read: () => T): T {
-    for (let tries = 1; ; tries++) {
-      const before = this.#generation()
-      try {
-        const held = read()
-        if (this.#generation() === before) return held
-      } catch (error) {
-        if (!(error instanceof InterruptedDumpError)) throw error
-        this.#interrupted = true
-      }
-      if (tries === dumpTries) throw new Error(`nftables: the rules changed under each of ${dumpTries} readings`)
-    }
-  }
-
-  #generation(): number | undefined {
-    return this.#ask(numbers.msg.getGen, 0, 0)[0]?.attributes.u32(numbers.gen.id)
-  }
-
-  #tables(family: number): HeldTable[] {
-    return this.#dump(numbers.msg.getTable, family).flatMap((message) => tableFrom(message) ?? [])
-  }
-
-  #fill(tables: readonly HeldTable[], family: number): void {
-    const byName = new Map(tables.map((table) => [tableName(table.family, table.name), table]))
-    const of = (message: Message, attribute: number): HeldTable | undefined =>
-      byName.get(tableName(familyOf(message) ?? ('' as AnyFamily), message.attributes.text(attribute) ?? ''))
-    for (const message of this.#dump(numbers.msg.getChain, family)) {
-      const chain = chainFrom(message)
-      if (chain !== undefined) of(message, numbers.chain.table)?.chains.push(chain)
-    }
-    for (const message of this.#dump(numbers.msg.getRule, family)) {
-      const found = ruleFrom(message)
-      const chain = of(message, numbers.rule.table)?.chains.find(({ name }) => name === found?.chain)
-      if (found !== undefined) chain?.rules.push(found.rule)
-    }
-    for (const message of this.#dump(numbers.msg.getSet, family)) {
-      const set = setFrom(message)
-      if (set !== undefined) of(message, numbers.set.table)?.sets.push(set)
-    }
-    for (const message of this.#dump(numbers.msg.getObj, family)) {
-      const counter = counterFrom(message)
-      if (counter !== undefined) of(message, numbers.object.table)?.counters.push(counter)
-    }
-    for (const table of tables) for (const set of table.sets) set.elements = this.#elements(table, set.name, set.interval === true)
-  }
-
-  #elements(table: HeldTable, set: string, interval: boolean): HeldTable['sets'][number]['elements'] {
-    const raw: RawElement[] = []
-    const messages = this.#dump(numbers.msg.getSetElem, numbers.families[table.family], (to) => {
-      to.text(numbers.elemList.table, table.name)
-      to.text(numbers.elemList.set, set)
-    })
-    for (const message of messages) for (const element of elementsFrom(message)?.elements ?? []) raw.push(element)
-    const whole = !interval || raw.some(({ element }) => element.end !== undefined)
-    // Ranges of several parts have their ends with them.
-    return whole || !raw.some(({ isEnd }) => isEnd) ? raw.map(({ element }) => element) : joinRanges(raw)
-  }
-
-  #dump(type: number, family: number, write?: (to: MessageWriter) => void): Message[] {
-    return this.#ask(type, messageFlags.dump, family, write)
-  }
-
-  #ask(type: number, flags: number, family: number, write?: (to: MessageWriter) => void): Message[] {
-    const sequence = this.#sequence++
-    if (this.#interrupted) this.#drain()
-    this.#writer.clear()
-    const start = this.#writer.begin((numbers.subsystem << 8) | type, messageFlags.request | flags, sequence, family)
-    write?.(this.#writer)
-    this.#writer.end(start)
-    this.#socket.send(this.#writer.bytes)
-    const answers: Message[] = []
-    for (;;) {
-      const datagram = this.#socket.receive()
-      if (datagram === 'lost') throw new InterruptedDumpError()
-      // A dump goes on as its parts are read, and ends with a message that says so.
-      if (datagram === undefined) return answers
-      for (const message of messagesIn(Buffer.from(datagram))) {
-        if (message.sequence !== sequence) continue
-        if ((message.flags & messageFlags.dumpInterrupted) !== 0) throw new InterruptedDumpError()
-        if (message.type === messageTypes.done) return answers
-        if (message.type === messageTypes.error) throwErrno(message.bytes.readInt32LE(16))
-        else answers.push(message)
-      }
-    }
-  }
-
-  /** What an interrupted dump left behind. */
-  #drain(): void {
-    while (this.#socket.receive() !== undefined);
-    this.#interrupted = false
-  }
 }
 
-/** The rule set changed while it was read. */
-class InterruptedDumpError extends Error {
-  constructor() {
-    super('nftables: the rules changed while they were read')
-    this.name = 'InterruptedDumpError'
-  }
-}
-
-function throwErrno(errno: number): void {
-  if (errno === 0) return
-  const code = errnoName(-errno)
-  // A set or table that goes while it is read.
-  if (code === 'ENOENT' || code === 'EINTR') throw new InterruptedDumpError()
-  throw new Error(`nftables: reading failed: ${code}`)
-}
+/** The datagram's bytes are used again for the next. */
+const copyOf = (message: Message): Message => ({ ...message, bytes: Buffer.from(message.bytes) })
 
 function refusal(transaction: Transaction, sequence: number, origins: readonly MessageOrigin[], message: Message): RefusedError {
-  const code = errnoName(-message.bytes.readInt32LE(16))
   const origin = origins[message.sequence - sequence - 1]
   // Behind the errno and the refused message's header: what the kernel has to say.
-  const told = (message.flags & 0x200) === 0 ? undefined : attributesIn(message.bytes, 36)
-  return new RefusedError(transaction, code, origin?.change, origin?.firstElement ?? 0, told?.text(1))
-}
-
-function changedTables(socket: NetlinkSocket): Set<string> | 'any' {
-  const changed = new Set<string>()
-  let lost = false
-  for (let datagram = socket.receive(); datagram !== undefined; datagram = socket.receive()) {
-    if (datagram === 'lost') {
-      lost = true
-      continue
-    }
-    for (const message of messagesIn(datagram)) {
-      const family = familyOf(message)
-      // In all of nftables' messages the first attribute is the table's name, except in those of generations.
-      if (family !== undefined) changed.add(tableName(family, message.attributes.text(1) ?? ''))
-    }
-  }
-  return lost ? 'any' : changed
+  const told = (message.flags & messageFlags.toldMore) === 0 ? undefined : attributesIn(message.bytes, 36)
+  return new RefusedError(transaction, errnoName(message.errno ?? 0), origin?.change, origin?.firstElement ?? 0, told?.text(1))
 }

@@ -81,6 +81,8 @@ export interface HeldSet extends Omit<NftSet, 'key'> {
   keyLength: number
   dataLength: number
   anonymous: boolean
+  /** Ranges of several parts. */
+  concatenated?: true
   elements: HeldElement[]
 }
 
@@ -103,6 +105,8 @@ export interface HeldChain {
 export interface HeldRule {
   /** The kernel's number for it, by which it is deleted. */
   handle: number
+  /** Counters among them are zero, so that rules compare by what they are; what they counted is in {@link counted}. */
   expressions: Expression[]
+  counted?: { packets: number; bytes: number }
   comment?: string
 }

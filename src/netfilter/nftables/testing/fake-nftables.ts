@@ -71,6 +71,7 @@ export class FakeNftables {
   /** A way in, as a process has one; whoever changes something through another is told of. */
   open(): NftKernel {
     const kernel: NftKernel = {
+      readsBack: true,
       apply: async (transaction) => this.#apply(kernel, transaction),
       read: async (family, table) => this.#held(this.#tables.get(tableName(family, table))),
       readAll: async () => this.#allHeld(),
@@ -175,6 +176,7 @@ export class FakeNftables {
         keyLength: keyLength(spec.key),
         dataLength: spec.data === 'verdict' ? 16 : spec.data === undefined || spec.data === 'counter' ? 0 : keyLength(spec.data),
         anonymous: false,
+        ...(spec.interval && spec.key.length > 1 ? { concatenated: true as const } : {}),
         elements: [...elements.values()]
           .filter((element) => this.#alive(element))
           .map((element) => heldElement(spec, element, this.#now())),
@@ -182,7 +184,10 @@ export class FakeNftables {
       chains: [...table.chains].map(([name, { hook, rules }]) => ({
         name,
         ...(hook === undefined ? {} : { hook: { policy: 'accept' as const, ...hook } }),
-        rules: rules.map((rule) => ({ ...rule })),
+        rules: rules.map((rule) => ({
+          ...rule,
+          ...(rule.expressions.some((e) => e.name === 'counter') ? { counted: { packets: 0, bytes: 0 } } : {}),
+        })),
       })),
       counters: [...table.counters].map((name) => ({ name, packets: 0, bytes: 0 })),
     }
