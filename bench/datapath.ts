@@ -7,6 +7,7 @@ import type { Burst, BurstResult } from './network/burst-process.ts'
 import { HelperProcess } from './network/helper-process.ts'
 import type { LoaderOptions } from './network/loader-process.ts'
 import { buildPacketBed, type PacketBed } from './network/packet-bed.ts'
+import { PodCgroup } from './network/pod-cgroup.ts'
 import { bulkPort, clusterIp, firstEndpoint } from './network/service-objects.ts'
 import { digits, median } from './statistics.ts'
 
@@ -23,6 +24,9 @@ interface Way {
   readonly name: string
   readonly size: number
   readonly bed: PacketBed
+  /** Who sends. */
+  readonly client: HelperProcess
+  readonly cgroup: PodCgroup | undefined
   readonly helpers: HelperProcess[]
   readonly connect: BurstResult[]
   readonly bulk: BurstResult[]
@@ -42,8 +46,12 @@ add rule ip track forward ct state established,related accept
 
 async function open(tag: string, name: string, size: number, backEnd: BackEnd | 'tracked' | 'untracked'): Promise<Way> {
   const bed = await buildPacketBed(tag)
-  const way = { name, size, bed, helpers: [] as HelperProcess[], connect: [], bulk: [] }
+  const cgroup = typeof backEnd === 'object' && backEnd.sockets ? await PodCgroup.make(tag) : undefined
+  const client = HelperProcess.start(script('burst-process'), {})
+  const way = { name, size, bed, client, cgroup, helpers: [client], connect: [], bulk: [] }
   try {
+    await client.next(patienceMs)
+    cgroup?.take(client.pid)
     const echo = HelperProcess.start(script('echo-process'), {}, { namespace: bed.path('server') })
     way.helpers.push(echo)
     await echo.next(patienceMs)
@@ -52,7 +60,8 @@ async function open(tag: string, name: string, size: number, backEnd: BackEnd | 
         await mustRun(systemExec, 'nsenter', [`--net=${bed.path('node')}`, 'nft', '-f', '-'], { input: trackConnections })
       return { ...way, targets: spread(size, (i) => `${firstEndpoint(i, 0)}:${podPort}`), bulkTarget: `${firstEndpoint(0, 0)}:${bulkPort}` }
     }
-    const loader = HelperProcess.start(script('loader-process'), { backEnd, size } satisfies LoaderOptions, { namespace: bed.path('node') })
+    const options: LoaderOptions = { backEnd, size, cgroupPath: cgroup?.path }
+    const loader = HelperProcess.start(script('loader-process'), options, { namespace: bed.path('node') })
     way.helpers.push(loader)
     await loader.next(patienceMs)
     const targets = spread(size, (i) => `${clusterIp(i)}:${servicePort}`)
@@ -63,19 +72,20 @@ async function open(tag: string, name: string, size: number, backEnd: BackEnd | 
   }
 }
 
-async function close({ helpers, bed }: Pick<Way, 'helpers' | 'bed'>): Promise<void> {
+async function close({ helpers, bed, cgroup }: Pick<Way, 'helpers' | 'bed' | 'cgroup'>): Promise<void> {
   for (const helper of helpers) await helper.stop()
+  cgroup?.remove()
   await bed.dismantle()
 }
 
 /** In turn, beginning elsewhere each time, so that whatever else the machine does meets all rows alike. */
-async function measure(ways: readonly Way[], client: HelperProcess, what: 'connect' | 'bulk'): Promise<void> {
+async function measure(ways: readonly Way[], what: 'connect' | 'bulk'): Promise<void> {
   for (let round = 0; round < rounds[what]; round++) {
     for (let i = 0; i < ways.length; i++) {
       const way = ways[(i + round) % ways.length] as Way
       const targets = what === 'connect' ? way.targets : [way.bulkTarget]
-      client.send({ namespace: way.bed.path('client'), targets, ms: burstMs[what], what } satisfies Burst)
-      way[what].push(await client.next<BurstResult>(patienceMs))
+      way.client.send({ namespace: way.bed.path('client'), targets, ms: burstMs[what], what } satisfies Burst)
+      way[what].push(await way.client.next<BurstResult>(patienceMs))
     }
   }
 }
@@ -111,9 +121,7 @@ export async function run(flags: readonly string[]): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('this bench makes network namespaces and needs root')
   const { sizes, 'back-ends': names } = listFlags(flags, { sizes: '100,10000', 'back-ends': backEnds.map(({ name }) => name).join(',') })
   const ways: Way[] = []
-  const client = HelperProcess.start(script('burst-process'), {})
   try {
-    await client.next(patienceMs)
     ways.push(await open('u', 'to the pod, without conntrack', 10_000, 'untracked'))
     ways.push(await open('t', tracked, 10_000, 'tracked'))
     for (const backEnd of chosenBackEnds(names)) {
@@ -123,11 +131,10 @@ export async function run(flags: readonly string[]): Promise<void> {
         ways.push(await open(String(ways.length), backEnd.name, size, backEnd))
       }
     }
-    await measure(ways, client, 'connect')
-    await measure(ways, client, 'bulk')
+    await measure(ways, 'connect')
+    await measure(ways, 'bulk')
     print(ways)
   } finally {
-    await client.stop()
     for (const way of ways) await close(way)
   }
 }

@@ -12,9 +12,10 @@ export interface LoaderOptions {
   readonly backEnd: BackEnd
   /** One more comes after them, whose endpoints take bulk. */
   readonly size: number
+  readonly cgroupPath: string | undefined
 }
 
-const { backEnd, size } = JSON.parse(process.argv[2] as string) as LoaderOptions
+const { backEnd, size, cgroupPath } = JSON.parse(process.argv[2] as string) as LoaderOptions
 const pairs = Array.from({ length: size + 1 }, (_, i): [Service, EndpointSlice] => {
   const slice = sliceOf(i, firstEndpoint(i, 0), i === size ? bulkPort : undefined)
   const service = serviceOf(i)
@@ -30,7 +31,7 @@ if (backEnd.by === 'ownkube') {
     api.put(service)
     api.put(slice)
   }
-  await startOwnProxy(backEnd, { client: api, log: silentLog })
+  await startOwnProxy(backEnd, { client: api, log: silentLog, cgroupPath })
 } else await layoutOf(backEnd).loadInParts(pairs.map(([service, slice]) => layoutService(service, [slice])))
 process.send?.({ up: true })
 process.on('message', () => undefined) // stays for as long as it is wanted

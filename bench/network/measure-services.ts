@@ -7,6 +7,7 @@ import { listFlags } from '../flags.ts'
 import { digits, median, monotonicMs, percentile } from '../statistics.ts'
 import { type BackEnd, backEnds, chosenBackEnds } from './back-ends.ts'
 import { bundled, HelperProcess } from './helper-process.ts'
+import { PodCgroup } from './pod-cgroup.ts'
 import type { Answered, ProbeFor } from './probe-process.ts'
 import type { Loaded, ProxyProcessOptions, Synced } from './proxy-process.ts'
 import { ServiceCluster } from './service-cluster.ts'
@@ -73,7 +74,9 @@ async function repeat(bench: Bench, proxy: HelperProcess, one: () => Promise<num
 async function measure(bench: Bench, backEnd: BackEnd, size: number): Promise<Row> {
   const { cluster, probe } = bench
   const whole = size <= (backEnd.loadsUpTo ?? Number.POSITIVE_INFINITY)
-  const options: ProxyProcessOptions = { api: cluster.api, backEnd, whole }
+  const cgroup = backEnd.sockets ? await PodCgroup.make() : undefined
+  cgroup?.take(probe.pid)
+  const options: ProxyProcessOptions = { api: cluster.api, backEnd, whole, cgroupPath: cgroup?.path }
   const proxy = HelperProcess.start(bench.proxyScript, options)
   try {
     const load = await proxy.next<Loaded>(patienceMs)
@@ -99,6 +102,7 @@ async function measure(bench: Bench, backEnd: BackEnd, size: number): Promise<Ro
     return { backEnd, size, load: whole ? load : undefined, rssMiB: rss, replaced, added }
   } finally {
     await proxy.stop()
+    cgroup?.remove([probe.pid])
     await clearRules(bench.node)
   }
 }

@@ -7,8 +7,15 @@ import { startProxy } from '../../src/proxy/proxy.ts'
 import type { BackEnd } from './back-ends.ts'
 import { plan } from './packet-bed.ts'
 
+interface OwnProxyDeps {
+  readonly client: Client
+  readonly log: Log
+  /** Whose processes are pods, where sockets are balanced. */
+  readonly cgroupPath: string | undefined
+}
+
 /** Our proxy, as a bench wants it: nothing but its rules. */
-export async function startOwnProxy({ mode, variant }: BackEnd, { client, log }: { client: Client; log: Log }): Promise<void> {
+export async function startOwnProxy({ mode, variant }: BackEnd, { client, log, cgroupPath }: OwnProxyDeps): Promise<void> {
   await startProxy({
     client,
     clock: systemClock,
@@ -29,5 +36,6 @@ export async function startOwnProxy({ mode, variant }: BackEnd, { client, log }:
     chainTag: '',
     checkIntervalMs: 3_600_000, // looking for drift is another matter
     ...(variant ? { variant } : {}),
+    ...(cgroupPath ? { socketBalancing: { cgroupPath } } : {}),
   })
 }

@@ -11,6 +11,7 @@ export interface ProxyProcessOptions {
   readonly api: { readonly server: string; readonly ca: string; readonly cert: string; readonly key: string }
   readonly backEnd: BackEnd
   readonly whole: boolean
+  readonly cgroupPath: string | undefined
 }
 
 export interface Loaded {
@@ -50,6 +51,6 @@ const hearingLog: Log = {
 }
 
 if (options.backEnd.by === 'ownkube') {
-  await startOwnProxy(options.backEnd, { client, log: hearingLog })
+  await startOwnProxy(options.backEnd, { client, log: hearingLog, cgroupPath: options.cgroupPath })
   loaded()
 } else await runLayoutProxy({ client, backEnd: options.backEnd, whole: options.whole, loaded, synced })
