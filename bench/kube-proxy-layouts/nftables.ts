@@ -24,7 +24,7 @@ export function nftablesLayout({ exec, node }: LayoutDeps): Layout {
   }
 }
 
-function chainName({ name, port }: LayoutService): string {
+export function chainName({ name, port }: LayoutService): string {
   return `service-${shortHash(`${name}:tcp:${port}`, 8)}-${name}/tcp/`
 }
 

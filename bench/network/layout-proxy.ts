@@ -9,6 +9,7 @@ import { systemRandom } from '../../src/host/random.ts'
 import { iptablesLayout } from '../kube-proxy-layouts/iptables.ts'
 import { type Layout, type LayoutService, layoutService } from '../kube-proxy-layouts/layout.ts'
 import { nftablesLayout } from '../kube-proxy-layouts/nftables.ts'
+import { nftablesNetlinkLayout } from '../kube-proxy-layouts/nftables-netlink.ts'
 import type { BackEnd } from './back-ends.ts'
 import { plan } from './packet-bed.ts'
 
@@ -77,7 +78,8 @@ export async function runLayoutProxy({ client, backEnd, whole, loaded, synced }:
   }
 }
 
-export function layoutOf({ mode, variant = 'nft' }: BackEnd): Layout {
+export function layoutOf({ mode, netlink, variant = 'nft' }: BackEnd): Layout {
   const deps = { exec: systemExec, node: plan }
+  if (netlink) return nftablesNetlinkLayout(deps)
   return mode === 'nftables' ? nftablesLayout(deps) : iptablesLayout({ ...deps, variant })
 }

@@ -114,7 +114,7 @@ function print(rows: readonly Row[]): void {
   const loads = rows.map(({ backEnd, size, load, rssMiB }) => [
     backEnd.name,
     String(size),
-    load ? digits(load.loadMs) : 'minutes',
+    load ? digits(load.loadMs) : backEnd.loadsUpTo === 0 ? '-' : 'minutes',
     load ? digits(load.sinceStartMs) : '-',
     backEnd.by === 'ownkube' ? digits(rssMiB) : '-',
   ])
