@@ -88,7 +88,8 @@ export class Api {
     if (error instanceof StatusError) return error
     if (error instanceof StoreClosedError) return serviceUnavailable('the server is shutting down')
     if (error instanceof UnavailableError) return retryLater(serviceUnavailable(error.message))
-    if (error instanceof UnknownOutcomeError) return retryLater(timeout(error.message))
+    // Not to be tried again blindly, as clients do whenever they are told to come later: it may have taken place.
+    if (error instanceof UnknownOutcomeError) return timeout(error.message)
     this.#deps.log.error('request failed unexpectedly', {
       method: request.method,
       path: request.path,

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
-import { openEtcdStore } from '../storage/etcd/etcd-store.ts'
 import { openFileStore } from '../storage/file-store.ts'
 import type { Store } from '../storage/store.ts'
 import type { ClusterCertificates } from './certificates.ts'
@@ -22,6 +21,8 @@ export async function openDatastore(config: ClusterConfig, deps: DatastoreDeps):
   if (!datastore) return await openFileStore(pathsOf(config).store, deps)
   const pem = async (path: string | undefined): Promise<string | undefined> => (path ? await readFile(path, 'utf8') : undefined)
   const [ca, cert, key] = await Promise.all([datastore.caFile, datastore.certFile, datastore.keyFile].map(pem))
+  // Most clusters have no use for it.
+  const { openEtcdStore } = await import('../storage/etcd/etcd-store.ts')
   return await openEtcdStore({ endpoints: datastore.endpoints, tls: { ca, cert, key }, prefix: datastore.prefix }, deps)
 }
 

@@ -44,7 +44,7 @@ describe.skipIf(!hasEtcd)('two servers on one etcd (Debian package etcd-server)'
     const ca = file('ca.crt', authority.cert)
     const server = await issue('etcd', 'server')
     const client = await issue('ownkube', 'client')
-    etcd = await startEtcd(3, { ca, ...server })
+    etcd = await startEtcd(3, { tls: { ca, ...server } })
     flags = ['--datastore', etcd.endpoints.join(','), '--datastore-cafile', ca]
     flags.push('--datastore-certfile', client.cert, '--datastore-keyfile', client.key, '--service-cidr', '10.111.0.0/16')
     first = await TestCluster.start('first', [...flags, '--server-only'])
@@ -94,6 +94,17 @@ describe.skipIf(!hasEtcd)('two servers on one etcd (Debian package etcd-server)'
     const after = await leaseOf(second, 'kube-controller-manager')
     expect(after.holderIdentity).not.toBe(before.holderIdentity)
     expect(after.leaseTransitions).toBe(1)
+  })
+
+  it('says what is wrong while etcd is away; a write that came meanwhile is made when it is back', async () => {
+    await Promise.all(etcd.members.map((member) => member.kill()))
+    // Told to come again (503, Retry-After), kubectl does.
+    const creating = second.must(['create', 'configmap', 'meanwhile'])
+    expect((await second.kubectl(['get', '--raw', '/readyz'])).stderr).toMatch(/etcd failed/)
+    for (const member of etcd.members) member.start()
+    await creating
+    await eventually(() => second.must(['get', '--raw', '/readyz']))
+    await second.must(['get', 'configmap', 'meanwhile'])
   })
 
   it('a server that comes back serves what was written meanwhile; one that stops hands its leases over', async () => {

@@ -187,9 +187,7 @@ describe.skipIf(!hasEtcd)('etcd over TLS (Debian package etcd-server)', () => {
       return join(folder, name)
     }
     const etcd = await startEtcd(1, {
-      ca: file('ca.crt', authority.cert),
-      cert: file('server.crt', server.cert),
-      key: file('server.key', server.key),
+      tls: { ca: file('ca.crt', authority.cert), cert: file('server.crt', server.cert), key: file('server.key', server.key) },
     })
     try {
       const options = { endpoints: etcd.endpoints, prefix: '/ownkube' }

@@ -248,11 +248,23 @@ class EtcdStore implements Store {
       } catch (error) {
         if (!(error instanceof CompactedError)) throw error
         this.#deps.log.error('etcd has forgotten changes that were not seen here; watches begin anew', { error })
-        const begun = await this.#touch()
-        this.#keys = begun.keys
-        this.#progress.advance(begun.revision)
+        after = (await this.#beginAnew()) ?? after
         this.#hub.fail(error)
-        after = begun.revision
+      }
+    }
+  }
+
+  /** The revision to go on from; undefined: the store has been closed. */
+  async #beginAnew(): Promise<number | undefined> {
+    for (;;) {
+      try {
+        const { revision, keys } = await this.#touch()
+        this.#keys = keys
+        this.#progress.advance(revision)
+        return revision
+      } catch (error) {
+        if (error instanceof StoreClosedError) return undefined
+        if (!(error instanceof UnavailableError || error instanceof UnknownOutcomeError)) throw error
       }
     }
   }

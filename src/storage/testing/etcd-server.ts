@@ -34,8 +34,9 @@ export interface EtcdCluster {
 }
 
 /** Members of one etcd on loopback, in a folder of their own; resolves at once: clients wait until they are there. */
-export async function startEtcd(size: number, tls?: ServerTls, extra: readonly string[] = []): Promise<EtcdCluster> {
-  const folder = mkdtempSync(join(tmpdir(), 'etcd-'))
+export async function startEtcd(size: number, options: { tls?: ServerTls; folder?: string } = {}): Promise<EtcdCluster> {
+  const { tls } = options
+  const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'etcd-'))
   const ports = await freePorts(2 * size)
   const scheme = tls ? 'https' : 'http'
   const peerUrls = ports.slice(size).map((port) => `http://127.0.0.1:${port}`)
@@ -47,7 +48,6 @@ export async function startEtcd(size: number, tls?: ServerTls, extra: readonly s
       ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl],
       ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl, '--log-level', 'error', '--logger', 'zap'],
       ...(tls ? ['--cert-file', tls.cert, '--key-file', tls.key, '--trusted-ca-file', tls.ca, '--client-cert-auth'] : []),
-      ...extra,
     ]
     return new Member(`m${i}`, clientUrl, args)
   })

@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import http2 from 'node:http2'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import grpc from '@grpc/grpc-js'
+import { systemClock } from '../src/host/clock.ts'
+import { GrpcChannel } from '../src/host/grpc.ts'
+import { silentLog } from '../src/host/log.ts'
+import { systemRandom } from '../src/host/random.ts'
+import { bytes, encode } from '../src/machinery/protobuf.ts'
+import { openEtcdStore } from '../src/storage/etcd/etcd-store.ts'
+import { openFileStore } from '../src/storage/file-store.ts'
+import type { Store } from '../src/storage/store.ts'
+import { hasEtcd, startEtcd } from '../src/storage/testing/etcd-server.ts'
+import { listFlags } from './flags.ts'
+import { digits, percentile } from './statistics.ts'
+
+const deps = { clock: systemClock, random: systemRandom, log: silentLog }
+const value = Buffer.alloc(1000, 'x')
+const putPath = '/etcdserverpb.KV/Put'
+const PutRequest = { key: bytes(1), value: bytes(2) }
+const keys = 1_000
+
+/** Writes 1 kB under a key, durably. */
+type Write = (key: string) => Promise<unknown>
+interface Subject {
+  readonly name: string
+  readonly write: Write
+  readonly close: () => Promise<void> | void
+}
+
+async function measure(write: Write, writers: number, forMs: number): Promise<{ rate: number; p50: number; p99: number; cpuMs: number }> {
+  const times: number[] = []
+  let next = 0
+  const cpu = process.cpuUsage()
+  const begun = performance.now()
+  const until = begun + forMs
+  const writer = async (): Promise<void> => {
+    while (performance.now() < until) {
+      const from = performance.now()
+      await write(`/registry/pods/default/pod-${String(next++ % keys).padStart(7, '0')}`)
+      times.push(performance.now() - from)
+    }
+  }
+  await Promise.all(Array.from({ length: writers }, writer))
+  const took = performance.now() - begun
+  const { user, system } = process.cpuUsage(cpu)
+  return {
+    rate: (times.length / took) * 1000,
+    p50: percentile(times, 0.5),
+    p99: percentile(times, 0.99),
+    cpuMs: (user + system) / times.length,
+  }
+}
+
+const throughContract = (name: string, store: Store): Subject => ({
+  name,
+  write: (key) => store.commit([{ key, value, expect: undefined }]),
+  close: () => store.close(),
+})
+
+/** A put as it is, without what the contract asks for: what the client itself can do. */
+function grpcJs(endpoint: string): Subject {
+  const client = new grpc.Client(endpoint.replace('http://', ''), grpc.credentials.createInsecure())
+  const same = (data: Buffer): Buffer => data
+  return {
+    name: 'etcd, put through @grpc/grpc-js',
+    write: (key) =>
+      new Promise((resolve, reject) => {
+        const message = Buffer.from(encode(PutRequest, { key: Buffer.from(key), value }))
+        client.makeUnaryRequest(putPath, same, same, message, (error, answer) => (error ? reject(error) : resolve(answer)))
+      }),
+    close: () => client.close(),
+  }
+}
+
+function ownChannel(endpoint: string): Subject {
+  const channel = new GrpcChannel({ open: () => http2.connect(endpoint), peer: endpoint, clock: systemClock, maxMessageBytes: 1 << 20 })
+  return {
+    name: 'etcd, put through host/grpc.ts',
+    write: (key) => channel.unary(putPath, encode(PutRequest, { key: Buffer.from(key), value })),
+    close: () => channel.close(),
+  }
+}
+
+/**
+ * `npm run bench etcd [-- --writers 1,16,128 --seconds 5]`: durable writes of 1 kB, the embedded store beside one member of etcd on the
+ * same disk (STORE_BENCH_DIR; default: the temporary folder), through our contract and through plain clients.
+ */
+export async function run(args: readonly string[]): Promise<void> {
+  if (!hasEtcd) throw new Error('etcd is not here: apt-get install etcd-server')
+  const flags = listFlags(args, { writers: '1,16,128', seconds: '5' })
+  const forMs = Number(flags.seconds[0]) * 1000
+  const root = process.env.STORE_BENCH_DIR ?? tmpdir()
+  const folder = mkdtempSync(join(root, 'bench-etcd-'))
+  const etcd = await startEtcd(1, { folder: root })
+  const endpoint = etcd.endpoints[0] as string
+  try {
+    const subjects: Subject[] = [
+      throughContract('embedded store, the contract', await openFileStore(join(folder, 'store'), deps)),
+      throughContract('etcd, the contract', await openEtcdStore({ endpoints: etcd.endpoints, tls: {}, prefix: '/ownkube' }, deps)),
+      ownChannel(endpoint),
+      grpcJs(endpoint),
+    ]
+    const rows = [['writers', 'what', 'writes/s', 'p50 ms', 'p99 ms', 'µs CPU here']]
+    for (const writers of flags.writers.map(Number)) {
+      for (const { name, write } of subjects) {
+        await measure(write, writers, 500)
+        const { rate, p50, p99, cpuMs } = await measure(write, writers, forMs)
+        rows.push([String(writers), name, rate.toFixed(0), digits(p50), digits(p99), cpuMs.toFixed(0)])
+      }
+    }
+    for (const { close } of subjects) await close()
+    const widths = (rows[0] as string[]).map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)))
+    for (const row of rows)
+      console.log(row.map((cell, i) => (i === 1 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number))).join('  '))
+  } finally {
+    await etcd.remove()
+    rmSync(folder, { recursive: true })
+  }
+}
