@@ -32,6 +32,8 @@ const programTypeSocketAddress = 18
 const attachFlags = { allowMulti: 2, replace: 4 } as const
 const attrBytes = 128
 const nameBytes = 16
+/** The longest key or value of an element. */
+const elementBytes = 64
 const verifierLogBytes = 256 * 1024
 const batchEntries = 4096
 const maxProgramsAttached = 64
@@ -48,15 +50,20 @@ export interface ProgramInfo {
 export class BpfCalls {
   readonly #libc: Libc
   readonly #number: number
-  /** Used for every call, so that none of the frequent ones allocates. */
-  readonly #attr = new DataView(new ArrayBuffer(attrBytes))
-  readonly #attrBytes = new Uint8Array(this.#attr.buffer)
+  /** One piece of memory for what every call needs: to ask where bytes lie takes longer than the call itself. */
+  readonly #scratch = new ArrayBuffer(attrBytes + 2 * elementBytes)
+  readonly #attr = new DataView(this.#scratch, 0, attrBytes)
+  readonly #attrBytes = new Uint8Array(this.#scratch, 0, attrBytes)
+  readonly #key = new Uint8Array(this.#scratch, attrBytes, elementBytes)
+  readonly #value = new Uint8Array(this.#scratch, attrBytes + elementBytes, elementBytes)
+  readonly #at: bigint
 
   constructor(libc: Libc) {
     const number = callNumbers[process.arch]
     if (number === undefined) throw new Error(`the number of bpf(2) on ${process.arch} is not known`)
     this.#libc = libc
     this.#number = number
+    this.#at = libc.address(this.#attrBytes)
   }
 
   createMap(name: string, { type, keyBytes, valueBytes, maxEntries, flags = 0 }: MapSpec, btfFd?: number): number {
@@ -84,8 +91,10 @@ export class BpfCalls {
 
   /** Undefined: there is no such key. */
   lookup(map: number, key: Uint8Array, value: Uint8Array): Uint8Array | undefined {
-    this.#element(map, key, value)
-    return this.#unlessMissing('look up', commands.mapLookup) ? value : undefined
+    this.#element(map, key)
+    if (!this.#unlessMissing('look up', commands.mapLookup)) return undefined
+    value.set(this.#value.subarray(0, value.length))
+    return value
   }
 
   update(map: number, key: Uint8Array, value: Uint8Array): void {
@@ -96,6 +105,7 @@ export class BpfCalls {
   /** False: there was no such key. */
   delete(map: number, key: Uint8Array): boolean {
     this.#element(map, key)
+    this.#attr.setBigUint64(16, 0n, true)
     return this.#unlessMissing('delete a map element', commands.mapDelete)
   }
 
@@ -239,8 +249,10 @@ export class BpfCalls {
   #element(map: number, key: Uint8Array, value?: Uint8Array): void {
     const attr = this.#clear()
     attr.setUint32(0, map, true)
-    this.#setPointer(8, key)
-    if (value) this.#setPointer(16, value)
+    this.#key.set(key)
+    attr.setBigUint64(8, this.#at + BigInt(attrBytes), true)
+    if (value) this.#value.set(value)
+    attr.setBigUint64(16, this.#at + BigInt(attrBytes + elementBytes), true)
   }
 
   #unlessMissing(what: string, command: number): boolean {
@@ -267,7 +279,7 @@ export class BpfCalls {
   }
 
   #call(what: string, command: number): number {
-    return this.#libc.syscall(`bpf: ${what}`, this.#number, command, this.#attrBytes, attrBytes)
+    return this.#libc.syscall(`bpf: ${what}`, this.#number, command, this.#at, attrBytes)
   }
 }
 

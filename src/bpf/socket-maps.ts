@@ -40,9 +40,9 @@ export const mapSpecs = {
   /** Address, port, protocol of a Service -> its set of endpoints, how many there are, how long clients stay. */
   frontends: hash(20, 16, 131_072),
   /** Set and slot -> address and port. */
-  endpoints: hash(8, sizes.place, 524_288),
+  endpoints: hash(8, sizes.place, 262_144),
   /** Address, port, set: whether an endpoint that a client is remembered with is still there. Only of sets that remember clients. */
-  members: hash(24, 4, 524_288),
+  members: hash(24, 4, 131_072),
   /** Client and set -> endpoint, and when it was last used. */
   clients: { type: 'lruHash', keyBytes: 16, valueBytes: 32, maxEntries: 65_536 },
   /** Socket and endpoint -> the frontend that was asked for, and the set: for answers of UDP. */
@@ -56,7 +56,7 @@ export type MapName = keyof typeof mapSpecs
 
 /** Sixteen bytes. Throws on what is no address. */
 export function addressBytes(address: string): Uint8Array {
-  if (isIPv4(address)) return Uint8Array.from([...new Array<number>(10).fill(0), 0xff, 0xff, ...address.split('.').map(Number)])
+  if (!address.includes(':')) return mappedBytes(address)
   if (!isIPv6(address)) throw new Error(`${address} is no IP address`)
   const { hostname } = new URL(`http://[${address}]/`) // the shortest form, IPv4 parts written as hex
   const [left = '', right] = hostname.slice(1, -1).split('::')
@@ -64,6 +64,28 @@ export function addressBytes(address: string): Uint8Array {
   const [before, after] = [words(left), words(right ?? '')]
   const all = [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after]
   return Uint8Array.from(all.flatMap((word) => [word >> 8, word & 0xff]))
+}
+
+const dot = '.'.charCodeAt(0)
+const zero = '0'.charCodeAt(0)
+
+/** By hand, for a full load comes by here for every endpoint. */
+function mappedBytes(address: string): Uint8Array {
+  if (!isIPv4(address)) throw new Error(`${address} is no IP address`)
+  const bytes = new Uint8Array(sizes.address)
+  bytes[10] = 0xff
+  bytes[11] = 0xff
+  let at = 12
+  let part = 0
+  for (let i = 0; i < address.length; i++) {
+    const code = address.charCodeAt(i)
+    if (code === dot) {
+      bytes[at++] = part
+      part = 0
+    } else part = part * 10 + code - zero
+  }
+  bytes[at] = part
+  return bytes
 }
 
 export interface Place {
@@ -74,7 +96,8 @@ export interface Place {
 export function placeBytes({ address, port }: Place): Uint8Array {
   const bytes = new Uint8Array(sizes.place)
   bytes.set(addressBytes(address), placeAt.address)
-  new DataView(bytes.buffer).setUint16(placeAt.port, port)
+  bytes[placeAt.port] = port >> 8
+  bytes[placeAt.port + 1] = port & 0xff
   return bytes
 }
 
