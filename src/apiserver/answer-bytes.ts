@@ -1,11 +1,14 @@
 import { promisify } from 'node:util'
 import { constants, gzip } from 'node:zlib'
 import type { ApiWatchEvent } from '../machinery/api-request.ts'
-import { encodedJsonOf, linePieces, SharedWatchEvent } from './cached-object.ts'
+import { encodedJsonOf, listedItemsOf } from './cached-object.ts'
+import { isEncoded } from './watch-event.ts'
 
 const gzipped = promisify(gzip)
 /** Below this compression costs more than it saves: upstream's bound. */
 const gzipFromBytes = 128 * 1024
+
+type Fields = Readonly<Record<string, unknown>>
 
 const comma = Buffer.from(',')
 const listEnd = Buffer.from(']}')
@@ -14,13 +17,13 @@ const listEnd = Buffer.from(']}')
 export function jsonBytes(object: object): Buffer {
   const whole = encodedJsonOf(object)
   if (whole) return whole
-  const { items } = object as { items?: unknown }
-  if (!Array.isArray(items) || items.length === 0 || !encodedJsonOf(items[0] as object)) return Buffer.from(JSON.stringify(object))
-  const { items: _, ...head } = object as Record<string, unknown>
+  const items = listedItemsOf(object)
+  if (!items) return Buffer.from(JSON.stringify(object))
+  const head = Object.fromEntries(Object.keys(object).flatMap((key) => (key === 'items' ? [] : [[key, (object as Fields)[key]]])))
   const pieces: Buffer[] = [Buffer.from(`${JSON.stringify(head).slice(0, -1)},"items":[`)]
-  for (const [index, item] of (items as object[]).entries()) {
+  for (const [index, item] of items.entries()) {
     if (index > 0) pieces.push(comma)
-    pieces.push(encodedJsonOf(item) ?? Buffer.from(JSON.stringify(item)))
+    pieces.push(...item.pieces())
   }
   pieces.push(listEnd)
   return Buffer.concat(pieces)
@@ -30,7 +33,7 @@ export function jsonBytes(object: object): Buffer {
 export function watchBytes(events: readonly ApiWatchEvent[]): Buffer {
   const pieces: Buffer[] = []
   for (const event of events) {
-    if (event instanceof SharedWatchEvent) pieces.push(...linePieces(event))
+    if (isEncoded(event)) pieces.push(event.line())
     else pieces.push(Buffer.from(`${JSON.stringify({ type: event.type, object: event.object })}\n`))
   }
   return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)

@@ -1,4 +1,4 @@
-import type { ApiWatchEvent } from '../machinery/api-request.ts'
+import type { Kind } from '../api/kind.ts'
 import type { KubeObject } from '../machinery/object.ts'
 
 /** What the store holds: every object begins so, which lets {@link CachedObject.json} splice the resourceVersion in. */
@@ -25,15 +25,50 @@ export function encodedJsonOf(object: object): Buffer | undefined {
   return encoded.get(object)?.json()
 }
 
-/** One state of one object: its value as stored, and, made when first asked for, its parsed form and its wire bytes. */
+const listed = new WeakMap<object, readonly CachedObject[]>()
+
+/** A list whose objects are only decoded if somebody looks at them: the HTTP side sends their bytes. */
+export function objectList<Head extends object>(
+  head: Head,
+  items: readonly { readonly object: KubeObject }[],
+): Head & { readonly items: readonly KubeObject[] } {
+  let objects: readonly KubeObject[] | undefined
+  const list = Object.defineProperty({ ...head }, 'items', {
+    enumerable: true,
+    get: () => {
+      objects ??= items.map((item) => item.object)
+      return objects
+    },
+  }) as Head & { readonly items: readonly KubeObject[] }
+  if (items.every((item) => item instanceof CachedObject)) listed.set(list, items)
+  return list
+}
+
+export function listedItemsOf(object: object): readonly CachedObject[] | undefined {
+  return listed.get(object)
+}
+
+/** What selectors ask of an object. */
+export interface Facts {
+  /** The kind's selectable fields, as they were given. */
+  readonly of: Kind['selectableFields']
+  readonly labels: Readonly<Record<string, string>> | undefined
+  /** By the names of the kind's selectable fields. */
+  readonly fields: Readonly<Record<string, string>>
+}
+
+/**
+ * One state of one object: its value as stored, with its parsed form for as long as somebody uses that. What selectors ask
+ * is kept from the first time they do: a list that selects decodes each state once at most.
+ */
 export class CachedObject {
   readonly key: string
   readonly namespace: string
   readonly name: string
   readonly value: Uint8Array
   readonly revision: number
-  #object: KubeObject | undefined
-  #json: Buffer | undefined
+  #object: WeakRef<KubeObject> | undefined
+  #facts: Facts | undefined
 
   constructor(key: string, place: { namespace: string; name: string }, value: Uint8Array, revision: number) {
     this.key = key
@@ -45,11 +80,12 @@ export class CachedObject {
 
   /** Shared by all readers: never change it. */
   get object(): KubeObject {
-    if (!this.#object) {
-      this.#object = decodeValue(this.value, this.revision)
-      encoded.set(this.#object, this)
-    }
-    return this.#object
+    const known = this.#object?.deref()
+    if (known) return known
+    const object = decodeValue(this.value, this.revision)
+    this.#object = new WeakRef(object)
+    encoded.set(object, this)
+    return object
   }
 
   /** A copy of one's own. */
@@ -57,47 +93,29 @@ export class CachedObject {
     return decodeValue(this.value, this.revision)
   }
 
-  /** With resourceVersion, encoded once. */
+  facts({ selectableFields }: Pick<Kind, 'selectableFields'>): Facts {
+    if (this.#facts?.of === selectableFields) return this.#facts
+    const object = this.#object?.deref() ?? decodeValue(this.value, this.revision)
+    const fields = Object.fromEntries(Object.entries(selectableFields).map(([field, read]) => [field, read(object)]))
+    const facts = { of: selectableFields, labels: object.metadata.labels, fields }
+    // Those who ask by the fields of another version are few: they decode anew.
+    this.#facts ??= facts
+    return facts
+  }
+
+  /** With resourceVersion, in pieces of which the large ones are the store's own bytes. */
+  pieces(): readonly Buffer[] {
+    const bytes = Buffer.from(this.value.buffer, this.value.byteOffset, this.value.byteLength)
+    const cut = bytes.indexOf(metadataStart) + metadataStart.length
+    return [bytes.subarray(0, cut), Buffer.from(`"resourceVersion":"${this.revision}",`), bytes.subarray(cut)]
+  }
+
   json(): Buffer {
-    if (!this.#json) {
-      const bytes = Buffer.from(this.value.buffer, this.value.byteOffset, this.value.byteLength)
-      const start = bytes.indexOf(metadataStart)
-      const version = Buffer.from(`"resourceVersion":"${this.revision}",`)
-      const cut = start + metadataStart.length
-      this.#json = Buffer.concat([bytes.subarray(0, cut), version, bytes.subarray(cut)])
-    }
-    return this.#json
+    return Buffer.concat(this.pieces())
   }
 
   /** The same state as of another revision: what a DELETED event carries. */
   at(revision: number): CachedObject {
     return new CachedObject(this.key, this, this.value, revision)
   }
-}
-
-/** A line of a watch whose bytes are shared by all who watch. */
-export class SharedWatchEvent implements ApiWatchEvent {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
-  readonly item: CachedObject
-
-  constructor(type: 'ADDED' | 'MODIFIED' | 'DELETED', item: CachedObject) {
-    this.type = type
-    this.item = item
-  }
-
-  get object(): KubeObject {
-    return this.item.object
-  }
-}
-
-const lineHeads = {
-  ADDED: Buffer.from('{"type":"ADDED","object":'),
-  MODIFIED: Buffer.from('{"type":"MODIFIED","object":'),
-  DELETED: Buffer.from('{"type":"DELETED","object":'),
-}
-const lineEnd = Buffer.from('}\n')
-
-/** The line in pieces, none of them copied. */
-export function linePieces(event: SharedWatchEvent): readonly Buffer[] {
-  return [lineHeads[event.type], event.item.json(), lineEnd]
 }

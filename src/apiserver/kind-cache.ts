@@ -1,7 +1,7 @@
 import type { Kind } from '../api/kind.ts'
 import type { StoreEvent } from '../storage/store.ts'
 import { CachedObject } from './cached-object.ts'
-import { ChangeHistory, type HistoryEvent } from './change-history.ts'
+import { Change, ChangeHistory, type Scope } from './change-history.ts'
 
 /** `/registry/core/pods/` or `/registry/apps/deployments/`. */
 export function kindPrefix(kind: { group: string; plural: string }): string {
@@ -35,7 +35,8 @@ class KeySet {
   }
 }
 
-const historyLimits = { events: 2048, bytes: 8 << 20 }
+const historyLimits = { changes: 2048, bytes: 8 << 20 }
+const nothing = new KeySet()
 
 /** All objects of one kind as of the cache's revision, and their last changes. */
 export class KindCache {
@@ -44,12 +45,14 @@ export class KindCache {
   readonly history: ChangeHistory
   readonly #all = new KeySet()
   readonly #byNamespace = new Map<string, KeySet>()
-  readonly #listeners: ((event: HistoryEvent) => void)[] = []
+  /** By selectable field and its value: of fields that have been asked for once. */
+  readonly #byField = new Map<string, Map<string, KeySet>>()
+  readonly #listeners: ((change: Change) => void)[] = []
 
   constructor(kind: Kind, startRevision: number, limits = historyLimits) {
     this.kind = kind
     this.prefix = kindPrefix(kind)
-    this.history = new ChangeHistory(startRevision, limits)
+    this.history = new ChangeHistory(startRevision, limits, (by, item) => this.#valueOf(by, item))
   }
 
   get size(): number {
@@ -64,29 +67,61 @@ export class KindCache {
     return this.#all.items.get(key)
   }
 
-  /** In the order of their keys; of one namespace or of all. */
-  list(namespace: string | undefined): readonly CachedObject[] {
+  /** In the order of their keys: of one namespace or of all, and of one scope or of all. */
+  list(namespace: string | undefined, scope?: Scope): readonly CachedObject[] {
+    if (scope) return this.#within(scope, namespace)
     if (namespace === undefined) return this.#all.sorted()
     return this.#byNamespace.get(namespace)?.sorted() ?? []
   }
 
+  /** Whether objects can be looked up so: the fields of another version are not indexed. */
+  knows(scope: Scope, { selectableFields }: Pick<Kind, 'selectableFields'>): boolean {
+    return scope.by === 'name' || scope.by === 'namespace' || selectableFields[scope.by] === this.kind.selectableFields[scope.by]
+  }
+
+  #within(scope: Scope, namespace: string | undefined): readonly CachedObject[] {
+    if (scope.by === 'namespace') return this.list(namespace ?? scope.value)
+    if (scope.by === 'name') {
+      if (this.kind.namespaced && namespace === undefined) return this.list(undefined).filter((item) => item.name === scope.value)
+      const found = this.get(namespace, scope.value)
+      return found ? [found] : []
+    }
+    const found = (this.#indexOf(scope.by).get(scope.value) ?? nothing).sorted()
+    return namespace === undefined ? found : found.filter((item) => item.namespace === namespace)
+  }
+
+  #valueOf(by: string, item: CachedObject): string {
+    if (by === 'namespace') return item.namespace
+    return by === 'name' ? item.name : (item.facts(this.kind).fields[by] ?? '')
+  }
+
+  /** Made when first asked for, which decodes every object once; kept up to date from then on. */
+  #indexOf(field: string): Map<string, KeySet> {
+    const known = this.#byField.get(field)
+    if (known) return known
+    const index = new Map<string, KeySet>()
+    for (const item of this.#all.items.values()) intoIndex(index, this.#valueOf(field, item), item)
+    this.#byField.set(field, index)
+    return index
+  }
+
   /** Told of every change from now on, before watchers are. */
-  onChange(listener: (event: HistoryEvent) => void): void {
+  onChange(listener: (change: Change) => void): void {
     this.#listeners.push(listener)
   }
 
   /** First fill: no history. */
   load(key: string, value: Uint8Array, revision: number): void {
-    this.#put(new CachedObject(key, this.#placeOf(key), value, revision))
+    this.#put(new CachedObject(key, this.#placeOf(key), value, revision), undefined)
   }
 
   apply(event: Pick<StoreEvent, 'key' | 'entry' | 'revision'>): void {
     const previous = this.#all.items.get(event.key)
     const item = event.entry ? new CachedObject(event.key, this.#placeOf(event.key), event.entry.value, event.entry.modRevision) : undefined
-    if (item) this.#put(item)
+    if (item) this.#put(item, previous)
     else if (previous) this.#remove(previous)
     else return
-    const change = { item, previous, revision: event.revision }
+    const change = new Change(item, previous, event.revision)
     for (const listener of this.#listeners) listener(change)
     this.history.append(change)
   }
@@ -97,21 +132,35 @@ export class KindCache {
     return { namespace: slash < 0 ? '' : rest.slice(0, slash), name: rest.slice(slash + 1) }
   }
 
-  #put(item: CachedObject): void {
+  #put(item: CachedObject, previous: CachedObject | undefined): void {
     this.#all.put(item)
-    if (!this.kind.namespaced) return
-    let inNamespace = this.#byNamespace.get(item.namespace)
-    if (!inNamespace) {
-      inNamespace = new KeySet()
-      this.#byNamespace.set(item.namespace, inNamespace)
+    if (this.kind.namespaced) intoIndex(this.#byNamespace, item.namespace, item)
+    for (const [field, index] of this.#byField) {
+      const value = this.#valueOf(field, item)
+      const before = previous && this.#valueOf(field, previous)
+      if (before !== undefined && before !== value) outOfIndex(index, before, item.key)
+      intoIndex(index, value, item)
     }
-    inNamespace.put(item)
   }
 
   #remove(item: CachedObject): void {
     this.#all.delete(item.key)
-    const inNamespace = this.#byNamespace.get(item.namespace)
-    inNamespace?.delete(item.key)
-    if (inNamespace?.items.size === 0) this.#byNamespace.delete(item.namespace)
+    outOfIndex(this.#byNamespace, item.namespace, item.key)
+    for (const [field, index] of this.#byField) outOfIndex(index, this.#valueOf(field, item), item.key)
   }
+}
+
+function intoIndex(index: Map<string, KeySet>, value: string, item: CachedObject): void {
+  let together = index.get(value)
+  if (!together) {
+    together = new KeySet()
+    index.set(value, together)
+  }
+  together.put(item)
+}
+
+function outOfIndex(index: Map<string, KeySet>, value: string, key: string): void {
+  const together = index.get(value)
+  together?.delete(key)
+  if (together?.items.size === 0) index.delete(value)
 }

@@ -72,7 +72,7 @@ export class Metrics {
     family('apiserver_longrunning_requests', 'gauge', 'Open watches by kind.')
     for (const { kind, size, history } of cache.kinds()) {
       lines.push(`apiserver_storage_objects{resource="${kind.plural}",group="${kind.group}"} ${size}`)
-      lines.push(`apiserver_longrunning_requests{verb="WATCH",resource="${kind.plural}",group="${kind.group}"} ${history.watchers.size}`)
+      lines.push(`apiserver_longrunning_requests{verb="WATCH",resource="${kind.plural}",group="${kind.group}"} ${history.followers.size}`)
     }
     const { bytesOnDisk, bytesInMemory, commits, fsyncs, revision, latency: storeLatency } = store.metrics()
     family('apiserver_storage_size_bytes', 'gauge', 'Size of the storage on disk in bytes.')

@@ -2,13 +2,15 @@ import type { Kind } from '../api/kind.ts'
 import type { ApiWatchEvent } from '../machinery/api-request.ts'
 import type { KubeObject, ListMeta } from '../machinery/object.ts'
 import { badRequest } from '../machinery/status.ts'
+import { objectList } from './cached-object.ts'
+import type { WatchForm } from './watch-event.ts'
 
 /** How objects of a kind are shown to one caller: as they are, as rows of a table, or by their metadata alone. */
 export interface Presentation {
   one(object: KubeObject): object
-  list(list: { items: readonly KubeObject[]; metadata: ListMeta }): object
-  /** For each line of a watch; `first` is true once. */
-  event(event: ApiWatchEvent, first: boolean): ApiWatchEvent
+  list(list: { items: readonly { readonly object: KubeObject }[]; metadata: ListMeta }): object
+  /** For the lines of a watch; undefined: objects as they are. */
+  readonly form: WatchForm | undefined
 }
 
 /** What of a kind matters to how it is shown. */
@@ -39,8 +41,8 @@ function asIs(kind: Shown): Presentation {
   const apiVersion = kind.group ? `${kind.group}/${kind.version}` : kind.version
   return {
     one: (object) => object,
-    list: ({ items, metadata }) => ({ kind: kind.listKind, apiVersion, metadata, items }),
-    event: (event) => event,
+    list: ({ items, metadata }) => objectList({ kind: kind.listKind, apiVersion, metadata }, items),
+    form: undefined,
   }
 }
 
@@ -52,8 +54,16 @@ const partial = (object: KubeObject): object => ({
 
 const metadataOnly: Presentation = {
   one: partial,
-  list: ({ items, metadata }) => ({ kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items: items.map(partial) }),
-  event: (event) => (event.type === 'ERROR' ? event : { type: event.type, object: partial(event.object as KubeObject) }),
+  list: ({ items, metadata }) => ({
+    kind: 'PartialObjectMetadataList',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata,
+    items: items.map(({ object }) => partial(object)),
+  }),
+  form: {
+    name: 'metadata',
+    present: (event) => (event.type === 'ERROR' ? event : { type: event.type, object: partial(event.object as KubeObject) }),
+  },
 }
 
 function tables(kind: Shown, rowObject: RowObject, nowMs: () => number): Presentation {
@@ -79,14 +89,20 @@ function tables(kind: Shown, rowObject: RowObject, nowMs: () => number): Present
     table({ resourceVersion: object.metadata.resourceVersion }, [rowOf(object)], heads)
   return {
     one: (object) => oneRow(object, true),
-    list: ({ items, metadata }) => table(metadata, items.map(rowOf)),
-    event: (event, first) => {
-      if (event.type === 'ERROR') return event
-      const object = event.object as KubeObject
-      if (event.type !== 'BOOKMARK') return { type: event.type, object: oneRow(object, first) }
-      // The end of the initial events is an annotation of the row's object: clients read it there.
-      const row = { cells: kind.columns.map(() => null), object: partial(object) }
-      return { type: 'BOOKMARK', object: table({ resourceVersion: object.metadata.resourceVersion }, [row], first) }
-    },
+    list: ({ items, metadata }) =>
+      table(
+        metadata,
+        items.map(({ object }) => rowOf(object)),
+      ),
+    form: { name: `table ${rowObject}`, present: lineOf },
+  }
+
+  function lineOf(event: ApiWatchEvent, first: boolean): ApiWatchEvent {
+    if (event.type === 'ERROR') return event
+    const object = event.object as KubeObject
+    if (event.type !== 'BOOKMARK') return { type: event.type, object: oneRow(object, first) }
+    // The end of the initial events is an annotation of the row's object: clients read it there.
+    const row = { cells: kind.columns.map(() => null), object: partial(object) }
+    return { type: 'BOOKMARK', object: table({ resourceVersion: object.metadata.resourceVersion }, [row], first) }
   }
 }

@@ -30,7 +30,20 @@ export function protobufBytes(object: object): Buffer | undefined {
 
 /** A batch of a watch in one piece. */
 export function protobufFrames(events: readonly ApiWatchEvent[]): Buffer {
-  return Buffer.concat(events.map(frameOf))
+  const [only] = events
+  return only && events.length === 1 ? sharedFrame(only) : Buffer.concat(events.map(sharedFrame))
+}
+
+/** Events are shared by all who watch: each is encoded once. */
+const frames = new WeakMap<ApiWatchEvent, Buffer>()
+
+function sharedFrame(event: ApiWatchEvent): Buffer {
+  let frame = frames.get(event)
+  if (!frame) {
+    frame = frameOf(event)
+    frames.set(event, frame)
+  }
+  return frame
 }
 
 /** The length in four bytes, then the event, whose object is in an envelope of its own. */

@@ -1,7 +1,6 @@
 import type { Kind } from '../api/kind.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Random } from '../host/random.ts'
-import type { ApiWatchEvent } from '../machinery/api-request.ts'
 import { type FieldError, forbiddenField, notSupported } from '../machinery/field-error.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject, ListMeta } from '../machinery/object.ts'
@@ -11,8 +10,9 @@ import { CachedObject } from './cached-object.ts'
 import { type KindCache, kindPrefix } from './kind-cache.ts'
 import type { Place } from './objects.ts'
 import { type ReadOptions, revisionOf, type WatchOptions } from './request-options.ts'
-import { selectionOf } from './selection.ts'
+import { type Selection, selectionOf } from './selection.ts'
 import type { WatchCache } from './watch-cache.ts'
+import type { WatchForm } from './watch-event.ts'
 import { type Selects, Watcher } from './watcher.ts'
 
 interface Deps {
@@ -49,7 +49,7 @@ export class Reads {
 
   async list(kind: Kind, namespace: string | undefined, options: ReadOptions): Promise<ObjectPage> {
     checkList(options)
-    const selects = selectionOf(kind, options.labelSelector, options.fieldSelector)
+    const { selects, scope } = this.#selection(kind, options)
     const { resourceVersion, limit } = options
     if (options.continue) {
       const token = readToken(options.continue, kind, namespace)
@@ -63,7 +63,7 @@ export class Reads {
     }
     await this.#atLeast(resourceVersion)
     const { cache } = this.#deps
-    const all = cache.kind(kind).list(namespace)
+    const all = cache.kind(kind).list(kind.namespaced ? namespace : undefined, scope)
     const items = selects ? all.filter(selects) : all
     // "Any revision" has never been cut into pages.
     if (limit === 0 || items.length <= limit || resourceVersion === '0') return { items, metadata: versionOf(cache.revision) }
@@ -71,18 +71,25 @@ export class Reads {
     return { items: page, metadata: moreAfter(page, cache.revision, selects ? undefined : items.length - limit) }
   }
 
-  async watch(kind: Kind, namespace: string | undefined, options: WatchOptions, signal: AbortSignal): Promise<Watcher> {
+  /** `form`: how objects are shown; undefined: as they are. */
+  async watch(
+    { kind, namespace }: Pick<Place, 'kind' | 'namespace'>,
+    options: WatchOptions,
+    form: WatchForm | undefined,
+    signal: AbortSignal,
+  ): Promise<Watcher> {
     checkWatch(options)
-    const selects = withinNamespace(kind, namespace, selectionOf(kind, options.labelSelector, options.fieldSelector))
+    const selection = withinNamespace(kind, namespace, this.#selection(kind, options))
     const { cache, clock } = this.#deps
     const kindCache = cache.kind(kind)
-    const start = await this.#start(kindCache, namespace, options, selects)
+    const start = await this.#start(kindCache, namespace, options, selection)
     const timeoutMs = options.timeoutSeconds ? options.timeoutSeconds * 1000 : watchMs.least + this.#deps.random.float() * watchMs.spread
     const cancelTimeout = clock.after(timeoutMs, () => watcher.timeOut())
     const watcher = new Watcher({
       ...start,
+      ...selection,
       history: kindCache.history,
-      selects,
+      form,
       bookmarks: options.bookmarks,
       markInitialEnd: options.sendInitialEvents === true,
       revision: () => cache.revision,
@@ -94,11 +101,16 @@ export class Reads {
     return watcher
   }
 
+  #selection(kind: Kind, options: { labelSelector: string; fieldSelector: string }): Selection {
+    const { selects, scope } = selectionOf(kind, options.labelSelector, options.fieldSelector)
+    return { selects, scope: scope && this.#deps.cache.kind(kind).knows(scope, kind) ? scope : undefined }
+  }
+
   async #start(
     kindCache: KindCache,
     namespace: string | undefined,
     options: WatchOptions,
-    selects: Selects | undefined,
+    { selects, scope }: Selection,
   ): Promise<{ initial: readonly CachedObject[]; position: number; after: number }> {
     const { resourceVersion, sendInitialEvents } = options
     const { history } = kindCache
@@ -108,7 +120,7 @@ export class Reads {
       return { initial: [], position: after < history.oldest ? -1 : history.positionAfter(after), after }
     }
     await this.#atLeast(resourceVersion)
-    const all = fromState ? kindCache.list(namespace) : []
+    const all = fromState ? kindCache.list(namespace, scope) : []
     return { initial: selects ? all.filter(selects) : all, position: history.next, after: this.#deps.cache.revision }
   }
 
@@ -175,9 +187,12 @@ function moreAfter(page: readonly CachedObject[], revision: number, remaining: n
   return { ...versionOf(revision), continue: token, ...(remaining === undefined ? {} : { remainingItemCount: remaining }) }
 }
 
-function withinNamespace(kind: Kind, namespace: string | undefined, selects: Selects | undefined): Selects | undefined {
-  if (!kind.namespaced || namespace === undefined) return selects
-  return selects ? (item) => item.namespace === namespace && selects(item) : (item) => item.namespace === namespace
+function withinNamespace(kind: Kind, namespace: string | undefined, { selects, scope }: Selection): Selection {
+  if (!kind.namespaced || namespace === undefined) return { selects, scope }
+  return {
+    selects: selects ? (item) => item.namespace === namespace && selects(item) : (item) => item.namespace === namespace,
+    scope: scope ?? { by: 'namespace', value: namespace },
+  }
 }
 
 const matches = ['Exact', 'NotOlderThan']
@@ -240,16 +255,4 @@ function bookmark(kind: Kind, revision: number, initialEnd: boolean): KubeObject
   const annotations = initialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}
   const metadata = { resourceVersion: String(revision), ...annotations } as KubeObject['metadata']
   return { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata }
-}
-
-/** Shown to a caller in place of the watcher where lines must be changed on their way. */
-export async function* mapped(
-  watcher: Watcher,
-  change: (event: ApiWatchEvent, first: boolean) => ApiWatchEvent,
-): AsyncIterable<ApiWatchEvent> {
-  let first = true
-  for await (const event of watcher) {
-    yield change(event, first)
-    first = false
-  }
 }

@@ -21,7 +21,7 @@ import { bind, bindingTargetOf, success } from './pod-subresources.ts'
 import type { UpdatedPart } from './prepare.ts'
 import { type Presentation, presentationOf } from './presentation.ts'
 import { nodeTarget, parseProxyName, pathBehindProxy, podTarget, serviceTarget } from './proxying/proxy-target.ts'
-import { mapped, type Reads } from './reads.ts'
+import type { Reads } from './reads.ts'
 import { type DeleteRequest, deleteRequestOf, readOptionsOf, type WriteOptions, watchOptionsOf, writeOptionsOf } from './request-options.ts'
 import type { ResourceRoute } from './route.ts'
 import { applyScale, scaleOf, scaleShown } from './scale.ts'
@@ -139,14 +139,12 @@ export class ResourceApi {
 
   async #list({ route, kind, request, show }: Call): Promise<ApiResponse> {
     const { items, metadata } = await this.#deps.reads.list(kind, route.namespace, readOptionsOf(request))
-    return objectAnswer(200, show.list({ items: items.map((item) => item.object), metadata }))
+    return objectAnswer(200, show.list({ items, metadata }))
   }
 
-  async #watch({ route, kind, served, request, show }: Call): Promise<ApiResponse> {
-    const { as } = negotiate(request.accept)
-    const watcher = await this.#deps.reads.watch(kind, route.namespace, watchOptionsOf(request), request.signal)
-    // Unchanged lines go out as the watcher itself, whose bytes the HTTP side shares.
-    return { type: 'watch', events: as === undefined && !served.storedAs ? watcher : mapped(watcher, show.event) }
+  async #watch({ route, kind, request, show }: Call): Promise<ApiResponse> {
+    const place = { kind, namespace: route.namespace }
+    return { type: 'watch', events: await this.#deps.reads.watch(place, watchOptionsOf(request), show.form, request.signal) }
   }
 
   async #create({ route, kind, served, request, show }: Call): Promise<ApiResponse> {
@@ -229,7 +227,7 @@ export class ResourceApi {
         if (!isNotFound(error)) throw error
       }
     }
-    return objectAnswer(200, show.list({ items: deleted.map((item) => item.object), metadata }))
+    return objectAnswer(200, show.list({ items: deleted, metadata }))
   }
 
   async #scale(call: Call): Promise<ApiResponse> {

@@ -3,10 +3,18 @@ import { type FieldRequirement, matchesFields, parseFieldSelector } from '../mac
 import { type LabelRequirements, matchesLabels, parseLabelSelector, SelectorError } from '../machinery/label-selector.ts'
 import { badRequest } from '../machinery/status.ts'
 import type { CachedObject } from './cached-object.ts'
+import type { Scope } from './change-history.ts'
 import type { Selects } from './watcher.ts'
 
-/** Which objects the selectors of a request mean; undefined: all of them. Throws BadRequest. */
-export function selectionOf(kind: Kind, labelSelector: string, fieldSelector: string): Selects | undefined {
+export interface Selection {
+  /** Undefined: all of them. */
+  readonly selects: Selects | undefined
+  /** Where all that is selected is to be found, if one condition says so. */
+  readonly scope: Scope | undefined
+}
+
+/** Which objects the selectors of a request mean. Throws BadRequest. */
+export function selectionOf(kind: Kind, labelSelector: string, fieldSelector: string): Selection {
   const labels = parsed(() => parseLabelSelector(labelSelector))
   const fields = parsed(() => parseFieldSelector(fieldSelector))
   for (const { field } of fields) {
@@ -14,8 +22,18 @@ export function selectionOf(kind: Kind, labelSelector: string, fieldSelector: st
       continue
     throw badRequest(`field label not supported: ${field}`)
   }
-  if (labels.length === 0 && fields.length === 0) return undefined
-  return (item) => matchesBoth(kind, item, labels, fields)
+  if (labels.length === 0 && fields.length === 0) return { selects: undefined, scope: undefined }
+  return { selects: (item) => matchesBoth(kind, item, labels, fields), scope: scopeOf(fields) }
+}
+
+const placeFields: Readonly<Record<string, string>> = { 'metadata.name': 'name', 'metadata.namespace': 'namespace' }
+
+/** A name is the narrowest, a namespace the widest. An empty value is most often that of most objects: no use. */
+function scopeOf(fields: readonly FieldRequirement[]): Scope | undefined {
+  const given = fields.filter(({ operator, value }) => operator === '=' && value !== '')
+  const narrowest =
+    given.find(({ field }) => field === 'metadata.name') ?? given.find(({ field }) => field !== 'metadata.namespace') ?? given[0]
+  return narrowest && { by: placeFields[narrowest.field] ?? narrowest.field, value: narrowest.value }
 }
 
 function parsed<T>(parse: () => T): T {
@@ -32,7 +50,7 @@ function matchesBoth(kind: Kind, item: CachedObject, labels: LabelRequirements, 
     // Known by its key: the object need not be parsed.
     if (field === 'metadata.name') return item.name
     if (field === 'metadata.namespace') return item.namespace
-    return kind.selectableFields[field]?.(item.object) ?? ''
+    return item.facts(kind).fields[field] ?? ''
   }
-  return matchesFields(fields, read) && (labels.length === 0 || matchesLabels(labels, item.object.metadata.labels))
+  return matchesFields(fields, read) && (labels.length === 0 || matchesLabels(labels, item.facts(kind).labels))
 }

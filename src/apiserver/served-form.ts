@@ -36,7 +36,10 @@ export function inForm(kind: Kind, form: StoredForm, show: Presentation): Presen
   }
   return {
     one: (object) => show.one(served(object)),
-    list: ({ items, metadata }) => show.list({ items: items.map(served), metadata }),
-    event: (event, first) => show.event(turned(event), first),
+    list: ({ items, metadata }) => show.list({ items: items.map(({ object }) => ({ object: served(object) })), metadata }),
+    form: {
+      name: `${apiVersionOf(kind)} ${show.form?.name ?? ''}`,
+      present: (event, first) => (show.form ? show.form.present(turned(event), first) : turned(event)),
+    },
   }
 }

@@ -2,7 +2,7 @@ import type { Kind } from '../api/kind.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import { StatusError, timeout } from '../machinery/status.ts'
-import type { Entry, Store, WatchBatch } from '../storage/store.ts'
+import { CompactedError, type Entry, type Store, type WatchBatch } from '../storage/store.ts'
 import { KindCache, kindPrefix } from './kind-cache.ts'
 
 const bookmarkEveryMs = 60_000
@@ -34,9 +34,12 @@ export class WatchCache {
   #revision: number
   #cancelBookmarks: () => void = () => {}
 
+  /** Begins as far back as the store can tell, so that watches of before a restart go on where they were. */
   static async start(kinds: readonly Kind[], deps: Deps): Promise<WatchCache> {
-    const first = await deps.store.list('/registry/')
-    return new WatchCache(kinds, first, deps)
+    const newest = await deps.store.revision()
+    const cache = new WatchCache(kinds, await firstState(deps.store, newest), deps)
+    await cache.#until(newest)
+    return cache
   }
 
   private constructor(kinds: readonly Kind[], first: { entries: readonly Entry[]; revision: number }, deps: Deps) {
@@ -70,21 +73,27 @@ export class WatchCache {
   /** Resolves once the cache holds `revision`; throws Timeout where that is too far ahead. */
   async reached(revision: number): Promise<void> {
     if (this.#revision >= revision) return
-    let cancel: () => void = () => {}
+    const tooLate = new AbortController()
+    const cancel = this.#deps.clock.after(freshWithinMs, () => tooLate.abort(tooLargeRevision(revision, this.#revision)))
+    await this.#until(revision, tooLate.signal).finally(cancel)
+  }
+
+  async #until(revision: number, signal?: AbortSignal): Promise<void> {
+    if (this.#revision >= revision) return
     await new Promise<void>((resolve, reject) => {
       const waiter = { revision, resolve }
       this.#waiters.push(waiter)
-      cancel = this.#deps.clock.after(freshWithinMs, () => {
+      signal?.addEventListener('abort', () => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter)
-        reject(tooLargeRevision(revision, this.#revision))
+        reject(signal.reason)
       })
-    }).finally(() => cancel())
+    })
   }
 
   async close(): Promise<void> {
     this.#cancelBookmarks()
     this.#stop.abort()
-    for (const { history } of this.#kinds.values()) for (const watcher of [...history.watchers]) watcher.end()
+    for (const { history } of this.#kinds.values()) for (const follower of [...history.followers]) follower.end()
     await this.#running
   }
 
@@ -97,9 +106,10 @@ export class WatchCache {
         if (!signal.aborted) throw new Error('the watch of the store ended')
       } catch (error) {
         if (signal.aborted) return
-        log.error('watch of the store broke off; reading everything anew', { error })
+        const isGone = error instanceof CompactedError
+        log.warn(isGone ? 'the store has forgotten changes; reading everything anew' : 'watch of the store broke off; going on', { error })
         await clock.sleep(retryAfterMs, signal).catch(() => {}) // aborted: the loop ends
-        if (!signal.aborted) await this.#reload().catch((failure) => log.error('cannot read the store', { error: failure }))
+        if (isGone && !signal.aborted) await this.#reload().catch((failure) => log.error('cannot read the store', { error: failure }))
       }
     }
   }
@@ -124,7 +134,7 @@ export class WatchCache {
     for (const waiter of due) waiter.resolve()
   }
 
-  /** After a break: what the store has now, told as changes, so that no watcher misses any. */
+  /** After a gap: what the store has now, told as changes, so that all who watch come to the same state. */
   async #reload(): Promise<void> {
     const { entries, revision } = await this.#deps.store.list('/registry/')
     const present = new Set<string>()
@@ -133,7 +143,13 @@ export class WatchCache {
       return entry.modRevision > this.#revision
     })
     changed.sort((a, b) => a.modRevision - b.modRevision)
-    for (const entry of changed) this.#cacheOf(entry.key)?.apply({ key: entry.key, entry, revision: entry.modRevision })
+    for (const entry of changed) {
+      const { key, modRevision, createRevision } = entry
+      const cache = this.#cacheOf(key)
+      // Another object of the same name: the one before it went meanwhile.
+      if (createRevision > this.#revision) cache?.apply({ key, entry: undefined, revision: modRevision })
+      cache?.apply({ key, entry, revision: modRevision })
+    }
     for (const cache of this.#kinds.values()) {
       for (const item of cache.list(undefined)) if (!present.has(item.key)) cache.apply({ key: item.key, entry: undefined, revision })
     }
@@ -148,9 +164,22 @@ export class WatchCache {
 
   #scheduleBookmarks(): void {
     this.#cancelBookmarks = this.#deps.clock.after(bookmarkEveryMs, () => {
-      for (const { history } of this.#kinds.values()) for (const watcher of history.watchers) watcher.bookmarkDue()
+      for (const { history } of this.#kinds.values()) for (const follower of history.followers) follower.bookmarkDue()
       this.#scheduleBookmarks()
     })
+  }
+}
+
+/** As much history as the kinds would keep of it. */
+const historyRevisions = 10_000
+
+async function firstState(store: Store, newest: number): Promise<{ entries: readonly Entry[]; revision: number }> {
+  const oldest = Math.max(store.metrics().compactedRevision, newest - historyRevisions)
+  try {
+    return await store.list('/registry/', { revision: oldest })
+  } catch (error) {
+    if (error instanceof CompactedError) return await store.list('/registry/')
+    throw error
   }
 }
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { VirtualClock } from '../host/virtual-clock.ts'
 import type { KubeObject } from '../machinery/object.ts'
-import { SharedWatchEvent } from './cached-object.ts'
 import { TestServer } from './testing/test-server.ts'
+import { ObjectEvent } from './watch-event.ts'
 
 let server: TestServer
 beforeEach(async () => {
@@ -139,10 +139,10 @@ test('Events go by themselves an hour after they were last written, told as any 
 test('an event is one object with one encoding, however many watch', async () => {
   const watches = await Promise.all([1, 2, 3].map(() => server.watch(`${url}?watch=true`)))
   await make('a')
-  const events = (await Promise.all(watches.map((watch) => watch.next()))) as SharedWatchEvent[]
-  for (const event of events) expect(event).toBeInstanceOf(SharedWatchEvent)
-  expect(new Set(events.map((event) => event.item.json())).size).toBe(1)
-  expect(JSON.parse((events[0] as SharedWatchEvent).item.json().toString())).toEqual(events[0]?.object)
+  const events = (await Promise.all(watches.map((watch) => watch.next()))) as ObjectEvent[]
+  for (const event of events) expect(event).toBeInstanceOf(ObjectEvent)
+  expect(new Set(events.map((event) => event.line())).size).toBe(1)
+  expect(JSON.parse((events[0] as ObjectEvent).line().toString())).toEqual({ type: 'ADDED', object: events[0]?.object })
   for (const watch of watches) watch.stop()
 })
 

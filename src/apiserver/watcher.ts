@@ -1,8 +1,9 @@
 import type { ApiWatchEvent } from '../machinery/api-request.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import type { StatusError } from '../machinery/status.ts'
-import { type CachedObject, SharedWatchEvent } from './cached-object.ts'
-import type { ChangeHistory, Follower, HistoryEvent } from './change-history.ts'
+import type { CachedObject } from './cached-object.ts'
+import type { Change, ChangeHistory, Follower, Scope } from './change-history.ts'
+import { ObjectEvent, PresentedEvent, type WatchForm } from './watch-event.ts'
 
 export type Selects = (item: CachedObject) => boolean
 
@@ -10,6 +11,10 @@ export interface WatcherOptions {
   readonly history: ChangeHistory
   /** Undefined: everything. */
   readonly selects: Selects | undefined
+  /** Nothing outside of it is selected; undefined: anything may be. */
+  readonly scope: Scope | undefined
+  /** Undefined: objects as they are. */
+  readonly form: WatchForm | undefined
   /** Told as ADDED before anything else. */
   readonly initial: readonly CachedObject[]
   /** Position in the history from which to go on. */
@@ -28,38 +33,62 @@ export interface WatcherOptions {
   readonly signal: AbortSignal
 }
 
-/** Lines handed out in one go, so that one reader of a large backlog does not hold up the others. */
-const batchSize = 128
+/** Handed out in one go at most, so that one reader of a large backlog neither holds up the others nor takes much memory. */
+const batchLimits = { events: 128, bytes: 256 << 10 }
 
 /**
- * One watch: a cursor into the shared history of its kind, nothing queued. A reader that the history has overtaken
- * is told so with an ERROR (Expired, so that it lists anew) and dropped; it holds up nobody.
+ * One watch: a cursor into the shared history of its kind, nothing queued. A reader that the history has overtaken is
+ * dropped at that moment and told so with an ERROR (Expired, so that it lists anew); it holds up nobody.
  */
 export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
+  readonly scope: Scope | undefined
   readonly #options: WatcherOptions
-  #initial: number
+  #initial: readonly CachedObject[]
+  #initialAt = 0
   #position: number
+  /** Has read all there was; with a scope, nothing that came since concerns it: its position does not matter. */
+  #caughtUp = false
   #told: number
+  #isFirst = true
   #initialMarked: boolean
   #bookmarkDue = false
   #ended = false
+  /** Dropped; the reader has still to hear of it. */
+  #overtaken = false
   #timedOut = false
   #wake: (() => void) | undefined
 
   constructor(options: WatcherOptions) {
     this.#options = options
-    this.#initial = 0
+    this.scope = options.scope
+    this.#initial = options.initial
     this.#position = options.position
     this.#told = options.after
     this.#initialMarked = !(options.markInitialEnd && options.bookmarks)
-    options.history.watchers.add(this)
+    options.history.follow(this)
     if (options.signal.aborted) this.end()
     else options.signal.addEventListener('abort', this.end, { once: true })
+    if (!this.#ended) this.forgotten(options.history.first)
   }
 
   /** Something may be there to tell. */
   wake(): void {
     this.#wake?.()
+  }
+
+  concerned(position: number): void {
+    if (!this.#caughtUp) return
+    this.#caughtUp = false
+    this.#position = position
+  }
+
+  forgotten(first: number): void {
+    const skipsAhead = this.#caughtUp && this.scope !== undefined
+    if (skipsAhead || this.#position >= first) return
+    this.#leave()
+    this.#overtaken = true
+    this.#initial = []
+    this.wake()
   }
 
   bookmarkDue(): void {
@@ -76,20 +105,29 @@ export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
   }
 
   readonly end = (): void => {
+    this.#overtaken = false
+    this.#leave()
+    this.wake()
+  }
+
+  #leave(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#options.history.watchers.delete(this)
+    this.#options.history.leave(this)
     this.#options.signal.removeEventListener('abort', this.end)
     this.#options.onEnd()
-    this.wake()
   }
 
   /** The next events, at least one; undefined at the end. */
   async next(): Promise<ApiWatchEvent[] | undefined> {
     for (;;) {
+      if (this.#overtaken) {
+        this.#overtaken = false
+        return [this.#shown({ type: 'ERROR', object: this.#options.expired(this.#told).status })]
+      }
       if (this.#ended) return undefined
       const events = this.#take()
-      if (this.#timedOut && events.length < batchSize) this.end()
+      if (this.#timedOut && this.#caughtUp) this.end()
       if (events.length > 0) return events
       if (this.#ended) return undefined
       await new Promise<void>((resolve) => {
@@ -109,46 +147,60 @@ export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
 
   #take(): ApiWatchEvent[] {
     const events: ApiWatchEvent[] = []
-    const { initial } = this.#options
-    while (this.#initial < initial.length && events.length < batchSize) {
-      events.push(new SharedWatchEvent('ADDED', initial[this.#initial++] as CachedObject))
+    let bytes = 0
+    while (this.#initialAt < this.#initial.length) {
+      if (events.length >= batchLimits.events || bytes >= batchLimits.bytes) return events
+      const item = this.#initial[this.#initialAt++] as CachedObject
+      bytes += item.value.byteLength
+      events.push(this.#shown(new ObjectEvent('ADDED', item)))
     }
-    if (this.#initial < initial.length) return events
+    this.#initial = []
+    this.#initialAt = 0
     if (!this.#initialMarked) {
       this.#initialMarked = true
-      events.push({ type: 'BOOKMARK', object: this.#options.bookmarkOf(this.#told, true) })
+      events.push(this.#shown({ type: 'BOOKMARK', object: this.#options.bookmarkOf(this.#told, true) }))
     }
-    this.#takeChanges(events)
+    this.#takeChanges(events, bytes)
     return events
   }
 
-  #takeChanges(events: ApiWatchEvent[]): void {
+  #takeChanges(events: ApiWatchEvent[], before: number): void {
     const { history } = this.#options
-    if (this.#position < history.first) {
-      events.push({ type: 'ERROR', object: this.#options.expired(this.#told).status })
-      this.end()
-      return
-    }
-    while (this.#position < history.next) {
-      if (events.length >= batchSize) return
+    if (this.#caughtUp && this.scope) this.#position = history.next
+    for (let bytes = before; this.#position < history.next; ) {
+      this.#caughtUp = false
+      if (events.length >= batchLimits.events || bytes >= batchLimits.bytes) return
       const change = history.at(this.#position++)
-      if (change.revision <= this.#told) continue
-      const event = this.#eventOf(change)
-      if (event) events.push(event)
+      const event = change.revision > this.#told ? this.#eventOf(change) : undefined
+      if (!event) continue
+      events.push(event)
+      bytes += change.bytes
     }
+    this.#caughtUp = true
     this.#told = Math.max(this.#told, this.#options.revision())
-    if (this.#bookmarkDue) {
-      this.#bookmarkDue = false
-      events.push({ type: 'BOOKMARK', object: this.#options.bookmarkOf(this.#told, false) })
-    }
+    if (!this.#bookmarkDue) return
+    this.#bookmarkDue = false
+    events.push(this.#shown({ type: 'BOOKMARK', object: this.#options.bookmarkOf(this.#told, false) }))
   }
 
   /** What a change means to a reader who sees only a selection: objects come into it and leave it. */
-  #eventOf({ item, previous, revision }: HistoryEvent): ApiWatchEvent | undefined {
-    const { selects } = this.#options
+  #eventOf(change: Change): ApiWatchEvent | undefined {
+    const { selects, form } = this.#options
+    const { item, previous } = change
     const isIn = item !== undefined && (!selects || selects(item))
     const wasIn = previous !== undefined && (!selects || selects(previous))
-    if (isIn) return new SharedWatchEvent(wasIn ? 'MODIFIED' : 'ADDED', item)
-    return wasIn ? new SharedWatchEvent('DELETED', this.#options.history.departed(previous, revision)) : undefined
+    if (!isIn && !wasIn) return undefined
+    const first = this.#isFirst
+    this.#isFirst = false
+    if (isIn) return change.event(wasIn ? 'MODIFIED' : 'ADDED', form, first)
+    return change.event('DELETED', form, first)
+  }
+
+  /** What is told to this one alone. */
+  #shown(event: ApiWatchEvent): ApiWatchEvent {
+    const { form } = this.#options
+    const first = this.#isFirst
+    this.#isFirst = false
+    return form ? new PresentedEvent(form.present(event, first)) : event
   }
 }
