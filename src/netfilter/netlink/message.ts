@@ -81,20 +81,24 @@ export class MessageWriter {
   }
 
   u8(type: number, value: number): void {
-    this.#bytes[this.#attribute(type, 1)] = value
+    const at = this.#attribute(type, 1)
+    this.#bytes[at] = value
   }
 
   u16(type: number, value: number): void {
-    this.#bytes.writeUInt16BE(value, this.#attribute(type, 2))
+    const at = this.#attribute(type, 2)
+    this.#bytes.writeUInt16BE(value, at)
   }
 
   /** Signed values are written by their low 32 bits. */
   u32(type: number, value: number): void {
-    this.#bytes.writeUInt32BE(value >>> 0, this.#attribute(type, 4))
+    const at = this.#attribute(type, 4)
+    this.#bytes.writeUInt32BE(value >>> 0, at)
   }
 
   u64(type: number, value: number): void {
-    this.#bytes.writeBigUInt64BE(BigInt(value), this.#attribute(type, 8))
+    const at = this.#attribute(type, 8)
+    this.#bytes.writeBigUInt64BE(BigInt(value), at)
   }
 
   raw(type: number, value: Bytes): void {
@@ -109,6 +113,7 @@ export class MessageWriter {
     this.#bytes[at + length] = 0
   }
 
+  /** Where the payload goes. May put a larger buffer in place of {@link #bytes}: so first this, then the write. */
   #attribute(type: number, length: number): number {
     const padded = (length + 3) & ~3
     const start = this.#grow(4 + padded)
