@@ -13,6 +13,8 @@ export interface ExecOptions {
   timeoutMs?: number
   env?: Record<string, string>
   cwd?: string
+  /** Hears the standard output as it comes, which then is no part of the result: for more of it than memory should hold. */
+  onStdout?: (text: string) => void
 }
 
 /** Runs a program to its end. The one seam to child processes that rule programming, links and mounts go through. */
@@ -58,7 +60,8 @@ export const systemExec: Exec = {
         child.kill('SIGKILL')
       }, options.timeoutMs ?? 30_000)
       child.stdout.setEncoding('utf8').on('data', (text: string) => {
-        stdout += text
+        if (options.onStdout) options.onStdout(text)
+        else stdout += text
       })
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         stderr += text

@@ -3,15 +3,14 @@ import type { Informer } from '../client/informer.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import { objectKey } from '../machinery/object.ts'
-import type { Conntrack } from '../netfilter/conntrack.ts'
 import type { FamilyServices } from './family-services.ts'
+import type { FlowCleaner } from './flow-cleaner.ts'
 import type { ProxyHealth } from './health-server.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import { type ServiceChanges, slicesByService } from './service-changes.ts'
 import { localHealthOf, type ServiceHealth } from './service-health.ts'
-import type { AddressFamily } from './service-port.ts'
 import type { Applied, PortWithChoice, ServiceRules } from './service-rules.ts'
-import { expanded, frontendKey, type ServedFrontend, staleFlows } from './udp-flows.ts'
+import type { ServedFrontend } from './udp-flows.ts'
 
 export interface ProxyLoopDeps {
   services: Informer<Service>
@@ -20,7 +19,7 @@ export interface ProxyLoopDeps {
   log: Log
   metrics: ProxyMetrics
   families: readonly FamilyServices[]
-  flows: Conntrack
+  flowCleaner: FlowCleaner
   serviceHealth: ServiceHealth
   nodeName: string
   nodeEligible(): boolean
@@ -42,8 +41,8 @@ const unhealthyAfterMs = 60_000
  */
 export class ProxyLoop {
   readonly #deps: ProxyLoopDeps
-  /** Frontends whose stale flows still have to be looked for, by `address:port`. */
-  readonly #toCheck = new Map<string, ServedFrontend>()
+  /** UDP frontends that changed, whose rules are not in the kernel yet. */
+  readonly #toCheck: ServedFrontend[] = []
   #wake: () => void = () => undefined
   #behindSinceMs: number | undefined
   #retryMs = firstRetryMs
@@ -85,8 +84,8 @@ export class ProxyLoop {
     this.#lastSyncMs = clock.now()
     if (!changes.pending) this.#behindSinceMs = undefined
     if (sum.written + sum.removed > 0) log.debug('rules changed', { services: marked.length, everything, ...sum })
+    this.#deps.flowCleaner.add(this.#toCheck.splice(0))
     await this.#deps.serviceHealth.apply()
-    await this.#forgetStaleFlows()
   }
 
   /** Every Service anew: endpoints are chosen by the node's zone, and rules that depend on its addresses begin afresh. */
@@ -131,7 +130,7 @@ export class ProxyLoop {
       const { ports, toCheck } = table.update(key, service, its)
       rules.update(key, ports)
       choices.push([...ports])
-      for (const frontend of toCheck) this.#toCheck.set(frontendKey(frontend), frontend)
+      this.#toCheck.push(...toCheck)
     }
     serviceHealth.update(key, localHealthOf(service, choices, nodeName))
   }
@@ -197,32 +196,5 @@ export class ProxyLoop {
     const started = clock.monotonic()
     for (const { rules } of families) if (await rules.repair()) metrics.repairs++
     this.#checkDelayMs = Math.max(checkIntervalMs, (clock.monotonic() - started) * checkBudget)
-    await this.#forgetStaleFlows()
-  }
-
-  /** The rules are in place by now, so a flow that is forgotten comes back to a serving endpoint. */
-  async #forgetStaleFlows(): Promise<void> {
-    if (this.#toCheck.size === 0) return
-    const { families, flows, log, metrics, clock } = this.#deps
-    const started = clock.monotonic()
-    // What went from one Service to another in the meantime is served by the other.
-    const current = [...this.#toCheck].map(([key, frontend]) => {
-      const now = families.map(({ table }) => table.frontend(key)).find((each) => each !== undefined)
-      return now ?? frontend
-    })
-    try {
-      const addressesOf = async (family: AddressFamily): Promise<readonly string[]> =>
-        (await families.find(({ rules }) => rules.family === family)?.nodePortAddresses()) ?? []
-      const frontends = await expanded(current, addressesOf)
-      for (const flow of staleFlows(frontends, await flows.list(frontends))) {
-        await flows.forget(flow)
-        metrics.staleFlowsRemoved++
-      }
-      this.#toCheck.clear()
-      metrics.flowsSeconds.observe((clock.monotonic() - started) / 1000)
-    } catch (error) {
-      // The rules are right all the same; old UDP flows stay until the next attempt.
-      log.warn('cannot forget UDP flows to former endpoints; will try again', { error })
-    }
   }
 }

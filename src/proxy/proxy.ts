@@ -8,6 +8,7 @@ import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import { conntrack } from '../netfilter/conntrack.ts'
 import { FamilyServices, type ProxyFamily } from './family-services.ts'
+import { FlowCleaner } from './flow-cleaner.ts'
 import { healthAnswer, metricsAnswer, type ProxyHealth } from './health-server.ts'
 import { openIptablesRules } from './iptables/iptables-rules.ts'
 import { withoutManagers, withoutPods } from './kept-objects.ts'
@@ -87,11 +88,17 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     proxyHealthy: () => loop.health().healthy,
     log,
   })
+  const flowCleaner = new FlowCleaner({
+    ...{ clock, log, metrics, flows: conntrack(exec) },
+    addressesOf: async (family) => (await families.find(({ rules }) => rules.family === family)?.nodePortAddresses()) ?? [],
+    frontend: (key) => families.map(({ table }) => table.frontend(key)).find((each) => each !== undefined),
+    serviceCidrs: options.families.flatMap(({ serviceCidr }) => serviceCidr ?? []),
+  })
   const loop: ProxyLoop = new ProxyLoop({
     ...sources,
     ...{ clock, log, metrics, families, serviceHealth, nodeName },
     nodeEligible: () => node.facts.eligible,
-    flows: conntrack(exec),
+    flowCleaner,
     checkIntervalMs: options.checkIntervalMs ?? 10_000,
     minSyncIntervalMs: options.minSyncIntervalMs ?? 0,
   })
@@ -114,7 +121,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     throw error
   }
   log.info('Services are served', { node: nodeName, mode: options.mode, services: families[0]?.table.size ?? 0 })
-  return { stopped: loop.run(changes, signal).finally(end), health: () => loop.health() }
+  const running = Promise.all([loop.run(changes, signal), flowCleaner.run(signal)])
+  return { stopped: running.finally(end).then(() => undefined), health: () => loop.health() }
 }
 
 /** Until it is there, the time is over, or the signal comes. */

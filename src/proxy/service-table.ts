@@ -34,7 +34,7 @@ export class ServiceTable {
     if (noLocal.internal + noLocal.external > 0) this.#noLocal.set(key, noLocal)
     else this.#noLocal.delete(key)
     const before = this.#served.get(key) ?? []
-    const after = ports.flatMap(({ port, choice }) => udpFrontends(port, choice, this.#family))
+    const after = ports.flatMap(({ port }) => udpFrontends(port, this.#family))
     if (ports.length > 0) this.#served.set(key, after)
     else this.#served.delete(key)
     for (const old of before) if (this.#frontends.get(frontendKey(old)) === old) this.#frontends.delete(frontendKey(old))

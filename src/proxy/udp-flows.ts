@@ -1,5 +1,4 @@
 import type { UdpFlows, UdpFrontend } from '../netfilter/conntrack.ts'
-import type { EndpointChoice } from './choose-endpoints.ts'
 import type { AddressFamily, ProxiedPort } from './service-port.ts'
 
 /** A place where clients send UDP to, and who may answer (`address:port`); nobody for one that is no more. */
@@ -12,10 +11,12 @@ export const frontendKey = (frontend: UdpFrontend): string => `${frontend.addres
 /** Stands for every address on which node ports answer; which those are is looked up when it matters ({@link expanded}). */
 const anyAddress = { IPv4: '0.0.0.0', IPv6: '::' } as const
 
-/** The frontends of a Service port, if it is UDP. */
-export function udpFrontends(port: ProxiedPort, choice: EndpointChoice, family: AddressFamily): ServedFrontend[] {
+/** The frontends of a Service port, if it is UDP, and who may go on answering there: every endpoint that serves. */
+export function udpFrontends(port: ProxiedPort, family: AddressFamily): ServedFrontend[] {
   if (port.protocol !== 'udp') return []
-  const servers = new Set([...choice.cluster, ...choice.local].map((endpoint) => `${endpoint.address}:${endpoint.port}`))
+  // A flow to an endpoint that would not be chosen today, but still serves, goes on: a roll-out must not cut it.
+  const serving = port.endpoints.filter((endpoint) => endpoint.serving)
+  const servers = new Set(serving.map((endpoint) => `${endpoint.address}:${endpoint.port}`))
   const addresses = [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps]
   const frontends = addresses.map((address) => ({ address, port: port.port, servers }))
   const { nodePort } = port

@@ -138,6 +138,18 @@ describe('where packets go', async () => {
     expect(outcomes.map((outcome) => outcome.verdict)).toEqual(['arrives'])
   })
 
+  test('what connection tracking cannot place is dropped, before it leaves untranslated (kubernetes#117924)', () => {
+    const outcomes = kernel.trace({
+      from: 'network',
+      protocol: 'tcp',
+      source: world.pods.a,
+      destination: world.pods.far,
+      port: 8080,
+      state: 'INVALID',
+    })
+    expect(outcomes.map((outcome) => outcome.verdict)).toEqual(['dropped'])
+  })
+
   test('the network cannot come in by the localhost node port', () => {
     const outcomes = kernel.trace({ from: 'network', protocol: 'tcp', source: world.outside, destination: '127.0.0.1', port: 30001 })
     expect(outcomes.map((outcome) => outcome.verdict)).toEqual(['dropped'])
