@@ -6,7 +6,7 @@ export interface Clock {
   monotonic(): number
   /** Calls `run` once after `delayMs`; the answer cancels it. A pending timer does not keep the process alive by itself. */
   after(delayMs: number, run: () => void): () => void
-  /** Resolves after `delayMs`; rejects with the signal's reason when it is aborted first. */
+  /** Resolves after `delayMs`, where that is 0 after whatever else is due; rejects with the signal's reason when it is aborted first. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>
 }
 
@@ -32,12 +32,16 @@ export const systemClock: Clock = {
       if (signal?.aborted) return reject(signal.reason)
       const onAbort = (): void => {
         clearTimeout(timer)
+        clearImmediate(turn)
         reject(signal?.reason)
       }
-      const timer = setTimeout(() => {
+      const finish = (): void => {
         signal?.removeEventListener('abort', onAbort)
         resolve()
-      }, delayMs)
+      }
+      // A timer takes a millisecond at least; no time at all is one turn of the event loop.
+      const timer = delayMs > 0 ? setTimeout(finish, delayMs) : undefined
+      const turn = delayMs > 0 ? undefined : setImmediate(finish)
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   },
