@@ -20,6 +20,7 @@ function asJson({ config, components, api, nodes }: ClusterStatus): object {
     kubernetesVersion,
     api: { address: `https://${config.nodeAddress}:${config.apiPort}`, ready: api === 'ok', answer: api },
     dataDir: config.dataDir,
+    ...(config.datastore ? { datastore: { endpoints: config.datastore.endpoints, prefix: config.datastore.prefix } } : {}),
     podCidr: config.podCidr,
     serviceCidr: config.serviceCidr,
     components: components.map(({ component, pid, since }) => ({
@@ -41,6 +42,7 @@ function asText(status: ClusterStatus): string {
     ['Pods', `${config.podCidr}, here ${config.nodePodCidr}`],
     ['Services', `${config.serviceCidr}, node ports ${config.nodePortRange.from}-${config.nodePortRange.to}`],
     ['Data', config.dataDir],
+    ...(config.datastore ? [['Datastore', `${config.datastore.endpoints.join(', ')}, under ${config.datastore.prefix}`]] : []),
   ]
   const headline = isUp(status)
     ? paint('green', 'running')

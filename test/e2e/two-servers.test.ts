@@ -71,7 +71,11 @@ describe.skipIf(!hasEtcd)('two servers on one etcd (Debian package etcd-server)'
       expect((await reader.json<{ data: object }>(['get', 'configmap', `c-${i}`])).data).toEqual({ from: writer.name })
     }
     expect(await first.must(['get', 'nodes', '-o', 'name'])).toBe(await second.must(['get', 'nodes', '-o', 'name']))
-    expect((await first.ownkube('status')).code).toBe(0)
+    const status = await first.ownkube('status')
+    expect(status.code).toBe(0)
+    expect(status.stdout).toContain(`Datastore   ${etcd.endpoints.join(', ')}, under /ownkube`)
+    const saved = await first.ownkube('backup', join(folder, 'backup'))
+    expect(saved.stdout).toMatch(/^Saved [1-9]\d+ objects/)
   })
 
   it('refuses a server that has another authority', async () => {
