@@ -43,7 +43,7 @@ async function act(action: 'run' | 'cleanup' | 'init', flags: ProxyFlags): Promi
   const daemon = await import('../cluster/kube-proxy/daemon.ts')
   await runProcess('proxy', level, async (deps) => {
     tellIdle(values, ignored, deps.log)
-    if (action === 'cleanup') await daemon.cleanUp(deps.exec)
+    if (action === 'cleanup') await daemon.cleanUp(deps.exec, flags.socketLb)
     else if (action === 'init') await daemon.prepareHost(configuration, deps.log)
     else await run(daemon, configuration, flags, deps)
   })
@@ -53,10 +53,10 @@ async function act(action: 'run' | 'cleanup' | 'init', flags: ProxyFlags): Promi
 async function run(
   { runProxyDaemon }: typeof import('../cluster/kube-proxy/daemon.ts'),
   configuration: ProxyConfiguration,
-  { master }: ProxyFlags,
+  { master, socketLb }: ProxyFlags,
   deps: Parameters<typeof runProxyDaemon>[1],
 ): Promise<void> {
-  await runProxyDaemon({ configuration, master, env: process.env }, deps)
+  await runProxyDaemon({ configuration, master, socketLb, env: process.env }, deps)
 }
 
 /** With a file, flags count only where kube-proxy's do: for the node's name and the log. */

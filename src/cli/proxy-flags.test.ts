@@ -70,3 +70,10 @@ test.each([
 test('the help names every flag', () => {
   for (const { flag } of settings) if (flag) expect(proxyHelp()).toContain(`--${flag} `)
 })
+
+test.each([
+  [[], undefined],
+  [['--socket-lb'], { cgroup: undefined }],
+  [['--socket-lb=false'], undefined],
+  [['--socket-lb-cgroup', '/sys/fs/cgroup/pods'], { cgroup: '/sys/fs/cgroup/pods' }],
+])('%j: which sockets are balanced', (args, expected) => expect(parseProxyFlags(args).socketLb).toEqual(expected))

@@ -5,6 +5,8 @@ export interface ProxyFlags {
   readonly action: 'run' | 'cleanup' | 'init' | 'help' | 'version' | { readonly writeConfigTo: string }
   readonly config: string | undefined
   readonly master: string | undefined
+  /** Pods' sockets are balanced, those in this cgroup or in the kubelet's. */
+  readonly socketLb: { readonly cgroup: string | undefined } | undefined
   /** By the settings' paths. */
   readonly values: ReadonlyMap<string, SettingValue>
 }
@@ -15,6 +17,8 @@ const ownFlags = {
   master: { takes: 'text', about: "the API server, in place of the kubeconfig's" },
   cleanup: { takes: 'yes', about: 'remove all rules of ours, and end' },
   'init-only': { takes: 'yes', about: 'do what needs full root, and end' },
+  'socket-lb': { takes: 'yes', about: "balance pods' sockets by eBPF too: what they send to Services needs no translation then" },
+  'socket-lb-cgroup': { takes: 'text', about: "the cgroup (version 2) of all pods; default: the kubelet's usual ones" },
   'write-config-to': { takes: 'text', about: 'write the default configuration to this file, and end' },
   version: { takes: 'yes', about: 'print the version' },
   help: { takes: 'yes', about: 'show this help' },
@@ -58,7 +62,13 @@ export function parseProxyFlags(args: readonly string[]): ProxyFlags {
     if (value !== undefined && !values.has(`nftables.${name}`)) values.set(`nftables.${name}`, value)
   }
   if (faults.length > 0) throw new SettingsError(faults)
-  return { action: actionOf(own, command), config: own.get('config') || undefined, master: own.get('master') || undefined, values }
+  return {
+    action: actionOf(own, command),
+    config: own.get('config') || undefined,
+    master: own.get('master') || undefined,
+    socketLb: own.get('socket-lb') === 'true' || own.has('socket-lb-cgroup') ? { cgroup: own.get('socket-lb-cgroup') } : undefined,
+    values,
+  }
 }
 
 function flagOf(name: string): Setting | 'text' | 'yes' | undefined {

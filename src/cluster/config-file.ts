@@ -20,7 +20,7 @@ import {
 import { pathsOf } from './paths.ts'
 
 const defaultEventTtlSeconds = 3600
-/** docs/adr tells why. */
+/** docs/adr/0009-socket-balancing.md tells why. */
 const defaultSocketLb = false
 
 /** An option that cannot be used; the message says what to change. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../host/clock.ts'
@@ -24,6 +25,15 @@ export interface UnifiedCgroup {
 export async function unifiedCgroup(cgroupRoot: string): Promise<UnifiedCgroup | undefined> {
   const mount = unifiedMountIn(await readFile('/proc/self/mountinfo', 'utf8'))
   return mount && { ...mount, path: join(mount.path, cgroupRoot) }
+}
+
+/** Where kubelets of other clusters put pods: by systemd, by themselves, and in kind's nodes. */
+const kubeletCgroups = ['kubepods.slice', 'kubepods', 'kubelet.slice/kubelet-kubepods.slice', 'kubelet/kubepods'] as const
+
+/** The cgroup of version 2 that holds the pods of whatever kubelet runs here; undefined where there is none. */
+export async function kubeletPodsCgroup(): Promise<string | undefined> {
+  const found = await Promise.all(kubeletCgroups.map((path) => unifiedCgroup(path)))
+  return found.find((cgroup) => cgroup && !cgroup.besideVersion1 && existsSync(cgroup.path))?.path
 }
 
 /**

@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { removeSocketBalancing } from '../../bpf/socket-balancer.ts'
 import type { Client } from '../../client/client.ts'
 import { accessByKubeconfig, accessFromPod, type ClusterAccess } from '../../client/cluster-access.ts'
 import { httpClient } from '../../client/http-client.ts'
+import { kubeletPodsCgroup } from '../../cri/unified-cgroup.ts'
 import type { Exec } from '../../host/exec.ts'
 import { ExecError } from '../../host/exec.ts'
 import type { Log } from '../../host/log.ts'
@@ -10,20 +12,27 @@ import { StatusError } from '../../machinery/status.ts'
 import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { type ProxyFamily, removeProxyRules, startProxy } from '../../proxy/proxy.ts'
 import type { AddressFamily } from '../../proxy/service-port.ts'
+import type { SocketBalancingOptions } from '../../proxy/socket-balancing.ts'
 import type { ProcessDeps } from '../process.ts'
 import type { ProxyConfiguration, ProxyModeName } from './configuration.ts'
 import { applyConntrackSettings } from './conntrack-settings.ts'
 import { SettingsError } from './settings.ts'
 
+/** Pods' sockets are balanced: those in this cgroup, or in the kubelet's. */
+interface SocketLbOptions {
+  readonly cgroup: string | undefined
+}
+
 export interface DaemonOptions {
   readonly configuration: ProxyConfiguration
   /** In place of the kubeconfig's server. */
   readonly master: string | undefined
+  readonly socketLb: SocketLbOptions | undefined
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** Serves the Services of a cluster that need not be ours on this node, until the signal. Rules stay. */
-export async function runProxyDaemon({ configuration, master, env }: DaemonOptions, deps: ProcessDeps): Promise<void> {
+export async function runProxyDaemon({ configuration, master, socketLb, env }: DaemonOptions, deps: ProcessDeps): Promise<void> {
   const { log, exec, clock, signal } = deps
   const mode = configuration.mode ?? 'iptables'
   if (mode !== 'iptables') throw new SettingsError([`mode ${mode} is not there yet: use --proxy-mode iptables`])
@@ -45,6 +54,7 @@ export async function runProxyDaemon({ configuration, master, env }: DaemonOptio
       nodeName: configuration.nodeName,
       mode,
       families,
+      socketBalancing: socketLb && (await socketBalancingOf(socketLb, log)),
       chainTag: '',
       healthAddress: configuration.healthAddress,
       metricsAddress: configuration.metricsAddress,
@@ -68,8 +78,17 @@ export async function prepareHost(configuration: ProxyConfiguration, log: Log): 
 }
 
 /** Takes away all rules that a proxy with the known names may have left, of every mode; nobody else's. */
-export async function cleanUp(exec: Exec): Promise<void> {
+export async function cleanUp(exec: Exec, socketLb?: SocketLbOptions): Promise<void> {
+  const cgroup = socketLb?.cgroup ?? (await kubeletPodsCgroup())
+  if (cgroup !== undefined) removeSocketBalancing(cgroup)
   await removeProxyRules({ exec, chainTag: '' })
+}
+
+async function socketBalancingOf({ cgroup }: SocketLbOptions, log: Log): Promise<SocketBalancingOptions | undefined> {
+  const cgroupPath = cgroup ?? (await kubeletPodsCgroup())
+  if (cgroupPath !== undefined) return { cgroupPath }
+  log.warn('sockets are not balanced: no cgroup of version 2 with pods was found; name it with --socket-lb-cgroup')
+  return undefined
 }
 
 async function accessOf(
