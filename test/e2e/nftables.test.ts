@@ -6,9 +6,11 @@ import { type Exec, mustRun, systemExec } from '../../src/host/exec.ts'
 import { type Libc, loadLibc } from '../../src/host/libc.ts'
 import type { NftKernel } from '../../src/netfilter/nftables/kernel.ts'
 import { nftKernelContract } from '../../src/netfilter/nftables/kernel-contract.ts'
+import { followTraces, type LiveStep } from '../../src/netfilter/nftables/live-trace.ts'
 import { openNetlinkKernel } from '../../src/netfilter/nftables/netlink-kernel.ts'
 import { openProgramKernel } from '../../src/netfilter/nftables/program-kernel.ts'
 import type { HeldTable, NftSet, Table } from '../../src/netfilter/nftables/ruleset.ts'
+import { traceNftables } from '../../src/netfilter/nftables/trace.ts'
 import { createTable, removeTable, replaceTable } from '../../src/netfilter/nftables/transaction.ts'
 import { keyOf } from '../../src/netfilter/nftables/values.ts'
 
@@ -152,5 +154,125 @@ describe('netlink', () => {
       second.close()
       await mustRun(systemExec, 'ip', ['netns', 'del', name])
     }
+  })
+})
+
+describe('a traced kernel', () => {
+  const backends: NftSet = {
+    name: 'backends',
+    key: ['ipv4_addr', 'inet_proto', 'inet_service'],
+    data: ['ipv4_addr', 'inet_service'],
+    counter: true,
+  }
+  const key = ['ip daddr', 'meta l4proto', 'th dport'] as const
+  const table: Table = {
+    family: 'ip',
+    name: 'traced',
+    sets: [backends],
+    chains: [
+      {
+        name: 'early',
+        hook: { type: 'filter', hook: 'output', priority: -300 },
+        rules: [{ statements: [{ kind: 'set', field: 'meta nftrace', to: 1 }] }],
+      },
+      {
+        name: 'output',
+        hook: { type: 'nat', hook: 'output', priority: -100 },
+        rules: [{ statements: [{ kind: 'counter' }, { kind: 'dnat', to: { map: 'backends', key } }], comment: 'backends' }],
+      },
+    ],
+  }
+  const element = { key: keyOf(backends.key, '10.96.0.1', 'tcp', 80), data: keyOf(['ipv4_addr', 'inet_service'], '10.0.0.1', 9) }
+  let name: string, namespace: string, kernel: NftKernel
+  beforeEach(async () => {
+    name = `okk-${process.pid}-${++spaces}`
+    namespace = `/run/netns/${name}`
+    await mustRun(systemExec, 'ip', ['netns', 'add', name])
+    for (const line of ['link set lo up', 'address add 10.0.0.1/32 dev lo', 'route add 10.96.0.0/16 dev lo'])
+      await mustRun(systemExec, 'ip', ['-n', name, ...line.split(' ')])
+    kernel = openNetlinkKernel(loadLibc() as Libc, { namespace })
+  })
+  afterEach(async () => {
+    kernel.close()
+    await mustRun(systemExec, 'ip', ['netns', 'del', name])
+  })
+  /** Nobody listens there: what matters is the way to it. */
+  const connect = async (): Promise<string> =>
+    (await execIn(namespace).run('bash', ['-c', 'exec 3<>/dev/tcp/10.96.0.1/80'], { timeoutMs: 5000 })).stderr
+
+  it('goes the way that the tracer tells, step by step, and counts it', async () => {
+    await kernel.apply(createTable(table, () => [element]))
+    const steps: LiveStep[] = []
+    const stop = followTraces(loadLibc() as Libc, { namespace, step: (step) => steps.push(step), lost: () => undefined })
+    expect(await connect()).toContain('refused')
+    await expect.poll(() => steps.some(({ chain, what }) => chain === 'output' && what === 'rule')).toBe(true)
+    stop()
+    const held = await kernel.read('ip', 'traced')
+    const rule = held?.chains.find((chain) => chain.name === 'output')?.rules[0]
+    const step = steps.find(({ chain, what }) => chain === 'output' && what === 'rule')
+    expect(step).toMatchObject({ family: 'ip', table: 'traced', handle: rule?.handle, verdict: 'accept' })
+    expect(step?.packet).toMatchObject({ destination: '10.96.0.1', protocol: 'tcp', port: 80 })
+    expect(held?.sets[0]?.elements).toMatchObject([{ ...element, packets: 1 }])
+    expect(rule?.counted?.packets).toBe(1)
+    const host = { tables: await kernel.readAll(), isLocal: (address: string) => address === '10.0.0.1' }
+    const packet = { from: 'host', protocol: 'tcp', source: '10.0.0.1', destination: '10.96.0.1', port: 80 } as const
+    expect(traceNftables(host, packet)).toMatchObject([
+      { probability: 1, verdict: 'arrives', to: '10.0.0.1:9', path: [{ chain: 'output', handle: rule?.handle, comment: 'backends' }] },
+    ])
+  })
+
+  it("holds other people's rules, which the tracer understands or names", async () => {
+    const run = execIn(namespace)
+    await mustRun(run, 'iptables-nft', [
+      '-t',
+      'nat',
+      '-A',
+      'OUTPUT',
+      '-m',
+      'comment',
+      '--comment',
+      'ours',
+      '-m',
+      'addrtype',
+      '--dst-type',
+      'LOCAL',
+      '-j',
+      'REDIRECT',
+    ])
+    await mustRun(run, 'iptables-nft', ['-A', 'OUTPUT', '-p', 'tcp', '--dport', '25', '-j', 'REJECT'])
+    await mustRun(run, 'iptables-nft', ['-A', 'OUTPUT', '-p', 'udp', '--dport', '26', '-m', 'comment', '--comment', 'no', '-j', 'DROP'])
+    const text = [
+      'table inet firewall {',
+      ' set blocked { type ipv4_addr; flags interval; auto-merge; elements = { 192.0.2.0/24, 198.51.100.7 } }',
+      ' chain output { type filter hook output priority 10; policy accept;',
+      '  ip daddr @blocked drop',
+      '  tcp dport { 22, 8000-8999 } reject with tcp reset',
+      '  meta skgid 5 limit rate 5/second log prefix "x" accept',
+      '  tcp dport vmap { 443 : accept, 444 : drop }',
+      ' }',
+      '}',
+      'table arp other { chain input { type filter hook input priority 0; }; }',
+      'table bridge other { chain forward { type filter hook forward priority 0; }; }',
+    ].join('\n')
+    expect(await run.run('nft', ['-f', '-'], { input: text })).toEqual({ code: 0, stdout: '', stderr: '' })
+    const host = { tables: await kernel.readAll(), isLocal: (address: string) => address.startsWith('127.') }
+    const traced = (destination: string, port: number, protocol: 'tcp' | 'udp' = 'tcp'): unknown =>
+      traceNftables(host, { from: 'host', protocol, source: '10.0.0.1', destination, port }).map(({ verdict }) => verdict)
+    expect(host.tables.map(({ family, name }) => `${family} ${name}`)).toEqual(
+      expect.arrayContaining(['arp other', 'bridge other', 'inet firewall']),
+    )
+    expect(traced('192.0.2.77', 80)).toEqual(['dropped'])
+    expect(traced('198.51.100.7', 80)).toEqual(['dropped'])
+    expect(traced('198.51.100.8', 80)).toEqual(['arrives'])
+    expect(traced('198.51.100.8', 8080)).toEqual(['rejected'])
+    expect(traced('198.51.100.8', 444)).toEqual(['dropped'])
+    expect(traced('198.51.100.8', 26, 'udp')).toEqual(['dropped'])
+    const [outcome] = traceNftables(host, { from: 'host', protocol: 'tcp', source: '10.0.0.1', destination: '198.51.100.8', port: 25 })
+    const understood = outcome?.notUnderstood.map((each) => each.replace(/ \(.*/, ''))
+    expect(understood).toEqual([
+      'rule not understood: iptables match addrtype',
+      'rule not understood: iptables target REJECT',
+      'rule not understood: meta skgid',
+    ])
   })
 })

@@ -124,6 +124,8 @@ function evaluate(place: RulePlace, rule: HeldRule, e: Expression, state: State)
     case 'notrack':
       return goOn({ ...state, world: { ...state.world, ...withConnection(state.world, { ...state.world.tracked, state: 'untracked' }) } })
     case 'unknown':
+      // A comment matches everything.
+      if (e.what === 'iptables match comment') return goOn(state)
       return notUnderstood(place, rule, e.what, state)
   }
 }

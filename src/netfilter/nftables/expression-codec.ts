@@ -407,8 +407,10 @@ export function writeVerdictData(to: MessageWriter, type: number, verdict: Verdi
   to.endNest(around)
 }
 
-export function dataVerdict(from: Attributes, type: number): Verdict | undefined {
-  const verdict = from.nested(type)?.nested(numbers.data.verdict)
+export const dataVerdict = (from: Attributes, type: number): Verdict | undefined => readVerdict(from.nested(type), numbers.data.verdict)
+
+export function readVerdict(from: Attributes | undefined, type: number): Verdict | undefined {
+  const verdict = from?.nested(type)
   const number = verdict?.u32(numbers.verdict.code)
   if (verdict === undefined || number === undefined) return undefined
   const chain = verdict.text(numbers.verdict.chain) ?? ''

@@ -2,6 +2,7 @@
 
 export const subsystem = 10
 export const notificationGroup = 7
+export const traceGroup = 9
 export const batchBegin = 0x10
 export const batchEnd = 0x11
 
@@ -23,6 +24,7 @@ export const msg = {
   delSetElem: 14,
   newGen: 15,
   getGen: 16,
+  trace: 17,
   newObj: 18,
   getObj: 19,
   delObj: 20,
@@ -88,6 +90,8 @@ export const expr = { name: 1, data: 2 } as const
 export const object = { table: 1, name: 2, type: 3, data: 4 } as const
 export const objectCounter = 1
 export const gen = { id: 1, processId: 2, processName: 3 } as const
+
+export const trace = { table: 1, chain: 2, handle: 3, type: 4, verdict: 5, id: 6, network: 8, transport: 9, mark: 14, policy: 16 } as const
 
 /** Types of the type-length-value lists that nft keeps as user data. */
 export const userdata = { comment: 0, setComment: 7 } as const
