@@ -4,6 +4,7 @@ import { attributesIn, MessageWriter, messagesIn } from '../netlink/message.ts'
 import { readExpressionList, writeExpressions } from './expression-codec.ts'
 import type { Expression } from './expressions.ts'
 import { chainFrom, counterFrom, elementsFrom, joinRanges, ruleFrom, setFrom, tableFrom } from './held.ts'
+import { liveStep } from './live-trace.ts'
 import { expressionArbitrary } from './testing/expression-arbitrary.ts'
 
 function coded(expressions: readonly Expression[]): Buffer {
@@ -66,7 +67,7 @@ describe('dumps', () => {
         const bytes = Buffer.from(body)
         bytes.writeUInt32LE(bytes.length)
         for (const message of messagesIn(bytes)) {
-          for (const read of [tableFrom, chainFrom, ruleFrom, setFrom, counterFrom, elementsFrom]) read(message)
+          for (const read of [tableFrom, chainFrom, ruleFrom, setFrom, counterFrom, elementsFrom, liveStep]) read(message)
           expect(Array.isArray(joinRanges(elementsFrom(message)?.elements ?? []))).toBe(true)
         }
       }),

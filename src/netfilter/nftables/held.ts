@@ -1,11 +1,12 @@
 /** The kernel's own descriptions of tables, chains, rules, sets and elements, read into {@link HeldTable}s. */
 import type { Attributes, Bytes, Message } from '../netlink/message.ts'
 import { attributesIn } from '../netlink/message.ts'
+import { dataValue, dataVerdict } from './data-codec.ts'
 import { typesOfNumber } from './data-types.ts'
-import { dataValue, dataVerdict, readExpression, readExpressionList } from './expression-codec.ts'
+import { readExpression, readExpressionList } from './expression-codec.ts'
 import * as numbers from './numbers.ts'
 import type { AnyFamily, BaseHook, HeldChain, HeldElement, HeldRule, HeldSet, HeldTable, HookName } from './ruleset.ts'
-import { previous } from './transaction-messages.ts'
+import { previous } from './set-messages.ts'
 import { commentIn } from './userdata.ts'
 
 const familyNames = new Map<number, AnyFamily>(Object.entries(numbers.families).map(([name, number]) => [number, name as AnyFamily]))

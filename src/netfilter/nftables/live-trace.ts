@@ -1,7 +1,7 @@
 import type { Libc } from '../../host/libc.ts'
 import { type Message, messagesIn } from '../netlink/message.ts'
 import { openNetfilterSocket } from '../netlink/socket.ts'
-import { readVerdict } from './expression-codec.ts'
+import { readVerdict } from './data-codec.ts'
 import type { Verdict } from './expressions.ts'
 import { familyOf } from './held.ts'
 import * as numbers from './numbers.ts'

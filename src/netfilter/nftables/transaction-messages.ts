@@ -1,11 +1,11 @@
-import { type Bytes, type MessageWriter, messageFlags } from '../netlink/message.ts'
+import { type MessageWriter, messageFlags } from '../netlink/message.ts'
 import { compileRule } from './compile.ts'
-import { type DataType, dataType, keyLength, typeNumber } from './data-types.ts'
-import { writeData, writeExpression, writeExpressions, writeVerdictData } from './expression-codec.ts'
+import { writeExpressions } from './expression-codec.ts'
 import * as numbers from './numbers.ts'
 import type { BaseHook, Element, NftSet } from './ruleset.ts'
+import { writeElement, writeSet } from './set-messages.ts'
 import type { Change, Transaction } from './transaction.ts'
-import { byteOrderBytes, commentBytes } from './userdata.ts'
+import { commentBytes } from './userdata.ts'
 
 /** Which change a message of a batch carries out, and for elements from which one on. */
 export interface MessageOrigin {
@@ -82,7 +82,7 @@ class Batch {
         this.#rule(numbers.msg.delRule, 0, change, (to) => to.u64(numbers.rule.handle, change.handle))
         break
       case 'add set':
-        this.#message(numbers.msg.newSet, create, change, (to) => this.#set(change.set, to))
+        this.#message(numbers.msg.newSet, create, change, (to) => writeSet(this.#table.name, change.set, ++this.#setId, to))
         break
       case 'delete set':
         this.#message(numbers.msg.delSet, 0, change, (to) => {
@@ -141,31 +141,6 @@ class Batch {
     })
   }
 
-  #set(set: NftSet, to: MessageWriter): void {
-    to.text(numbers.set.table, this.#table.name)
-    to.text(numbers.set.name, set.name)
-    to.u32(numbers.set.id, ++this.#setId)
-    to.u32(numbers.set.flags, setFlagsOf(set))
-    to.u32(numbers.set.keyType, typeNumber(set.key))
-    to.u32(numbers.set.keyLength, keyLength(set.key))
-    if (set.data === 'counter') to.u32(numbers.set.objectType, numbers.objectCounter)
-    else if (set.data === 'verdict') {
-      to.u32(numbers.set.dataType, numbers.dataTypeVerdict)
-      to.u32(numbers.set.dataLength, 16)
-    } else if (set.data !== undefined) {
-      to.u32(numbers.set.dataType, typeNumber(set.data))
-      to.u32(numbers.set.dataLength, keyLength(set.data))
-    }
-    if (set.timeoutMs !== undefined && set.timeoutMs > 0) to.u64(numbers.set.timeout, set.timeoutMs)
-    writeSetDescription(set, to)
-    to.raw(numbers.set.userdata, byteOrderBytes(orderOf(set.key), Array.isArray(set.data) ? orderOf(set.data) : undefined))
-    if (set.counter) {
-      const nest = to.nest(numbers.set.expr)
-      writeExpression({ name: 'counter', packets: 0, bytes: 0 }, to)
-      to.endNest(nest)
-    }
-  }
-
   #elementsOwner(set: NftSet, to: MessageWriter): void {
     to.text(numbers.elemList.table, this.#table.name)
     to.text(numbers.elemList.set, set.name)
@@ -201,78 +176,4 @@ function writeHook({ type, hook, priority, policy = 'accept' }: BaseHook, to: Me
   to.endNest(nest)
   to.u32(numbers.chain.policy, policy === 'drop' ? 0 : 1)
   to.text(numbers.chain.type, type)
-}
-
-const orderOf = (types: readonly DataType[]): 'host' | 'network' => (types.length === 1 ? dataType(types[0] as DataType).order : 'network')
-
-/** Ranges of several parts are a kind of set of their own in the kernel, with the end in the element; others have the end as an element. */
-const isConcatenatedInterval = (set: NftSet): boolean => set.interval === true && set.key.length > 1
-
-function setFlagsOf(set: NftSet): number {
-  const { map, object, interval, concat, dynamic, timeout } = numbers.setFlags
-  return (
-    (set.data === undefined ? 0 : set.data === 'counter' ? object : map) |
-    (set.interval ? interval : 0) |
-    (isConcatenatedInterval(set) ? concat : 0) |
-    (set.dynamic ? dynamic : 0) |
-    (set.timeoutMs === undefined ? 0 : timeout)
-  )
-}
-
-function writeSetDescription(set: NftSet, to: MessageWriter): void {
-  const size = set.size ?? (set.dynamic ? 65_535 : undefined)
-  if (size === undefined && !isConcatenatedInterval(set)) return
-  const description = to.nest(numbers.set.desc)
-  if (size !== undefined) to.u32(numbers.setDesc.size, size)
-  if (isConcatenatedInterval(set)) {
-    const parts = to.nest(numbers.setDesc.concat)
-    for (const type of set.key) {
-      const part = to.nest(numbers.listElem)
-      to.u32(numbers.setFieldLength, dataType(type as DataType).length)
-      to.endNest(part)
-    }
-    to.endNest(parts)
-  }
-  to.endNest(description)
-}
-
-function writeElement(set: NftSet, element: Element, to: MessageWriter): void {
-  const nest = to.nest(numbers.listElem)
-  writeData(to, numbers.elem.key, element.key)
-  if (isConcatenatedInterval(set)) writeData(to, numbers.elem.keyEnd, element.end ?? element.key)
-  if (element.data !== undefined) writeData(to, numbers.elem.data, element.data)
-  else if (element.verdict !== undefined) writeVerdictData(to, numbers.elem.data, element.verdict)
-  else if (element.counter !== undefined) to.text(numbers.elem.objref, element.counter)
-  if (element.timeoutMs !== undefined) to.u64(numbers.elem.timeout, element.timeoutMs)
-  if (element.comment !== undefined) to.raw(numbers.elem.userdata, commentBytes(element.comment))
-  to.endNest(nest)
-  if (set.interval && !isConcatenatedInterval(set)) writeIntervalEnd(element.end ?? element.key, to)
-}
-
-/** The first key behind a range; a range up to the last key of all has no end. */
-function writeIntervalEnd(last: Bytes, to: MessageWriter): void {
-  const after = next(last)
-  if (after === undefined) return
-  const nest = to.nest(numbers.listElem)
-  writeData(to, numbers.elem.key, after)
-  to.u32(numbers.elem.flags, numbers.elemFlags.intervalEnd)
-  to.endNest(nest)
-}
-
-/** One more, as a number in network byte order, which is how ranges are ordered. */
-export function next(bytes: Bytes): Bytes | undefined {
-  for (let index = bytes.length - 1; index >= 0; index--) {
-    const byte = bytes.charCodeAt(index)
-    if (byte < 255) return bytes.slice(0, index) + String.fromCharCode(byte + 1) + '\0'.repeat(bytes.length - 1 - index)
-  }
-  return undefined
-}
-
-/** One less; the way back from {@link next}. */
-export function previous(bytes: Bytes): Bytes {
-  for (let index = bytes.length - 1; index >= 0; index--) {
-    const byte = bytes.charCodeAt(index)
-    if (byte > 0) return bytes.slice(0, index) + String.fromCharCode(byte - 1) + '\xff'.repeat(bytes.length - 1 - index)
-  }
-  return '\xff'.repeat(bytes.length)
 }
