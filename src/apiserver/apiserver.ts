@@ -5,10 +5,10 @@ import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import type { ApiHandler } from '../machinery/api-request.ts'
-import { parseNetwork } from '../machinery/ipv4.ts'
 import type { Store } from '../storage/store.ts'
 import { Access } from './access/access.ts'
 import { newServiceAccountKey } from './access/service-account-tokens.ts'
+import { AddressPool } from './address-pool.ts'
 import type { AdmissionFacts } from './admission.ts'
 import { Api } from './api.ts'
 import { Backends } from './backends.ts'
@@ -64,9 +64,9 @@ export interface ApiServer {
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { store, clock, random } = options
   const log = options.log.named('apiserver')
-  const network = parseNetwork(options.serviceCidr)
+  const pools = poolsOf(options.serviceCidr)
   const cache = await WatchCache.start(storedKinds, { store, clock, log })
-  const addresses = new ServiceAddresses(cache.kind(services), { network, nodePorts: options.nodePortRange, random })
+  const addresses = new ServiceAddresses(cache.kind(services), { pools, nodePorts: options.nodePortRange, random })
   const objects = new Objects(store, cache, { eventTtlSeconds: options.eventTtlSeconds ?? 3600 })
   const access = new Access(cache, {
     clock,
@@ -94,7 +94,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const establish = async (): Promise<void> => {
     const reachedAt = servers ? await servers.all() : advertise && { addresses: [advertise.address], port: advertise.port }
-    await bootstrap({ writes, cache }, { network, groupVersions, advertise: reachedAt?.addresses.length === 0 ? undefined : reachedAt })
+    await bootstrap(
+      { writes, cache },
+      { serviceAddress: pools[0]?.first as string, groupVersions, advertise: reachedAt?.addresses.length === 0 ? undefined : reachedAt },
+    )
   }
   const servers =
     advertise && options.sharesStore ? new ServerAddresses({ store, clock, log, own: advertise, renewed: establish }) : undefined
@@ -123,6 +126,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       backends.close()
     },
   }
+}
+
+/** One range a family. */
+function poolsOf(serviceCidr: string): AddressPool[] {
+  const pools = serviceCidr.split(',').map((cidr) => new AddressPool(cidr))
+  if (pools.length > 2 || (pools.length === 2 && pools[0]?.family === pools[1]?.family)) {
+    throw new Error(`addresses of Services are one range, or two of different families: ${serviceCidr}`)
+  }
+  return pools
 }
 
 function factsOf(cache: WatchCache, access: Access, random: Random): AdmissionFacts {

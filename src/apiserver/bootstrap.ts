@@ -1,7 +1,6 @@
 import type { Kind } from '../api/kind.ts'
 import { apiServices, endpointSlices, endpoints, namespaces, services } from '../api/registry.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
-import { ipv4Text, type Network } from '../machinery/ipv4.ts'
 import type { KubeObject, NewObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
 import { defaultRoleObjects } from './access/ensure-roles.ts'
@@ -21,7 +20,8 @@ interface Deps {
 interface Address {
   /** What the server serves by itself. */
   readonly groupVersions: readonly GroupVersion[]
-  readonly network: Network
+  /** The `kubernetes` Service's. */
+  readonly serviceAddress: string
   /** Undefined: the `kubernetes` Service gets no endpoints. */
   readonly advertise: ReachedAt | undefined
 }
@@ -90,8 +90,7 @@ const anyKind = (kind: unknown): Kind => kind as Kind
 
 const labels = { component: 'apiserver', provider: 'kubernetes' }
 
-function kubernetesService({ network: { first }, advertise }: Address): NewObject<KubeObject> {
-  const clusterIP = ipv4Text(first + 1)
+function kubernetesService({ serviceAddress: clusterIP, advertise }: Address): NewObject<KubeObject> {
   const ports = [{ name: 'https', port: 443, protocol: 'TCP', targetPort: advertise?.port ?? 6443 }]
   return {
     metadata: { name: 'kubernetes', labels },

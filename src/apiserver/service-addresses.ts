@@ -2,9 +2,12 @@ import { needsHealthCheckPort, needsNodePorts } from '../api/core/service-facts.
 import type { Service, ServicePort } from '../api/generated/types.ts'
 import type { Random } from '../host/random.ts'
 import { type FieldError, invalidValue } from '../machinery/field-error.ts'
-import { ipv4Text, type Network, parseIpv4 } from '../machinery/ipv4.ts'
+import { canonicalIp } from '../machinery/ip-address.ts'
+import type { AddressPool } from './address-pool.ts'
 import type { CachedObject } from './cached-object.ts'
 import type { KindCache } from './kind-cache.ts'
+import { pick } from './pick.ts'
+import { settleFamilies } from './service-families.ts'
 
 export interface PortRange {
   readonly from: number
@@ -12,14 +15,15 @@ export interface PortRange {
 }
 
 interface Options {
-  readonly network: Network
+  /** Of each family that the cluster has, its first one first. */
+  readonly pools: readonly AddressPool[]
   readonly nodePorts: PortRange
   readonly random: Random
 }
 
 /** What one Service holds. */
 interface Held {
-  readonly addresses: readonly number[]
+  readonly addresses: readonly string[]
   readonly ports: readonly number[]
 }
 
@@ -29,7 +33,6 @@ interface Held {
  */
 export class ServiceAddresses {
   readonly #options: Options
-  readonly #addresses = new Map<number, string>()
   readonly #ports = new Map<number, string>()
   #last: Promise<unknown> = Promise.resolve()
 
@@ -52,55 +55,37 @@ export class ServiceAddresses {
   /** Fills in what the Service needs and didn't ask for; faults where what it asks for cannot be had. Within {@link exclusive}. */
   assign(service: Service, key: string): FieldError[] {
     if (service.spec.type === 'ExternalName') return []
-    const faults = assignFamilies(service)
-    if (faults.length === 0) faults.push(...this.#assignAddress(service, key))
+    const families = this.#options.pools.map(({ family }) => family)
+    const faults = settleFamilies(service, families)
+    if (faults.length === 0) faults.push(...this.#assignAddresses(service, key))
     if (faults.length === 0 && needsNodePorts(service)) faults.push(...this.#assignPorts(service, key))
     if (faults.length === 0 && needsHealthCheckPort(service)) faults.push(...this.#assignHealthCheckPort(service, key))
     return faults
   }
 
-  #assignAddress(service: Service, key: string): FieldError[] {
-    const { spec } = service
-    const asked = spec.clusterIPs?.[0] ?? spec.clusterIP
-    if (asked === 'None') {
+  /** An address of each family that the Service has; those that it asks for, where it does. */
+  #assignAddresses({ spec }: Service, key: string): FieldError[] {
+    const asked = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : []
+    if (asked[0] === 'None') {
       spec.clusterIP = 'None'
       spec.clusterIPs = ['None']
       return []
     }
-    const address = asked ? parseIpv4(asked) : this.#freeAddress()
-    if (address === undefined) {
-      // A text that is no address is for validation to name; here there is none left.
-      return asked ? [] : [failedAddress([], 'range is full')]
+    const addresses: string[] = []
+    for (const [index, family] of (spec.ipFamilies ?? []).entries()) {
+      const pool = this.#options.pools.find((each) => each.family === family)
+      const wanted = asked[index]
+      // A text that is no address, or one of the other family, is for validation to name.
+      if (!pool || (wanted !== undefined && wanted !== '' && canonicalIp(wanted)?.includes(':') !== (family === 'IPv6'))) return []
+      const fault = wanted ? pool.fault(wanted, key) : undefined
+      if (fault) return [failedAddress(spec.clusterIPs ?? [wanted as string], fault)]
+      const address = wanted ? canonicalIp(wanted) : pool.free(this.#options.random)
+      if (address === undefined) return [failedAddress([], 'range is full')]
+      addresses.push(address)
     }
-    const fault = asked ? this.#addressFault(address, asked, key) : undefined
-    if (fault) return [failedAddress(spec.clusterIPs ?? [asked as string], fault)]
-    spec.clusterIP = ipv4Text(address)
-    spec.clusterIPs = [spec.clusterIP]
+    spec.clusterIPs = addresses
+    spec.clusterIP = addresses[0] as string
     return []
-  }
-
-  #addressFault(address: number, asked: string, key: string): string | undefined {
-    const { first, size, text } = this.#options.network
-    if (address <= first || address >= first + size - 1) {
-      const head = `failed to allocate IP ${asked}: `
-      return `${head}the provided IP (${asked}) is not in the valid range. The range of valid IPs is ${text}`
-    }
-    const holder = this.#addresses.get(address)
-    if (holder !== undefined && holder !== key) return `failed to allocate IP ${asked}: provided IP is already allocated`
-    return undefined
-  }
-
-  /** Above the band kept for those who ask by number, while there is room there (KEP-3070). */
-  #freeAddress(): number | undefined {
-    const { first, size } = this.#options.network
-    const band = Math.min(Math.max(16, Math.floor(size / 32)), 128)
-    const usable = { from: first + 1, to: first + size - 2 }
-    const split = first + Math.min(band, size - 2)
-    const taken = (address: number): boolean => this.#addresses.has(address)
-    return (
-      pick({ from: split + 1, to: usable.to }, taken, this.#options.random) ??
-      pick({ from: usable.from, to: split }, taken, this.#options.random)
-    )
   }
 
   #assignPorts(service: Service, key: string): FieldError[] {
@@ -160,13 +145,13 @@ export class ServiceAddresses {
 
   #hold(item: CachedObject): void {
     const { addresses, ports } = heldBy(item)
-    for (const address of addresses) this.#addresses.set(address, item.key)
+    for (const pool of this.#options.pools) for (const address of addresses) pool.hold(address, item.key)
     for (const port of ports) this.#ports.set(port, item.key)
   }
 
   #release(item: CachedObject): void {
     const { addresses, ports } = heldBy(item)
-    for (const address of addresses) if (this.#addresses.get(address) === item.key) this.#addresses.delete(address)
+    for (const pool of this.#options.pools) for (const address of addresses) pool.release(address, item.key)
     for (const port of ports) if (this.#ports.get(port) === item.key) this.#ports.delete(port)
   }
 }
@@ -176,23 +161,11 @@ function heldBy(item: CachedObject): Held {
   const texts = spec.type === 'ExternalName' ? [] : (spec.clusterIPs ?? [])
   const numbers = [...(spec.ports ?? []).map((port) => port.nodePort), spec.healthCheckNodePort]
   const ports = numbers.filter((port) => port !== undefined && port > 0)
-  return { addresses: texts.map(parseIpv4).filter((address) => address !== undefined), ports: ports as number[] }
+  return { addresses: texts, ports: ports as number[] }
 }
 
 function failedAddress(asked: readonly string[], detail: string): FieldError {
   return invalidValue('spec.clusterIPs', asked, detail)
-}
-
-/** This cluster has one family. */
-function assignFamilies({ spec }: Service): FieldError[] {
-  if (spec.ipFamilyPolicy === 'RequireDualStack') {
-    return [invalidValue('spec.ipFamilyPolicy', spec.ipFamilyPolicy, 'this cluster is not configured for dual-stack services')]
-  }
-  const foreign = (spec.ipFamilies ?? []).indexOf('IPv6')
-  if (foreign >= 0) return [invalidValue(`spec.ipFamilies[${foreign}]`, 'IPv6', 'not configured on this cluster')]
-  spec.ipFamilyPolicy ??= 'SingleStack'
-  spec.ipFamilies = ['IPv4']
-  return []
 }
 
 function remember(own: Map<number, Set<string>>, port: ServicePort): void {
@@ -206,16 +179,4 @@ function remember(own: Map<number, Set<string>>, port: ServicePort): void {
 function sharedPort(ports: readonly ServicePort[], port: ServicePort, own: ReadonlyMap<number, ReadonlySet<string>>): number | undefined {
   const twin = ports.find((other) => other.nodePort && other.port === port.port && other.protocol !== port.protocol)?.nodePort
   return twin !== undefined && !own.get(twin)?.has(port.protocol ?? 'TCP') ? twin : undefined
-}
-
-/** Any number of the range that is not taken: a few at random, then whatever comes next. */
-function pick(range: PortRange, taken: (value: number) => boolean, random: Random): number | undefined {
-  const size = range.to - range.from + 1
-  if (size <= 0) return undefined
-  const start = Math.floor(random.float() * size)
-  for (let step = 0; step < size; step++) {
-    const value = range.from + ((start + step) % size)
-    if (!taken(value)) return value
-  }
-  return undefined
 }

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ServiceSpec } from '../api/generated/types.ts'
 import { TestServer } from './testing/test-server.ts'
 
 let server: TestServer
@@ -96,4 +97,86 @@ test('Services that keep clients’ addresses get a port for health checks, unti
   expect((await create('third', asNodePort)).code).toBe(201)
   await server.ask('DELETE', `${url}/checked`)
   await server.ask('DELETE', `${url}/third`)
+})
+
+describe('a cluster of both families', () => {
+  let dual: TestServer
+  beforeAll(async () => {
+    dual = await TestServer.start({ serviceCidr: '10.0.0.0/24,FD00:0::/112', nodePortRange: { from: 30000, to: 30009 } })
+  })
+  afterAll(() => dual.close())
+  const make = async (name: string, spec: object) =>
+    (await dual.ask('POST', url, { body: service(name, spec) })).object.spec as unknown as ServiceSpec
+  const change = async (name: string, spec: object) =>
+    (await dual.ask('PATCH', `${url}/${name}`, { body: { spec }, contentType: 'application/merge-patch+json' })).object
+      .spec as unknown as ServiceSpec
+
+  test('its own Service has one, of the first', async () => {
+    expect((await dual.ask('GET', `${url}/kubernetes`)).object.spec).toMatchObject({ clusterIPs: ['10.0.0.1'], ipFamilies: ['IPv4'] })
+  })
+
+  test.each<[string, object, string[], string]>([
+    ['nothing asked', {}, ['IPv4'], 'SingleStack'],
+    ['one of the other family', { ipFamilies: ['IPv6'] }, ['IPv6'], 'SingleStack'],
+    ['both preferred', { ipFamilyPolicy: 'PreferDualStack' }, ['IPv4', 'IPv6'], 'PreferDualStack'],
+    [
+      'both required, in their order',
+      { ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv6', 'IPv4'] },
+      ['IPv6', 'IPv4'],
+      'RequireDualStack',
+    ],
+    ['by an address', { clusterIP: 'fd00::9' }, ['IPv6'], 'SingleStack'],
+    ['by one of two addresses', { clusterIPs: ['fd00::a'], ipFamilyPolicy: 'PreferDualStack' }, ['IPv6', 'IPv4'], 'PreferDualStack'],
+    [
+      'by both addresses',
+      { clusterIPs: ['10.0.0.7', 'fd00::7'], ipFamilyPolicy: 'RequireDualStack' },
+      ['IPv4', 'IPv6'],
+      'RequireDualStack',
+    ],
+  ])('%s', async (name, spec, families, policy) => {
+    const made = await make(`d-${name.replaceAll(/\W+/g, '-')}`, spec)
+    expect([made.ipFamilies, made.ipFamilyPolicy]).toEqual([families, policy])
+    expect(made.clusterIPs?.map((ip) => (ip.includes(':') ? 'IPv6' : 'IPv4'))).toEqual(families)
+    expect(made.clusterIP).toBe(made.clusterIPs?.[0])
+  })
+
+  test('a Service gets its second address later, gives it back, and another may have it', async () => {
+    const before = await make('grows', {})
+    const both = await change('grows', { ipFamilyPolicy: 'PreferDualStack' })
+    expect(both.clusterIPs).toEqual([before.clusterIP, expect.stringMatching(/^fd00::/)])
+    const second = both.clusterIPs?.[1] as string
+    const taken = { ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv6'], clusterIPs: [second] }
+    expect(await dual.refusal('POST', url, { body: service('wants', taken) })).toContain(
+      `failed to allocate IP ${second}: provided IP is already allocated`,
+    )
+    expect(await change('grows', { ipFamilyPolicy: 'SingleStack' })).toMatchObject({ clusterIPs: [before.clusterIP], ipFamilies: ['IPv4'] })
+    expect((await make('wants', taken)).clusterIPs?.[0]).toBe(second)
+  })
+
+  test.each<[object, string]>([
+    [{ clusterIP: 'fd01::1' }, 'the provided IP (fd01::1) is not in the valid range. The range of valid IPs is fd00::/112'],
+    [
+      { clusterIPs: ['10.0.0.200', 'fd00::200'] },
+      'spec.ipFamilyPolicy: Invalid value: null: must be RequireDualStack or PreferDualStack when multiple clusterIPs are specified',
+    ],
+    [
+      { ipFamilies: ['IPv4', 'IPv6'], ipFamilyPolicy: 'SingleStack' },
+      'must be RequireDualStack or PreferDualStack when multiple ipFamilies are specified',
+    ],
+    [{ ipFamilies: ['IPv6'], clusterIP: '10.0.0.201' }, 'expected an IPv6 value as indicated by `ipFamilies[0]`'],
+  ])('%j is refused', async (spec, message) => {
+    expect(await dual.refusal('POST', url, { body: service('refused', spec) })).toContain(message)
+  })
+
+  test('a headless Service without a selector may have both anywhere', async () => {
+    expect(await make('by-hand', { clusterIP: 'None' })).toMatchObject({ ipFamilies: ['IPv4', 'IPv6'], ipFamilyPolicy: 'RequireDualStack' })
+    expect((await create('by-hand', { clusterIP: 'None' })).object.spec).toMatchObject({ ipFamilies: ['IPv4', 'IPv6'] })
+    expect((await create('chosen', { clusterIP: 'None', selector: { a: 'b' } })).object.spec).toMatchObject({ ipFamilies: ['IPv4'] })
+  })
+})
+
+test('ranges that no cluster can have are refused', async () => {
+  for (const serviceCidr of ['10.0.0.0/8,11.0.0.0/8', '10.0.0.0', '10.0.0.0/31', '10.0.0.0/8,fd00::/112,fd01::/112']) {
+    await expect(TestServer.start({ serviceCidr })).rejects.toThrow(/network with room|one range, or two/)
+  }
 })

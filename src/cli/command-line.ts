@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { defaultName } from '../cluster/config.ts'
 import { kubernetesVersion } from '../cluster/version.ts'
+import { canonicalCidr } from '../machinery/ip-address.ts'
 import { parseIpv4 } from '../machinery/ipv4.ts'
 import { paint } from './colors.ts'
 import { exitCodes } from './exit-codes.ts'
@@ -62,9 +63,17 @@ function addBootCommands(program: Command): void {
   const bootOptions = (command: Command): Command =>
     named(command)
       .addOption(new Option('--api-port <port>', 'port of the API server (default: 6443)').argParser(port))
-      .addOption(new Option('--pod-cidr <cidr>', 'addresses of pods (default: 10.244.0.0/16); fixed at the first boot').argParser(cidr))
       .addOption(
-        new Option('--service-cidr <cidr>', 'addresses of Services (default: 10.96.0.0/16); fixed at the first boot').argParser(cidr),
+        new Option(
+          '--pod-cidr <cidr>',
+          'addresses of pods (default: 10.244.0.0/16), IPv6 ones too after a comma; fixed at the first boot',
+        ).argParser(cidrs),
+      )
+      .addOption(
+        new Option(
+          '--service-cidr <cidr>',
+          'addresses of Services (default: 10.96.0.0/16), IPv6 ones too after a comma; fixed at the first boot',
+        ).argParser(cidrs),
       )
       .addOption(
         new Option('--service-node-port-range <from-to>', 'ports for NodePort Services (default: 30000-32767)').argParser(portRange),
@@ -238,6 +247,18 @@ function duration(text: string): number {
   const total = hours * 3600 + minutes * 60 + seconds
   if (!found || total === 0) throw new InvalidArgumentError('A duration is hours, minutes and seconds, such as 1h30m or 90s.')
   return total
+}
+
+/** IPv4, or IPv4 and IPv6. */
+function cidrs(text: string): string {
+  const [four = '', six, ...rest] = text.split(',')
+  cidr(four)
+  if (six === undefined) return four
+  const bits = Number(six.split('/')[1])
+  if (rest.length > 0 || !six.includes(':') || canonicalCidr(six) !== six || bits < 16 || bits > 120) {
+    throw new InvalidArgumentError('A second range is IPv6 with 16 to 120 bits, as short as can be, such as fd00:10:244::/56.')
+  }
+  return text
 }
 
 function cidr(text: string): string {

@@ -13,8 +13,9 @@ import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import { startKubelet } from '../kubelet/kubelet.ts'
+import { rangesByFamily } from '../machinery/ip-address.ts'
 import { ensurePodNetwork, type PodNetworkOptions } from '../podnet/pod-network.ts'
-import { startProxy } from '../proxy/proxy.ts'
+import { type ProxyFamily, startProxy } from '../proxy/proxy.ts'
 import { type ClusterCertificates, type KeyPair, readCertificates } from './certificates.ts'
 import type { ClusterConfig } from './config.ts'
 import { cniPluginDirs, pathsOf } from './paths.ts'
@@ -95,14 +96,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
       signal,
       nodeName: config.nodeName,
       mode: 'iptables',
-      families: [
-        {
-          family: 'IPv4',
-          nodePortAddresses: [config.nodeAddress],
-          podTraffic: { by: 'source', cidr: config.podCidr },
-          serviceCidr: config.serviceCidr,
-        },
-      ],
+      families: proxyFamilies(config),
       chainTag: config.chainTag,
       ...(socketCgroup ? { socketBalancing: { cgroupPath: socketCgroup.path } } : {}),
       ...(config.proxyHealthPort === 0 ? {} : { healthAddress: { host: '0.0.0.0', port: config.proxyHealthPort } }),
@@ -145,6 +139,18 @@ async function socketCgroupOf({ name, socketLb }: ClusterConfig, log: Log): Prom
   if (socketLb) return cgroup
   if (cgroup) removeSocketBalancing(cgroup.path)
   return undefined
+}
+
+function proxyFamilies({ nodeAddress, podCidr, serviceCidr }: ClusterConfig): ProxyFamily[] {
+  const pods = rangesByFamily(podCidr)
+  const services = rangesByFamily(serviceCidr)
+  // Of its IPv6 address only the Node object may tell.
+  const nodePortAddresses = { IPv4: [nodeAddress], IPv6: ['primary'] }
+  return (['IPv4', 'IPv6'] as const).flatMap((family) => {
+    const cidr = pods[family]
+    if (cidr === undefined) return []
+    return [{ family, nodePortAddresses: nodePortAddresses[family], podTraffic: { by: 'source', cidr }, serviceCidr: services[family] }]
+  })
 }
 
 function clientOf(config: ClusterConfig, certificates: ClusterCertificates, component: string, { cert, key }: KeyPair) {

@@ -234,6 +234,12 @@ export async function resolveConfig(
   }
   const slot = await chooseSlot(options.name)
   const podCidr = options.podCidr ?? slot.podCidr
+  const serviceCidr = options.serviceCidr ?? slot.serviceCidr
+  if (podCidr.includes(':') !== serviceCidr.includes(':')) {
+    throw new ConfigError(
+      `pods and Services must have the same families, not ${podCidr} and ${serviceCidr}: give --pod-cidr and --service-cidr`,
+    )
+  }
   return {
     ...slot,
     name: options.name,
@@ -244,7 +250,7 @@ export async function resolveConfig(
     apiPort: options.apiPort ?? slot.apiPort,
     podCidr,
     nodePodCidr: nodePodCidrOf(podCidr),
-    serviceCidr: options.serviceCidr ?? slot.serviceCidr,
+    serviceCidr,
     nodePortRange: options.nodePortRange ?? { from: 30000, to: 32767 },
     eventTtlSeconds: options.eventTtlSeconds ?? defaultEventTtlSeconds,
     socketLb: options.socketLb ?? defaultSocketLb,

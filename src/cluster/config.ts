@@ -12,7 +12,7 @@ export interface ClusterConfig {
   /** 0: not served. */
   proxyHealthPort: number
   proxyMetricsPort: number
-  /** Addresses of all pods, and this node's part of them. */
+  /** Addresses of all pods, and this node's part of them: IPv4, or IPv4 and IPv6 with a comma between; so with those of Services. */
   podCidr: string
   nodePodCidr: string
   serviceCidr: string
@@ -82,15 +82,19 @@ export function slotDefaults(
 
 export const slotCount = 60
 
-/** The node's /24 out of the cluster's pod addresses; one node, the first part. */
+/** The node's /24 (and /64) out of the cluster's pod addresses; one node, the first part. */
 export function nodePodCidrOf(podCidr: string): string {
-  const [address = '', bits = '16'] = podCidr.split('/')
-  return Number(bits) >= 24 ? podCidr : `${address}/24`
+  const parts = podCidr.split(',').map((range) => {
+    const [address = '', bits = '16'] = range.split('/')
+    const own = range.includes(':') ? 64 : 24
+    return Number(bits) >= own ? range : `${address}/${own}`
+  })
+  return parts.join()
 }
 
 /** The first address of the Service range is the API's own Service. */
 export function firstAddress(cidr: string): string {
-  return ipv4Text(parseNetwork(cidr).first + 1)
+  return ipv4Text(parseNetwork(cidr.split(',')[0] as string).first + 1)
 }
 
 /** Three hex digits of the name keep chain and link names of clusters apart; '' for the default cluster. */

@@ -22,8 +22,10 @@ export function podStatusOf(facts: PodFacts): PodStatus {
   const main = pod.spec.containers.map((container) => containerStatusOf(container, facts, initialising))
   const phase = phaseOf(facts, init, main)
   const ip = pod.spec.hostNetwork ? (observed.sandboxes.length > 0 ? facts.nodeAddress : '') : (observed.sandbox?.ip ?? '')
-  const keepsIp = facts.ending && !observed.sandbox ? pod.status?.podIP : undefined
-  const podIp = ip || keepsIp
+  const kept = facts.ending && !observed.sandbox ? (pod.status?.podIPs ?? []) : []
+  const more = pod.spec.hostNetwork ? [] : (observed.sandbox?.additionalIps ?? [])
+  /** One of each family, the node's first one first. */
+  const podIps = ip ? [ip, ...more].map((each) => ({ ip: each })) : kept
   const previous = pod.status ?? {}
   const failure = facts.failure ?? (phase === 'Failed' && previous.phase === 'Failed' ? previous : undefined)
   return {
@@ -35,7 +37,7 @@ export function podStatusOf(facts: PodFacts): PodStatus {
     ...(inits.length > 0 ? { initContainerStatuses: init } : {}),
     ...(failure?.message ? { message: failure.message } : {}),
     phase,
-    ...(podIp ? { podIP: podIp, podIPs: [{ ip: podIp }] } : {}),
+    ...(podIps[0] ? { podIP: podIps[0].ip, podIPs: podIps } : {}),
     qosClass: previous.qosClass ?? qosClass(pod),
     ...(failure?.reason ? { reason: failure.reason } : {}),
     startTime: previous.startTime ?? timestamp(now),

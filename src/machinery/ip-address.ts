@@ -25,3 +25,9 @@ export function canonicalCidr(text: string): string | undefined {
   const free = BigInt(128 - length)
   return `${ipv6Text((six >> free) << free)}/${length}`
 }
+
+/** Ranges that stand side by side (`10.244.0.0/16,fd00:10:244::/56`), by family; at most one of each. */
+export function rangesByFamily(text: string): { readonly IPv4: string | undefined; readonly IPv6: string | undefined } {
+  const ranges = text.split(',').map((range) => range.trim())
+  return { IPv4: ranges.find((range) => !range.includes(':')), IPv6: ranges.find((range) => range.includes(':')) }
+}

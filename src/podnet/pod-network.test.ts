@@ -21,7 +21,7 @@ describe('names', () => {
 
 describe('rules', () => {
   test('the whole transaction', () => {
-    expect(`\n${renderPodRules(options, jumps(options))}`).toBe(`
+    expect(`\n${renderPodRules(options, 'IPv4', jumps(options))}`).toBe(`
 *nat
 :OWNKUBE-POD-MASQ - [0:0]
 -A OWNKUBE-POD-MASQ -s 10.244.0.0/24 -d 10.244.0.0/16 -j RETURN
@@ -38,7 +38,27 @@ COMMIT
 `)
   })
 
-  test('a second time no jump is added', () => expect(renderPodRules(options, [])).not.toMatch(/POSTROUTING|FORWARD/))
+  test('the same for IPv6, with the other ranges', () => {
+    const dual = { ...options, podCidr: '10.244.0.0/16,fd00:244::/56', nodePodCidr: '10.244.0.0/24,fd00:244::/64' }
+    const lines = renderPodRules(dual, 'IPv6', []).split('\n')
+    expect(lines.filter((line) => line.includes('-MASQ -s'))).toEqual([
+      '-A OWNKUBE-POD-MASQ -s fd00:244::/64 -d fd00:244::/56 -j RETURN',
+      '-A OWNKUBE-POD-MASQ -s fd00:244::/64 -d ff00::/8 -j RETURN',
+      '-A OWNKUBE-POD-MASQ -s fd00:244::/64 -j MASQUERADE --random-fully',
+    ])
+    expect(renderPodRules(dual, 'IPv4', [])).toBe(renderPodRules(options, 'IPv4', []))
+  })
+
+  test('pods get an address of each range', () => {
+    const text = renderCniConfig({ cluster: 'x', nodePodCidr: '10.244.0.0/24,fd00:244::/64', dataDir: '/d' })
+    const { plugins } = JSON.parse(text) as { plugins: { ipam?: object }[] }
+    expect(plugins[0]?.ipam).toMatchObject({
+      ranges: [[{ subnet: '10.244.0.0/24' }], [{ subnet: 'fd00:244::/64' }]],
+      routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
+    })
+  })
+
+  test('a second time no jump is added', () => expect(renderPodRules(options, 'IPv4', [])).not.toMatch(/POSTROUTING|FORWARD/))
 })
 
 const dnat = (network: string, chain: string) =>

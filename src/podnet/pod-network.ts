@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { type Exec, mustRun } from '../host/exec.ts'
 import { readIfThere } from '../host/files.ts'
 import type { Log } from '../host/log.ts'
+import { rangesByFamily } from '../machinery/ip-address.ts'
 import { renderCniConfig } from './cni-config.ts'
 import { prepareKernel } from './kernel-settings.ts'
 import { bridgeName, chainNames, networkName } from './names.ts'
 import { outwardInterface } from './node-address.ts'
-import { type Jump, jumps, type PodRuleOptions, renderPodRules, renderPortmapRemoval } from './pod-rules.ts'
+import { type Family, type Jump, jumps, type PodRuleOptions, renderPodRules, renderPortmapRemoval } from './pod-rules.ts'
 
 export interface PodNetworkOptions extends PodRuleOptions {
   /** Read by containerd. */
@@ -27,10 +28,13 @@ const configFile = '10-ownkube.conflist'
  * network ready. May be called again at any time: what is there stays, what is missing comes back.
  */
 export async function ensurePodNetwork(options: PodNetworkOptions, { exec, log }: PodNetworkDeps): Promise<void> {
-  await prepareKernel(exec)
-  const missing: Jump[] = []
-  for (const jump of jumps(options)) if (!(await hasJump(exec, jump))) missing.push(jump)
-  await mustRun(exec, 'iptables-restore', ['-w', '5', '--noflush'], { input: renderPodRules(options, missing) })
+  const families = familiesOf(options)
+  await prepareKernel(exec, families)
+  for (const family of families) {
+    const missing: Jump[] = []
+    for (const jump of jumps(options)) if (!(await hasJump(exec, family, jump))) missing.push(jump)
+    await mustRun(exec, `${programOf[family]}-restore`, ['-w', '5', '--noflush'], { input: renderPodRules(options, family, missing) })
+  }
   await mkdir(join(options.dataDir, 'addresses'), { recursive: true, mode: 0o711 })
   await mkdir(options.cniConfDir, { recursive: true, mode: 0o711 })
   const { cluster, nodePodCidr, dataDir } = options
@@ -43,19 +47,27 @@ export async function ensurePodNetwork(options: PodNetworkOptions, { exec, log }
 export async function removePodNetwork(options: PodNetworkOptions, { exec }: PodNetworkDeps): Promise<void> {
   await rm(join(options.cniConfDir, configFile), { force: true })
   await removeLinks(exec, bridgeName(options.cluster))
-  await removeRules(exec, options)
+  for (const family of familiesOf(options)) await removeRules(exec, family, options)
   await rm(options.dataDir, { recursive: true, force: true })
 }
 
-async function hasJump(exec: Exec, { table, rule }: Jump): Promise<boolean> {
-  return (await exec.run('iptables', ['-w', '5', '-t', table, '-C', ...rule])).code === 0
+const programOf = { IPv4: 'iptables', IPv6: 'ip6tables' } as const
+
+function familiesOf({ podCidr }: PodNetworkOptions): Family[] {
+  const ranges = rangesByFamily(podCidr)
+  return (['IPv4', 'IPv6'] as const).filter((family) => ranges[family] !== undefined)
 }
 
-async function removeRules(exec: Exec, options: PodNetworkOptions): Promise<void> {
+async function hasJump(exec: Exec, family: Family, { table, rule }: Jump): Promise<boolean> {
+  return (await exec.run(programOf[family], ['-w', '5', '-t', table, '-C', ...rule])).code === 0
+}
+
+async function removeRules(exec: Exec, family: Family, options: PodNetworkOptions): Promise<void> {
+  const program = programOf[family]
   for (const jump of jumps(options)) {
     // More than one, where somebody else restored a dump of ours.
-    for (let i = 0; i < 10 && (await hasJump(exec, jump)); i++) {
-      await mustRun(exec, 'iptables', ['-w', '5', '-t', jump.table, '-D', ...jump.rule])
+    for (let i = 0; i < 10 && (await hasJump(exec, family, jump)); i++) {
+      await mustRun(exec, program, ['-w', '5', '-t', jump.table, '-D', ...jump.rule])
     }
   }
   const { masquerade, forward } = chainNames(options.chainTag)
@@ -63,11 +75,11 @@ async function removeRules(exec: Exec, options: PodNetworkOptions): Promise<void
     ['nat', masquerade],
     ['filter', forward],
   ] as const) {
-    const { code } = await exec.run('iptables', ['-w', '5', '-t', table, '-F', chain])
-    if (code === 0) await mustRun(exec, 'iptables', ['-w', '5', '-t', table, '-X', chain])
+    const { code } = await exec.run(program, ['-w', '5', '-t', table, '-F', chain])
+    if (code === 0) await mustRun(exec, program, ['-w', '5', '-t', table, '-X', chain])
   }
-  const portmap = renderPortmapRemoval(await mustRun(exec, 'iptables-save', ['-t', 'nat']), networkName(options.cluster))
-  if (portmap !== undefined) await mustRun(exec, 'iptables-restore', ['-w', '5', '--noflush'], { input: portmap })
+  const portmap = renderPortmapRemoval(await mustRun(exec, `${program}-save`, ['-t', 'nat']), networkName(options.cluster))
+  if (portmap !== undefined) await mustRun(exec, `${program}-restore`, ['-w', '5', '--noflush'], { input: portmap })
 }
 
 /** The bridge, and the pairs still plugged into it. */

@@ -1,11 +1,14 @@
+import { rangesByFamily } from '../machinery/ip-address.ts'
 import { bridgeName, chainNames } from './names.ts'
+
+export type Family = 'IPv4' | 'IPv6'
 
 export interface PodRuleOptions {
   cluster: string
   chainTag: string
-  /** Addresses of all pods of the cluster: never masqueraded among one another. */
+  /** Addresses of all pods of the cluster, never masqueraded among one another: a range, or one of each family with a comma between. */
   podCidr: string
-  /** This node's part of them. */
+  /** This node's part of them, likewise. */
   nodePodCidr: string
 }
 
@@ -26,20 +29,22 @@ export function jumps({ cluster, chainTag }: Pick<PodRuleOptions, 'cluster' | 'c
 }
 
 /**
- * Input for `iptables-restore --noflush`: fills our chains anew and adds the jumps that are missing.
+ * Input for the family's `iptables-restore --noflush`: fills our chains anew and adds the jumps that are missing.
  * Traffic of pods to the world takes the node's address; to pods and to the node itself it keeps its own.
  * The bridge may forward even where the policy is to drop, as on Docker's hosts.
  */
-export function renderPodRules(options: PodRuleOptions, missing: readonly Jump[]): string {
+export function renderPodRules(options: PodRuleOptions, family: Family, missing: readonly Jump[]): string {
   const { masquerade, forward } = chainNames(options.chainTag)
   const bridge = bridgeName(options.cluster)
-  const { podCidr, nodePodCidr } = options
+  const podCidr = rangesByFamily(options.podCidr)[family]
+  const nodePodCidr = rangesByFamily(options.nodePodCidr)[family]
+  const multicast = family === 'IPv4' ? '224.0.0.0/4' : 'ff00::/8'
   const added = (table: Jump['table']): string[] => missing.filter((jump) => jump.table === table).map(({ rule }) => `-A ${quoted(rule)}`)
   return [
     '*nat',
     `:${masquerade} - [0:0]`,
     `-A ${masquerade} -s ${nodePodCidr} -d ${podCidr} -j RETURN`,
-    `-A ${masquerade} -s ${nodePodCidr} -d 224.0.0.0/4 -j RETURN`,
+    `-A ${masquerade} -s ${nodePodCidr} -d ${multicast} -j RETURN`,
     `-A ${masquerade} -s ${nodePodCidr} -j MASQUERADE --random-fully`,
     ...added('nat'),
     'COMMIT',

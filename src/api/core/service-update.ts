@@ -80,8 +80,16 @@ function dropForeignFields(service: Service, previous: Service): void {
   if (isExternallyAccessible(previous) && !isExternallyAccessible(service) && policyStays) delete spec.externalTrafficPolicy
 }
 
+/** Who goes back to one family, and leaves the rest as it was, gives the second one back. */
+function dropSecondFamily({ spec }: Service, { spec: before }: Service): void {
+  if (spec.ipFamilyPolicy !== 'SingleStack' || !before.ipFamilyPolicy || before.ipFamilyPolicy === 'SingleStack') return
+  if (spec.clusterIPs?.length === 2 && sameList(spec.clusterIPs, before.clusterIPs)) spec.clusterIPs = spec.clusterIPs.slice(0, 1)
+  if (spec.ipFamilies?.length === 2 && sameList(spec.ipFamilies, before.ipFamilies)) spec.ipFamilies = spec.ipFamilies.slice(0, 1)
+}
+
 export function carryOverService(service: Service, previous: Service): void {
   alignClusterIps(service, previous)
   keepAllocations(service, previous)
+  dropSecondFamily(service, previous)
   dropForeignFields(service, previous)
 }

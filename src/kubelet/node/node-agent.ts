@@ -93,7 +93,7 @@ async function register(options: NodeAgentOptions): Promise<Node> {
   } catch (error) {
     if (!isNotFound(error)) throw error
     try {
-      const made = await api.create({ metadata: { name: nodeName, labels }, spec: { podCIDR: podCidr, podCIDRs: [podCidr] } })
+      const made = await api.create({ metadata: { name: nodeName, labels }, spec: podCidrs(podCidr) })
       options.log.info('node registered', { node: nodeName })
       return made
     } catch (failure) {
@@ -103,7 +103,7 @@ async function register(options: NodeAgentOptions): Promise<Node> {
   }
   const labelled = Object.entries(labels).every(([key, value]) => node.metadata.labels?.[key] === value)
   if (labelled && node.spec.podCIDR) return node
-  const spec = node.spec.podCIDR ? {} : { spec: { podCIDR: podCidr, podCIDRs: [podCidr] } }
+  const spec = node.spec.podCIDR ? {} : { spec: podCidrs(podCidr) }
   return api.patch(nodeName, { type: 'merge', body: { metadata: { labels }, ...spec } })
 }
 
@@ -131,4 +131,10 @@ async function observe(options: NodeAgentOptions): Promise<NodeObservation> {
 async function availableMemory(): Promise<number> {
   const kibibytes = /^MemAvailable:\s+(\d+)/m.exec(await readFile('/proc/meminfo', 'utf8'))?.[1]
   return Number(kibibytes ?? 0) * 1024
+}
+
+/** One range, or one of each family with a comma between. */
+function podCidrs(text: string): { podCIDR: string; podCIDRs: string[] } {
+  const all = text.split(',')
+  return { podCIDR: all[0] as string, podCIDRs: all }
 }
