@@ -1,56 +1,17 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type ApiServer, createApiServer } from '../../src/apiserver/apiserver.ts'
-import { ensureCertificates } from '../../src/cluster/certificates.ts'
-import { systemClock } from '../../src/host/clock.ts'
-import { silentLog } from '../../src/host/log.ts'
-import { systemRandom } from '../../src/host/random.ts'
-import { MemoryStore } from '../../src/storage/memory-store.ts'
-import { clientPrograms } from './harness/clients.ts'
+import { type BareApiServer, startBareApiServer } from './harness/bare-api-server.ts'
 
-/** The API server alone, without controllers or nodes: what of kubectl needs nothing else. */
-const run = promisify(execFile)
 let directory: string
-let server: ApiServer
-const store = new MemoryStore()
+let server: BareApiServer
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'ownkube-apiserver-kubectl-'))
-  const { ca, apiserver, admin } = await ensureCertificates(
-    join(directory, 'pki'),
-    { nodeName: 'n1', nodeAddress: '127.0.0.1', serviceAddress: '10.96.0.1' },
-    Date.now(),
-  )
-  server = await createApiServer({
-    store,
-    clock: systemClock,
-    random: systemRandom,
-    log: silentLog,
-    serviceCidr: '10.96.0.0/16',
-    nodePortRange: { from: 30000, to: 32767 },
-  })
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0, ca, ...apiserver })
-  const base64 = (text: string): string => Buffer.from(text).toString('base64')
-  const kubeconfig = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server: `https://127.0.0.1:${port}`, 'certificate-authority-data': base64(ca) } }],
-    users: [{ name: 'u', user: { 'client-certificate-data': base64(admin.cert), 'client-key-data': base64(admin.key) } }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  }
-  await writeFile(join(directory, 'kubeconfig'), JSON.stringify(kubeconfig), { mode: 0o600 })
+  server = await startBareApiServer({ KUBE_EDITOR: 'sed -i s/replicas:.3/replicas:\\ 4/' })
+  directory = server.directory
   await writeFile(join(directory, 'web.yaml'), manifest)
 })
-afterAll(async () => {
-  await server?.close()
-  await store.close()
-  await rm(directory, { recursive: true, force: true })
-})
+afterAll(() => server?.close())
 
 const manifest = `
 apiVersion: apps/v1
@@ -69,21 +30,7 @@ metadata: {name: web}
 spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30001}]}
 `
 
-async function kubectl(...args: string[]): Promise<string> {
-  const env = {
-    ...process.env,
-    KUBECONFIG: join(directory, 'kubeconfig'),
-    HOME: directory,
-    KUBE_EDITOR: 'sed -i s/replicas:.3/replicas:\\ 4/',
-  }
-  try {
-    const { stdout, stderr } = await run(clientPrograms().kubectl, args, { env, timeout: 30_000 })
-    return stdout + stderr
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout: string; stderr: string }
-    return stdout + stderr
-  }
-}
+const kubectl = (...args: string[]): Promise<string> => server.kubectl(...args)
 
 test('learns what there is', async () => {
   expect(await kubectl('version')).toContain('Server Version: v1.37')
