@@ -47,13 +47,13 @@ export class HelperProcess {
     child.on('exit', (code, signal) => this.#end(new Error(`a process of the bench ended with ${code ?? signal}`)))
   }
 
-  /** `namespace`: a path such as /run/netns/x; without it the process shares ours. `through`: a program that starts it, with its words. */
+  /** `namespace`: a path such as /run/netns/x; without it the process shares ours. */
   static start(
     script: string,
     options: unknown,
-    { namespace, through = [] }: { namespace?: string; through?: readonly string[] } = {},
+    { namespace, nodeFlags = [] }: { namespace?: string; nodeFlags?: readonly string[] } = {},
   ): HelperProcess {
-    const words = [...(namespace ? ['nsenter', `--net=${namespace}`] : []), ...through, process.execPath, script, JSON.stringify(options)]
+    const words = [...(namespace ? ['nsenter', `--net=${namespace}`] : []), process.execPath, ...nodeFlags, script, JSON.stringify(options)]
     return new HelperProcess(spawn(words[0] as string, words.slice(1), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
   }
 

@@ -23,7 +23,7 @@ interface Row {
   readonly backEnd: BackEnd
   readonly size: number
   readonly load: Loaded | undefined
-  readonly rssMiB: number
+  readonly memory: Memory
   readonly replaced: Change
   readonly added: Change
 }
@@ -32,12 +32,22 @@ interface Row {
 const changesForMs = 2_500
 const changes = { least: 5, most: 100 }
 const restMs = 1_500
+/** As agents and `ownkube proxy` are run. */
+const nodeFlags = ['--max-semi-space-size=2']
 const patienceMs = 200_000
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-function rssMiB(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+interface Memory {
+  /** MiB; `shared`: what it shares with others counts by share (PSS), as it does for Node's own program where several run. */
+  readonly resident: number
+  readonly shared: number
+}
+
+function memoryOf(pid: number): Memory {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  const mib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1]) / 1024
+  return { resident: mib('Rss'), shared: mib('Pss') }
 }
 
 /** All rules of the bed's node go. The bed's: never of whatever namespace this was started in by mistake. */
@@ -77,11 +87,11 @@ async function measure(bench: Bench, backEnd: BackEnd, size: number): Promise<Ro
   const cgroup = backEnd.sockets ? await PodCgroup.make() : undefined
   cgroup?.take(probe.pid)
   const options: ProxyProcessOptions = { api: cluster.api, backEnd, whole, cgroupPath: cgroup?.path }
-  const proxy = HelperProcess.start(bench.proxyScript, options)
+  const proxy = HelperProcess.start(bench.proxyScript, options, { nodeFlags })
   try {
     const load = await proxy.next<Loaded>(patienceMs)
     await wait(restMs)
-    const rss = rssMiB(proxy.pid)
+    const memory = memoryOf(proxy.pid)
     let n = 0
     const replaced = await repeat(bench, proxy, async () => {
       const { clusterIp, address, write } = cluster.replaceEndpoint((n++ * 37) % size)
@@ -99,7 +109,7 @@ async function measure(bench: Bench, backEnd: BackEnd, size: number): Promise<Ro
       await write()
       return wroteMs
     })
-    return { backEnd, size, load: whole ? load : undefined, rssMiB: rss, replaced, added }
+    return { backEnd, size, load: whole ? load : undefined, memory, replaced, added }
   } finally {
     await proxy.stop()
     cgroup?.remove([probe.pid])
@@ -110,13 +120,13 @@ async function measure(bench: Bench, backEnd: BackEnd, size: number): Promise<Ro
 const cell = (values: readonly number[]): string[] => [digits(median(values)), digits(percentile(values, 0.99)), String(values.length)]
 
 function print(rows: readonly Row[]): void {
-  const head = ['BACK END', 'SERVICES', 'LOAD', 'FROM START', 'RSS MiB']
-  const loads = rows.map(({ backEnd, size, load, rssMiB }) => [
+  const head = ['BACK END', 'SERVICES', 'LOAD', 'FROM START', 'RSS MiB', 'PSS MiB']
+  const loads = rows.map(({ backEnd, size, load, memory }) => [
     backEnd.name,
     String(size),
     load ? digits(load.loadMs) : backEnd.loadsUpTo === 0 ? '-' : 'minutes',
     load ? digits(load.sinceStartMs) : '-',
-    backEnd.by === 'ownkube' ? digits(rssMiB) : '-',
+    ...(backEnd.by === 'ownkube' ? [digits(memory.resident), digits(memory.shared)] : ['-', '-']),
   ])
   console.log(`\nFull load, ms\n\n${table(head, loads)}`)
   for (const [title, of] of [
