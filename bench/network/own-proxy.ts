@@ -3,6 +3,7 @@ import { systemClock } from '../../src/host/clock.ts'
 import { systemExec } from '../../src/host/exec.ts'
 import type { Log } from '../../src/host/log.ts'
 import { systemRandom } from '../../src/host/random.ts'
+import { openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 import type { BackEnd } from './back-ends.ts'
 import { plan } from './packet-bed.ts'
@@ -24,7 +25,8 @@ export async function startOwnProxy({ mode, variant }: BackEnd, { client, log, c
     exec: systemExec,
     signal: new AbortController().signal,
     nodeName: 'bench',
-    mode: mode as 'iptables',
+    mode,
+    openNftables: openNftables({ exec: systemExec, clock: systemClock }),
     families: [
       {
         family: 'IPv4',

@@ -43,7 +43,7 @@ async function act(action: 'run' | 'cleanup' | 'init', flags: ProxyFlags): Promi
   const daemon = await import('../cluster/kube-proxy/daemon.ts')
   await runProcess('proxy', level, async (deps) => {
     tellIdle(values, ignored, deps.log)
-    if (action === 'cleanup') await daemon.cleanUp(deps.exec, flags.socketLb)
+    if (action === 'cleanup') await daemon.cleanUp(deps, flags.socketLb)
     else if (action === 'init') await daemon.prepareHost(configuration, deps.log)
     else await run(daemon, configuration, flags, deps)
   })

@@ -14,6 +14,7 @@ import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import { startKubelet } from '../kubelet/kubelet.ts'
 import { rangesByFamily } from '../machinery/ip-address.ts'
+import { openNftables } from '../netfilter/nftables/open-nftables.ts'
 import { ensurePodNetwork, type PodNetworkOptions } from '../podnet/pod-network.ts'
 import { type ProxyFamily, startProxy } from '../proxy/proxy.ts'
 import { type ClusterCertificates, type KeyPair, readCertificates } from './certificates.ts'
@@ -96,6 +97,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
       signal,
       nodeName: config.nodeName,
       mode: 'iptables',
+      openNftables: openNftables({ exec, clock }),
       families: proxyFamilies(config),
       chainTag: config.chainTag,
       ...(socketCgroup ? { socketBalancing: { cgroupPath: socketCgroup.path } } : {}),

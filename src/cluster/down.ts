@@ -6,8 +6,9 @@ import { connectContainerd } from '../cri/containerd.ts'
 import { removeRuntimeLeftovers, stopContainerd } from '../cri/containerd-process.ts'
 import { type ContainerRuntime, RuntimeError } from '../cri/runtime.ts'
 import { runningProcess, stopProcess } from '../host/processes.ts'
+import { openNftables } from '../netfilter/nftables/open-nftables.ts'
 import { removePodNetwork } from '../podnet/pod-network.ts'
-import { removeProxyRules } from '../proxy/remove-rules.ts'
+import { removeProxyRules } from '../proxy/proxy.ts'
 import { adminClient } from './admin-client.ts'
 import { cgroupRootOf, containerdOptions, containerdSocket, podNetworkOptions } from './agent.ts'
 import type { ClusterConfig } from './config.ts'
@@ -62,7 +63,7 @@ export function downSteps(config: ClusterConfig, options: { deleteData: boolean 
     {
       title: 'Network',
       async run() {
-        await removeProxyRules({ exec: deps.exec, chainTag: config.chainTag })
+        await removeProxyRules({ exec: deps.exec, openNftables: openNftables(deps), chainTag: config.chainTag })
         await removePodNetwork(podNetworkOptions(config), { exec: deps.exec, log: deps.log })
         return undefined
       },

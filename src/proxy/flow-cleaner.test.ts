@@ -24,6 +24,7 @@ async function serving(kernel: FakeKernel, api: TableApi, exec: Exec = kernel): 
     signal: stopping.signal,
     nodeName: world.node,
     mode: 'iptables',
+    openNftables: () => undefined,
     families: [
       {
         family: 'IPv4',

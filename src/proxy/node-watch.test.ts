@@ -48,6 +48,7 @@ async function proxyOn(api: TableApi, kernel: FakeKernel, options: Partial<Proxy
     signal: stop.signal,
     nodeName: world.node,
     mode: 'iptables',
+    openNftables: () => undefined,
     families: [{ family: 'IPv4', nodePortAddresses: ['primary'], podTraffic: 'node' }],
     chainTag: '',
     ...options,

@@ -28,8 +28,12 @@ export interface ProxyLoopDeps {
   minSyncIntervalMs: number
 }
 
-/** Looking for drift may take at most one part in this many of the time. */
+/** Looking for drift may take at most one part in this many of the time; where others' changes are told, there is little to find. */
 const checkBudget = 50
+const toldCheckBudget = 2000
+/** Someone else's change is looked at after this time, for it seldom comes alone; ever later while there always is something to put right. */
+const firstLookDelayMs = 20
+const longestLookDelayMs = 10_000
 const firstRetryMs = 500
 const longestRetryMs = 30_000
 /** Rules that are behind for longer than this make the proxy unhealthy. */
@@ -44,6 +48,10 @@ export class ProxyLoop {
   /** UDP frontends that changed, whose rules are not in the kernel yet. */
   readonly #toCheck: ServedFrontend[] = []
   #wake: () => void = () => undefined
+  #wakeToLook: () => void = () => undefined
+  /** When to look at what someone else changed; undefined: nobody did. */
+  #lookAtMs: number | undefined
+  #lookDelayMs = firstLookDelayMs
   #behindSinceMs: number | undefined
   #retryMs = firstRetryMs
   #lastSyncMs = 0
@@ -60,6 +68,12 @@ export class ProxyLoop {
     metrics.lastQueuedMs = clock.now()
     this.#behindSinceMs ??= clock.monotonic()
     this.#wake()
+  }
+
+  /** Someone else changed our rules, or may have. */
+  lookSoon(): void {
+    this.#lookAtMs ??= this.#deps.clock.monotonic() + this.#lookDelayMs
+    this.#wakeToLook()
   }
 
   health(): ProxyHealth {
@@ -141,6 +155,7 @@ export class ProxyLoop {
     let failed = false
     while (!signal.aborted) {
       const why = failed ? await this.#pause(signal) : await this.#wait(changes.pending, signal)
+      if (why === 'look') continue
       if (why === 'mark') await this.#gather(signal)
       if (signal.aborted) return
       try {
@@ -174,27 +189,39 @@ export class ProxyLoop {
     return 'retry'
   }
 
-  /** Until something is marked, it is time to look for drift, or the signal comes. */
-  #wait(marked: boolean, signal: AbortSignal): Promise<'mark' | 'check'> {
+  /** Until something is marked, it is time to look for drift, that time changes (`look`), or the signal comes. */
+  #wait(marked: boolean, signal: AbortSignal): Promise<'mark' | 'check' | 'look'> {
     if (marked) return Promise.resolve('mark')
     return new Promise((resolve) => {
-      const finish = (why: 'mark' | 'check') => (): void => {
+      const finish = (why: 'mark' | 'check' | 'look') => (): void => {
         cancel()
         signal.removeEventListener('abort', onAbort)
         this.#wake = () => undefined
+        this.#wakeToLook = () => undefined
         resolve(why)
       }
       const onAbort = finish('check')
-      const cancel = this.#deps.clock.after(this.#checkDelayMs, finish('check'))
+      const { clock } = this.#deps
+      const lookMs = this.#lookAtMs === undefined ? this.#checkDelayMs : Math.max(0, this.#lookAtMs - clock.monotonic())
+      const cancel = clock.after(Math.min(lookMs, this.#checkDelayMs), finish('check'))
       signal.addEventListener('abort', onAbort, { once: true })
       this.#wake = finish('mark')
+      this.#wakeToLook = finish('look')
     })
   }
 
   async #check(): Promise<void> {
     const { clock, metrics, families, checkIntervalMs } = this.#deps
     const started = clock.monotonic()
-    for (const { rules } of families) if (await rules.repair()) metrics.repairs++
-    this.#checkDelayMs = Math.max(checkIntervalMs, (clock.monotonic() - started) * checkBudget)
+    this.#lookAtMs = undefined
+    let repaired = false
+    for (const { rules } of families) {
+      if (!(await rules.repair())) continue
+      repaired = true
+      metrics.repairs++
+    }
+    this.#lookDelayMs = repaired ? Math.min(this.#lookDelayMs * 2, longestLookDelayMs) : firstLookDelayMs
+    const budget = families.every(({ rules }) => rules.isTold) ? toldCheckBudget : checkBudget
+    this.#checkDelayMs = Math.max(checkIntervalMs, (clock.monotonic() - started) * budget)
   }
 }

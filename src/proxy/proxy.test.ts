@@ -28,6 +28,7 @@ async function started(
     signal: stopping.signal,
     nodeName: world.node,
     mode: 'iptables',
+    openNftables: () => undefined,
     families: [{ family: 'IPv4', nodePortAddresses: [world.nodeAddress], podTraffic: { by: 'source', cidr: world.podCidr } }],
     chainTag: '',
     checkIntervalMs: 20,
@@ -123,7 +124,7 @@ test('removal takes all of ours, and route_localnet goes back to what it was', a
   const kernel = kernelOfNode()
   await (await started(kernel, webApi())).stop()
   expect(kernel.sysctls.get('net/ipv4/conf/all/route_localnet')).toBe('1')
-  await removeProxyRules({ exec: kernel, chainTag: '' })
+  await removeProxyRules({ exec: kernel, openNftables: () => undefined, chainTag: '' })
   expect(kernel.save()).toBe(kernelOfNode().save())
   expect(kernel.sysctls.get('net/ipv4/conf/all/route_localnet')).toBe('0')
 })
@@ -196,6 +197,6 @@ test('both families at once, each with its own rules; removal takes both', async
   expect(reached('10.96.0.10', world.pods.far)).toEqual([`${world.pods.a}:8080`])
   expect(reached(web?.spec.clusterIP as string, world6.pods.far)).toEqual([`[${world6.pods.b}]:8080`])
   await proxy.stop()
-  await removeProxyRules({ exec: kernel, chainTag: '' })
+  await removeProxyRules({ exec: kernel, openNftables: () => undefined, chainTag: '' })
   expect([...kernel.chains('nat'), ...kernel.chains('nat', 'IPv6'), ...kernel.chains('filter', 'IPv6')]).toEqual([])
 })

@@ -7,10 +7,11 @@ import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import { conntrack } from '../netfilter/conntrack.ts'
+import type { OpenNftables } from '../netfilter/nftables/open-nftables.ts'
+import { openServiceRules, type ProxyMode, removeOtherMode } from './back-ends.ts'
 import { FamilyServices, type ProxyFamily } from './family-services.ts'
 import { FlowCleaner } from './flow-cleaner.ts'
 import { healthAnswer, metricsAnswer, type ProxyHealth } from './health-server.ts'
-import { openIptablesRules } from './iptables/iptables-rules.ts'
 import { withoutManagers, withoutPods } from './kept-objects.ts'
 import { type Answer, type ListenAddress, type Listener, listen, listenSometime } from './listen.ts'
 import { ProxyMetrics } from './metrics.ts'
@@ -21,11 +22,8 @@ import { ServiceHealth } from './service-health.ts'
 import { ServiceTable } from './service-table.ts'
 import { SocketBalancing, type SocketBalancingOptions } from './socket-balancing.ts'
 
+export { type ProxyMode, removeProxyRules } from './back-ends.ts'
 export type { ProxyFamily } from './family-services.ts'
-export { removeProxyRules } from './remove-rules.ts'
-
-/** How the rules of Services are programmed. */
-export type ProxyMode = 'iptables'
 
 export interface ProxyOptions {
   client: Client
@@ -38,6 +36,8 @@ export interface ProxyOptions {
   signal: AbortSignal
   nodeName: string
   mode: ProxyMode
+  /** Opens the nftables of the node's network namespace. */
+  openNftables: OpenNftables
   families: readonly ProxyFamily[]
   /** '' for the known chain names (KUBE-SERVICES), up to three letters or digits to keep clusters on one host apart. */
   chainTag: string
@@ -50,7 +50,7 @@ export interface ProxyOptions {
   masqueradeAll?: boolean
   /** Default 14: the mark 0x4000. */
   masqueradeBit?: number
-  /** Default true; iptables and IPv4 only. */
+  /** Default true; IPv4 only. */
   localhostNodePorts?: boolean
   /** Pods' sockets are balanced too, where the machine can do it; the rules serve all else. */
   socketBalancing?: SocketBalancingOptions | undefined
@@ -78,11 +78,12 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const metrics = new ProxyMetrics()
   const sources = startSources(options)
   let wake = (): void => undefined
+  let lookSoon = (): void => undefined
   const changes = new ServiceChanges(() => wake())
   const node = new NodeWatch(sourceDeps(options), nodeName, () => changes.markEverything())
   await firstOf(node.synced(), clock, signal)
   const sockets = options.socketBalancing && SocketBalancing.open(options.socketBalancing, log)
-  const families = await openFamilies({ node, options, log, sockets })
+  const families = await openFamilies({ node, options, log, sockets, onChangedByOthers: () => lookSoon() })
   const serviceHealth = new ServiceHealth({
     hosts: async () => (await Promise.all(families.map((family) => family.listenHosts()))).flat(),
     proxyHealthy: () => loop.health().healthy,
@@ -103,6 +104,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     minSyncIntervalMs: options.minSyncIntervalMs ?? 0,
   })
   wake = () => loop.wake()
+  lookSoon = () => loop.lookSoon()
   const unfollow = changes.follow(sources.services, sources.slices)
   const listeners: Listener[] = []
   const end = async (): Promise<void> => {
@@ -115,6 +117,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     await Promise.all([sources.services.synced(), sources.slices.synced()])
     signal.throwIfAborted()
     await loop.syncOnce(changes)
+    await removeLeftovers(options, log)
     listeners.push(...(await listenAll(options, log, { loop, changes, metrics, families })))
   } catch (error) {
     await end()
@@ -157,11 +160,21 @@ async function listenAll(
   return opened
 }
 
+async function removeLeftovers({ mode, chainTag, exec, openNftables, variant }: ProxyOptions, log: Log): Promise<void> {
+  try {
+    await removeOtherMode(mode, chainTag, { exec, openNftables, variant, log })
+  } catch (error) {
+    // Ours are in place and come first; the others do the same until the next start.
+    log.warn('cannot remove what a former run in another mode may have left', { error })
+  }
+}
+
 interface FamilyContext {
   readonly node: NodeWatch
   readonly options: ProxyOptions
   readonly log: Log
   readonly sockets: SocketBalancing | undefined
+  onChangedByOthers(): void
 }
 
 async function openFamilies(context: FamilyContext): Promise<readonly FamilyServices[]> {
@@ -173,25 +186,25 @@ async function openFamilies(context: FamilyContext): Promise<readonly FamilyServ
   }
 }
 
-function openFamily(family: ProxyFamily, { node, options, log, sockets }: FamilyContext): Promise<FamilyServices> {
+function openFamily(family: ProxyFamily, { node, options, log, sockets, onChangedByOthers }: FamilyContext): Promise<FamilyServices> {
   return FamilyServices.open({
     family,
     exec: options.exec,
     node: () => node.facts,
     table: new ServiceTable({ node: () => ({ name: options.nodeName, zone: node.facts.zone }), family: family.family }),
     open: async (onNode) => {
-      const rules = await openIptablesRules({
+      const settings = {
         ...onNode,
         family: family.family,
+        node: options.nodeName,
         masqueradeAll: options.masqueradeAll ?? false,
         masqueradeBit: options.masqueradeBit ?? 14,
         localhostNodePorts: options.localhostNodePorts ?? true,
         serviceCidr: family.serviceCidr,
         tag: options.chainTag,
-        exec: options.exec,
-        log,
-        ...(options.variant ? { variant: options.variant } : {}),
-      })
+      }
+      const { exec, openNftables, variant } = options
+      const rules = await openServiceRules(options.mode, settings, { exec, openNftables, log, variant, onChangedByOthers })
       return sockets ? sockets.beside(rules, onNode.nodePortAddresses) : rules
     },
   })

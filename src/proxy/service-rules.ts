@@ -19,6 +19,8 @@ export interface Applied {
  */
 export interface ServiceRules {
   readonly family: AddressFamily
+  /** Changes that others make are told as they happen; without, only looking finds them. */
+  readonly isTold: boolean
   /** A Service's (`ns/name`) ports as they are from now on; none: it is gone. */
   update(key: string, ports: readonly PortWithChoice[]): void
   /** Undefined: there was nothing to change. Throws if the kernel refuses; the next call then begins by reading what is there. */
@@ -47,6 +49,8 @@ export interface RuleSettings {
   readonly nodePortAddresses: readonly string[]
   /** Node ports answer on 127.0.0.1 as well, where the back end can do that. */
   readonly localhostNodePorts: boolean
+  /** Our own name: only pods that are here can reach themselves through us. */
+  readonly node: string
   /** Addresses in here that no Service port took are refused, rather than sent out into the world. */
   readonly serviceCidr: string | undefined
   /** Keeps several clusters on one host apart: up to three lower-case letters or digits. */

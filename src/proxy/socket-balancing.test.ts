@@ -73,6 +73,7 @@ describe('sockets beside rules', () => {
     }
     const rules: ServiceRules = {
       family: 'IPv4',
+      isTold: false,
       update: (key) => void events.push(`rules ${key}`),
       apply: async () => {
         events.push('apply')

@@ -63,6 +63,7 @@ export class SocketBalancing {
   beside(rules: ServiceRules, nodePortAddresses: readonly string[]): ServiceRules {
     return {
       family: rules.family,
+      isTold: rules.isTold,
       update: (key, ports) => {
         this.#noted.set(
           `${rules.family} ${key}`,

@@ -1,25 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/host/clock.ts'
 import { mustRun } from '../../src/host/exec.ts'
-import { silentLog } from '../../src/host/log.ts'
-import { systemRandom } from '../../src/host/random.ts'
-import { removeProxyRules, type Proxy as ServiceProxy, startProxy } from '../../src/proxy/proxy.ts'
 import { cases6, inIpv6, services6, slices6, world6 } from '../../src/proxy/testing/ipv6-scenes.ts'
 import { type PodName, type Sender, service, slice, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
-import { eventually } from './harness/command.ts'
+import { backEnds, eventually, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
 import { buildWorld, type PacketWorld } from './proxy-world.ts'
 
 const root = process.getuid?.() === 0
 if (!root) console.warn('skipped: the proxy tests need root')
 
-/** The same cases as in IPv4, by the same two kinds of iptables, and both families beside one another. */
-describe.skipIf(!root).each(['nft', 'legacy'] as const)('real IPv6 packets through ip6tables-%s', (variant) => {
+/** The same cases as in IPv4, by every back end, and both families beside one another. */
+describe.skipIf(!root).each(backEnds)('real IPv6 packets through $name', (backEnd) => {
   let packets: PacketWorld
-  let proxy: ServiceProxy
-  const stopping = new AbortController()
+  let bed: ProxyBed
+  let proxy: RunningProxy | undefined
   const api = new TableApi()
-  const save = async (): Promise<string> => await mustRun(packets.nodeExec, `ip6tables-${variant}-save`, [])
 
   beforeAll(async () => {
     packets = await buildWorld()
@@ -30,17 +26,8 @@ describe.skipIf(!root).each(['nft', 'legacy'] as const)('real IPv6 packets throu
     api.put(slice('dual', ['a']))
     const six = inIpv6(slice('dual', ['b']))
     api.put({ ...six, metadata: { ...six.metadata, name: 'dual-six' } })
-    const common = { localhostNodePorts: true, checkIntervalMs: 500, variant }
-    proxy = await startProxy({
-      client: api,
-      clock: systemClock,
-      random: systemRandom,
-      log: silentLog,
-      exec: packets.nodeExec,
-      signal: stopping.signal,
-      nodeName: world.node,
-      mode: 'iptables',
-      chainTag: '',
+    bed = new ProxyBed(packets, backEnd)
+    proxy = await bed.start(api, {
       families: [
         { family: 'IPv4', nodePortAddresses: [], podTraffic: { by: 'source', cidr: world.podCidr }, serviceCidr: world.serviceCidr },
         {
@@ -50,12 +37,10 @@ describe.skipIf(!root).each(['nft', 'legacy'] as const)('real IPv6 packets throu
           serviceCidr: world6.serviceCidr,
         },
       ],
-      ...common,
     })
   })
   afterAll(async () => {
-    stopping.abort()
-    await proxy?.stopped
+    await proxy?.stop()
     await packets?.dismantle()
   })
 
@@ -89,24 +74,22 @@ describe.skipIf(!root).each(['nft', 'legacy'] as const)('real IPv6 packets throu
       { name: 'tcp', port: 8081 },
     ]
     api.put(inIpv6(slice('dns', [other], ports)))
-    await eventually(async () => expect(await ask()).toBe(other), 20_000)
+    await eventually(async () => (await ask()) === other)
   })
 
-  test('what the kernel holds is what was written: a look for drift finds none', async () => {
-    const before = await save()
+  test('what the kernel holds is what was written: a look for drift finds none, and puts back what others take', async () => {
+    const before = await bed.save6()
     await systemClock.sleep(1_500)
-    const withoutCounters = (text: string): string => text.replaceAll(/\[\d+:\d+\]|^#.*$/gm, '')
-    expect(withoutCounters(await save())).toBe(withoutCounters(before))
-    await mustRun(packets.nodeExec, `ip6tables-${variant}`, ['-t', 'nat', '-F', 'KUBE-SERVICES'])
-    await eventually(async () => expect(withoutCounters(await save())).toBe(withoutCounters(before)), 60_000)
+    expect(await bed.save6()).toBe(before)
+    if (backEnd.mode === 'nftables') await bed.nft('flush chain ip6 ownkube-proxy services')
+    else await mustRun(packets.nodeExec, `ip6tables-${backEnd.variant}`, ['-t', 'nat', '-F', 'KUBE-SERVICES'])
+    await eventually(async () => (await bed.save6()) === before)
   })
 
   test('removal takes both families', async () => {
-    stopping.abort()
-    await proxy.stopped
-    await removeProxyRules({ exec: packets.nodeExec, chainTag: '', variant })
-    expect(await save()).not.toContain('KUBE-')
-    expect(await mustRun(packets.nodeExec, `iptables-${variant}-save`, [])).not.toContain('KUBE-')
+    await proxy?.stop()
+    await bed.remove()
+    for (const saved of [await bed.save(), await bed.save6()]) expect(saved).not.toMatch(/KUBE-|ownkube/)
   })
 })
 

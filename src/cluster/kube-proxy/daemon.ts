@@ -5,11 +5,13 @@ import type { Client } from '../../client/client.ts'
 import { accessByKubeconfig, accessFromPod, type ClusterAccess } from '../../client/cluster-access.ts'
 import { httpClient } from '../../client/http-client.ts'
 import { kubeletPodsCgroup } from '../../cri/unified-cgroup.ts'
+import type { Clock } from '../../host/clock.ts'
 import type { Exec } from '../../host/exec.ts'
 import { ExecError } from '../../host/exec.ts'
 import type { Log } from '../../host/log.ts'
 import { StatusError } from '../../machinery/status.ts'
 import { hasIpv6 } from '../../netfilter/local-addresses.ts'
+import { openNftables } from '../../netfilter/nftables/open-nftables.ts'
 import { type ProxyFamily, removeProxyRules, startProxy } from '../../proxy/proxy.ts'
 import type { AddressFamily } from '../../proxy/service-port.ts'
 import type { SocketBalancingOptions } from '../../proxy/socket-balancing.ts'
@@ -35,7 +37,6 @@ export interface DaemonOptions {
 export async function runProxyDaemon({ configuration, master, socketLb, env }: DaemonOptions, deps: ProcessDeps): Promise<void> {
   const { log, exec, clock, signal } = deps
   const mode = configuration.mode ?? 'iptables'
-  if (mode !== 'iptables') throw new SettingsError([`mode ${mode} is not there yet: use --proxy-mode iptables`])
   const access = await accessOf(configuration, master, deps, env)
   const client = httpClient({ ...access, userAgent: 'kube-proxy/ownkube', clock })
   try {
@@ -53,6 +54,7 @@ export async function runProxyDaemon({ configuration, master, socketLb, env }: D
       client,
       nodeName: configuration.nodeName,
       mode,
+      openNftables: openNftables(deps),
       families,
       socketBalancing: socketLb && (await socketBalancingOf(socketLb, log)),
       chainTag: '',
@@ -78,10 +80,10 @@ export async function prepareHost(configuration: ProxyConfiguration, log: Log): 
 }
 
 /** Takes away all rules that a proxy with the known names may have left, of every mode; nobody else's. */
-export async function cleanUp(exec: Exec, socketLb?: SocketLbOptions): Promise<void> {
+export async function cleanUp(deps: { exec: Exec; clock: Clock }, socketLb?: SocketLbOptions): Promise<void> {
   const cgroup = socketLb?.cgroup ?? (await kubeletPodsCgroup())
   if (cgroup !== undefined) removeSocketBalancing(cgroup)
-  await removeProxyRules({ exec, chainTag: '' })
+  await removeProxyRules({ exec: deps.exec, openNftables: openNftables(deps), chainTag: '' })
 }
 
 async function socketBalancingOf({ cgroup }: SocketLbOptions, log: Log): Promise<SocketBalancingOptions | undefined> {
@@ -117,7 +119,7 @@ async function familiesOf(
   { client, exec, log }: { client: Client; exec: Exec; log: Log },
 ): Promise<ProxyFamily[]> {
   const serviceCidrs = await serviceRanges(client, log)
-  const families: AddressFamily[] = (await canDoIpv6(exec)) ? ['IPv4', 'IPv6'] : ['IPv4']
+  const families: AddressFamily[] = (await canDoIpv6(mode, exec)) ? ['IPv4', 'IPv6'] : ['IPv4']
   if (families.every((family) => configuration.podTraffic[family] === undefined)) {
     log.warn('nothing tells pods from others, so that nothing sent to cluster addresses is masqueraded: give --cluster-cidr')
   }
@@ -135,8 +137,9 @@ async function familiesOf(
   })
 }
 
-async function canDoIpv6(exec: Exec): Promise<boolean> {
+async function canDoIpv6(mode: ProxyModeName, exec: Exec): Promise<boolean> {
   if (!(await hasIpv6(exec))) return false
+  if (mode === 'nftables') return true
   try {
     return (await exec.run('ip6tables-save', ['-t', 'nat'])).code === 0
   } catch (error) {

@@ -3,7 +3,7 @@ import { type DataType, dataType, registersOf } from './data-types.ts'
 import type { Expression, ExpressionOf, NatRange } from './expressions.ts'
 import { objectCounter } from './numbers.ts'
 import type { Family, NftSet, Rule, Table } from './ruleset.ts'
-import { type Key, loadKey, partsOf, type Selector, selectorType, zeros } from './selectors.ts'
+import { type Key, loadKey, partsOf, prefixMask, type Selector, selectorType, zeros } from './selectors.ts'
 import type { Assigned, NatTarget, RejectReason, Statement } from './statements.ts'
 import { bytesOf, isFlagType } from './values.ts'
 
@@ -68,6 +68,10 @@ function compileMatch({ key, op = '==', value }: Extract<Statement, { kind: 'mat
     if (op !== '==' && op !== '!=') throw new Error(`flags are not compared with ${op}`)
     const masked: Expression = { name: 'bitwise', from: 0, into: 0, length, mask: bytesOf(type, value), xor: zeros(length) }
     return [...load, masked, { name: 'cmp', register: 0, op: op === '==' ? '!=' : '==', value: zeros(length) }]
+  }
+  // A name with * at the end: those that begin so.
+  if (type === 'ifname' && text.endsWith('*')) {
+    return [...load, { name: 'cmp', register: 0, op, value: bytesOf(type, text.slice(0, -1)).replace(/\0+$/, '') }]
   }
   const prefix = /^(.+)\/(\d+)$/.exec(text)
   if (prefix !== null) {
@@ -193,14 +197,7 @@ function setFor(table: Pick<Table, 'sets'>, name: string, key: Key): NftSet {
 
 /** Marks are looked up by numbers, and the other way round. */
 const sameType = (a: DataType, b: DataType): boolean => a === b || (isNumber(a) && isNumber(b))
-const isNumber = (type: DataType): boolean => type === 'mark' || type === 'index'
-
-function prefixMask(length: number, bits: number): Bytes {
-  if (bits > length * 8) throw new Error(`no prefix is longer than ${length * 8} bits`)
-  let mask = ''
-  for (let index = 0; index < length; index++) mask += String.fromCharCode((0xff00 >> Math.max(0, Math.min(8, bits - 8 * index))) & 0xff)
-  return mask
-}
+const isNumber = (type: DataType): boolean => type === 'mark' || type === 'index' || type === 'classid'
 
 function maskBytes(bytes: Bytes, mask: Bytes): Bytes {
   let result = ''

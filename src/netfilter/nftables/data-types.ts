@@ -18,6 +18,8 @@ const rows = {
   inet_proto: { number: 12, length: 1, order: 'network' },
   inet_service: { number: 13, length: 2, order: 'network' },
   mark: { number: 19, length: 4, order: 'host' },
+  /** Of a packet's priority: nft writes it as two numbers, `1:c000`. */
+  classid: { number: 23, length: 4, order: 'host' },
   /** What numgen yields, as part of a key. */
   index: { number: 19, length: 4, order: 'host', example: 'numgen random mod 65536' },
   ifname: { number: 41, length: 16, order: 'host' },
@@ -45,6 +47,7 @@ const examples: Record<DataType, string> = {
   inet_proto: 'meta l4proto',
   inet_service: 'th dport',
   mark: 'meta mark',
+  classid: 'meta priority',
   index: rows.index.example,
   ifname: 'iifname',
   iface_index: 'iif',

@@ -4,7 +4,7 @@ import { type Expression, type ExpressionOf, type NatRange, type Register, type 
 import { type FoundElement, findElement } from './find-element.ts'
 import type { HeldRule, HeldTable, HookName } from './ruleset.ts'
 import type { SetUpdate, TracedStep } from './traced-outcome.ts'
-import { type Connection, type Loaded, loadConnection, loadMeta, loadPayload, storeMark, type TracedPacket } from './traced-packet.ts'
+import { type Connection, type Loaded, loadConnection, loadMeta, loadPayload, storeNumber, type TracedPacket } from './traced-packet.ts'
 import { bytesOf, numberIn, textOf } from './values.ts'
 
 /** One possible state of a packet half-way, with its share. */
@@ -163,10 +163,12 @@ function storeField(place: RulePlace, rule: HeldRule, e: { name: 'meta' | 'ct'; 
   // The kernel's own tracing changes nothing on the way.
   if (e.key === 'nftrace') return goOn(state)
   const value = valueAt(state, e.from, 4)
-  if (e.key !== 'mark' || value === undefined) return notUnderstood(place, rule, `${e.name} ${e.key} set`, state)
-  const packet = storeMark(state.world.packet, e.name, value)
+  const field = `${e.name} ${e.key}`
+  if ((field !== 'meta mark' && field !== 'meta priority' && field !== 'ct mark') || value === undefined)
+    return notUnderstood(place, rule, `${e.name} ${e.key} set`, state)
+  const packet = storeNumber(state.world.packet, field, value)
   const world = { ...state.world, packet, tracked: packet.connection ?? state.world.tracked }
-  return goOn({ ...state, world, did: [...state.did, `${e.name} mark set to ${textOf('mark', value)}`] })
+  return goOn({ ...state, world, did: [...state.did, `${field} set to ${textOf('mark', value)}`] })
 }
 
 function addressType(place: RulePlace, { flags }: ExpressionOf<'fib'>, packet: TracedPacket): Loaded {

@@ -1,7 +1,7 @@
 import type { Bytes } from '../netlink/message.ts'
 import { type DataType, dataType, registersOf } from './data-types.ts'
 import type { Expression, PayloadBase, Register } from './expressions.ts'
-import { bytesOf } from './values.ts'
+import { bytesOf, textOf } from './values.ts'
 
 /** What a rule can read of a packet, by nft's words for it. */
 const fields = {
@@ -14,6 +14,7 @@ const fields = {
   'th dport': payload('inet_service', 'transport', 2),
   'tcp flags': payload('tcp_flag', 'transport', 13),
   'meta mark': meta('mark', 'mark'),
+  'meta priority': meta('classid', 'priority'),
   'meta l4proto': meta('inet_proto', 'l4proto'),
   'meta nfproto': meta('nf_proto', 'nfproto'),
   'meta skuid': meta('uid', 'skuid'),
@@ -51,7 +52,9 @@ export type Selector =
   /** A number below `modulus`, then `offset` added: chosen anew for each packet, or counted up. */
   | { numgen: 'random' | 'inc'; modulus: number; offset?: number }
   /** Some bits of a mark, moved right where `shift` is given. */
-  | { of: 'meta mark' | 'ct mark'; mask: number; shift?: number }
+  | { of: 'meta mark' | 'ct mark' | 'meta priority'; mask: number; shift?: number }
+  /** The first bits of an address, the others 0. */
+  | { of: 'ip saddr' | 'ip6 saddr'; prefix: number }
 
 /** What is looked up: one part, or several put together. */
 export type Key = Selector | readonly Selector[]
@@ -62,7 +65,7 @@ export function partsOf(key: Key): readonly Selector[] {
 
 export function selectorType(selector: Selector): DataType {
   if (typeof selector === 'string') return fields[selector].type
-  return 'numgen' in selector ? 'index' : 'mark'
+  return 'numgen' in selector ? 'index' : fields[selector.of].type
 }
 
 export function selectorText(selector: Selector): string {
@@ -70,6 +73,10 @@ export function selectorText(selector: Selector): string {
   if ('numgen' in selector) {
     const offset = selector.offset === undefined ? '' : ` offset ${selector.offset}`
     return `numgen ${selector.numgen} mod ${selector.modulus}${offset}`
+  }
+  if ('prefix' in selector) {
+    const { type } = fields[selector.of]
+    return `${selector.of} & ${textOf(type, prefixMask(dataType(type).length, selector.prefix))}`
   }
   const masked = `${selector.of} & 0x${selector.mask.toString(16).padStart(8, '0')}`
   return selector.shift === undefined ? masked : `( ${masked} ) >> ${selector.shift}`
@@ -92,6 +99,13 @@ function loadSelector(selector: Selector, into: Register): Expression[] {
   if ('numgen' in selector) {
     return [{ name: 'numgen', mode: selector.numgen, modulus: selector.modulus, offset: selector.offset ?? 0, into }]
   }
+  if ('prefix' in selector) {
+    const { length } = dataType(fields[selector.of].type)
+    return [
+      fields[selector.of].load(into),
+      { name: 'bitwise', from: into, into, length, mask: prefixMask(length, selector.prefix), xor: zeros(length) },
+    ]
+  }
   const mask = bytesOf('mark', selector.mask)
   const loads: Expression[] = [fields[selector.of].load(into), { name: 'bitwise', from: into, into, length: 4, mask, xor: zeros(4) }]
   if (selector.shift !== undefined) loads.push({ name: 'bitwise', from: into, into, length: 4, shift: 'right', by: selector.shift })
@@ -99,6 +113,13 @@ function loadSelector(selector: Selector, into: Register): Expression[] {
 }
 
 export const zeros = (length: number): Bytes => '\0'.repeat(length)
+
+export function prefixMask(length: number, bits: number): Bytes {
+  if (bits > length * 8) throw new Error(`no prefix is longer than ${length * 8} bits`)
+  let mask = ''
+  for (let index = 0; index < length; index++) mask += String.fromCharCode((0xff00 >> Math.max(0, Math.min(8, bits - 8 * index))) & 0xff)
+  return mask
+}
 
 function payload(type: DataType, base: PayloadBase, offset: number): Field {
   return { type, load: (into) => ({ name: 'payload', base, offset, length: dataType(type).length, into }) }

@@ -4,7 +4,7 @@ import type { Key, Selector } from './selectors.ts'
 /** What a rule does, in nft's words. A rule's statements run in order, until one does not match. */
 export type Statement =
   /**
-   * `value` is one value (`tcp`, 80, `10.0.0.1`), a prefix (`10.0.0.0/8`) or a range (`1000-2000`). Flags (`ct state`, `ct status`, `tcp flags`)
+   * `value` is one value (`tcp`, 80, `10.0.0.1`), a prefix (`10.0.0.0/8`; of names `veth*`) or a range (`1000-2000`). Flags (`ct state`, `ct status`, `tcp flags`)
    * match with `==` where any of those given is set, with `!=` where none is.
    */
   | { kind: 'match'; key: Selector; op?: CompareOp; value: string | number }
@@ -13,7 +13,7 @@ export type Statement =
   /** Does what the map says; goes on with the next rule where the map says nothing. */
   | { kind: 'vmap'; key: Key; map: string }
   | { kind: 'verdict'; verdict: Verdict }
-  | { kind: 'set'; field: 'meta mark' | 'ct mark' | 'meta nftrace'; to: Assigned }
+  | { kind: 'set'; field: 'meta mark' | 'ct mark' | 'meta priority' | 'meta nftrace'; to: Assigned }
   | { kind: 'dnat' | 'snat'; to: NatTarget; flags?: readonly NatFlag[] }
   | { kind: 'redirect'; port: number; flags?: readonly NatFlag[] }
   | { kind: 'masquerade'; flags?: readonly NatFlag[] }

@@ -99,6 +99,7 @@ function startOf(packet: Packet & { sourcePort?: number }): World {
       inputInterface: packet.from === 'host' ? '' : (packet.interface ?? ''),
       outputInterface: '',
       mark: 0,
+      priority: 0,
       connection: undefined,
     },
     tracked: {

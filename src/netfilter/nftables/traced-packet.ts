@@ -13,6 +13,7 @@ export interface TracedPacket {
   readonly inputInterface: string
   readonly outputInterface: string
   readonly mark: number
+  readonly priority: number
   /** Undefined before connection tracking has seen it. */
   readonly connection: Connection | undefined
 }
@@ -58,6 +59,8 @@ export function loadMeta(packet: TracedPacket, key: string): Loaded {
   switch (key) {
     case 'mark':
       return host32(packet.mark)
+    case 'priority':
+      return host32(packet.priority)
     case 'l4proto':
       return u8(packet.protocol)
     case 'nfproto':
@@ -107,8 +110,9 @@ export function loadConnection(packet: TracedPacket, { key, direction }: Express
   }
 }
 
-export function storeMark(packet: TracedPacket, field: 'meta' | 'ct', value: Bytes): TracedPacket {
+export function storeNumber(packet: TracedPacket, field: 'meta mark' | 'meta priority' | 'ct mark', value: Bytes): TracedPacket {
   const mark = numberIn('mark', value)
-  if (field === 'meta') return { ...packet, mark }
+  if (field === 'meta mark') return { ...packet, mark }
+  if (field === 'meta priority') return { ...packet, priority: mark }
   return packet.connection === undefined ? packet : { ...packet, connection: { ...packet.connection, mark } }
 }

@@ -39,6 +39,7 @@ export function textOf(type: DataType, bytes: Bytes): string {
   if (type === 'ifname') return JSON.stringify(bytes.replace(/\0+$/, ''))
   const number = numberIn(type, bytes)
   if (type === 'mark') return `0x${number.toString(16).padStart(8, '0')}`
+  if (type === 'classid') return `${(number >>> 16).toString(16)}:${(number & 0xffff).toString(16)}`
   const named = Object.entries(symbols[type] ?? {})
   const exact = named.find(([, value]) => value === number)
   if (exact !== undefined) return exact[0]

@@ -30,6 +30,9 @@ export interface ChainNames {
 
 const base32Letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
+/** Whose localnet guard this chain is: the tag, '' for none; undefined for other chains. */
+export const tagOfGuardChain = (chain: string): string | undefined => /^KUBE([a-z0-9]{0,3})-FIREWALL$/.exec(chain)?.[1]
+
 /** RFC 4648 base32 of the first 10 bytes of SHA-256: 16 characters, no padding. */
 export function chainHash(text: string): string {
   const bytes = createHash('sha256').update(text).digest().subarray(0, 10)

@@ -1,8 +1,9 @@
 import { emptyRuleSet, type Hook, type Match, only, type Rule, type RuleSet, type TableName } from '../../netfilter/rules.ts'
+import { guardNote } from '../route-localnet.ts'
 import type { RuleSettings } from '../service-rules.ts'
 import { type PortRules, type RuleContext, refusal } from './port-rules.ts'
 
-export interface DesiredContext extends RuleContext, Omit<RuleSettings, 'tag' | 'localhostNodePorts'> {
+export interface DesiredContext extends RuleContext, Omit<RuleSettings, 'tag' | 'node' | 'localhostNodePorts'> {
   /** What /proc/sys/net/ipv4/conf/all/route_localnet was before localhost node ports turned it on; undefined: no localhost node ports. */
   readonly routeLocalnetWas: '0' | '1' | undefined
 }
@@ -95,7 +96,7 @@ export function localnetGuard(was: '0' | '1'): Rule {
     matches: [
       { type: 'source', cidr: '127.0.0.0/8', not: true },
       { type: 'destination', cidr: '127.0.0.0/8' },
-      comment(`block incoming localnet connections; route_localnet was ${was}`),
+      comment(guardNote(was)),
       { type: 'state', states: ['RELATED', 'ESTABLISHED', 'DNAT'], not: true },
     ],
     target: { type: 'drop' },

@@ -8,7 +8,8 @@ import { FakeKernel } from '../../netfilter/fake-kernel.ts'
 import { iptables } from '../../netfilter/iptables.ts'
 import { type RuleSet, ruleSetText } from '../../netfilter/rules.ts'
 import { ServiceTable } from '../service-table.ts'
-import { cases6, services6, slices6, world6 } from '../testing/ipv6-scenes.ts'
+import { cases6, services6, slices6 } from '../testing/ipv6-scenes.ts'
+import { expectShares, sceneOf, tracedOutcome } from '../testing/outcomes.ts'
 import { type Case, cases, endpoint, type PodName, service, services, slice, slices, world } from '../testing/scenes.ts'
 import { chainHash, chainNames } from './chain-names.ts'
 import type { DesiredContext } from './desired-rules.ts'
@@ -16,8 +17,6 @@ import { DesiredRules } from './iptables-rules.ts'
 import { RuleSync } from './rule-sync.ts'
 
 type Family = 'IPv4' | 'IPv6'
-type Scene = Pick<typeof world6, 'nodeAddress' | 'outside' | 'podCidr' | 'serviceCidr' | 'pods'>
-const sceneOf = { IPv4: world as Scene, IPv6: world6 }
 
 const context = (family: Family = 'IPv4'): DesiredContext => ({
   family,
@@ -74,42 +73,7 @@ async function kernelWith(
   return kernel
 }
 
-/** A case's outcome as the tracer sees it, in the case's own words. */
-function outcomeOf(kernel: FakeKernel, { from, to, protocol = 'tcp' }: Case): Pick<Case, 'arrives' | 'source'> {
-  const [, destination, port] = /^\[?(.*?)\]?:(\d+)$/.exec(to) as unknown as [string, string, string]
-  const scene = sceneOf[destination.includes(':') ? 'IPv6' : 'IPv4']
-  const source =
-    from === 'host'
-      ? destination === '127.0.0.1'
-        ? '127.0.0.1'
-        : scene.nodeAddress
-      : from === 'outside'
-        ? scene.outside
-        : scene.pods[from]
-  const outcomes = kernel.trace({ from: from === 'host' ? 'host' : 'network', protocol, source, destination, port: Number(port) })
-  const arrives: Partial<Record<PodName, number>> = {}
-  const sources = new Set<'own' | 'masqueraded'>()
-  for (const outcome of outcomes) {
-    if (outcome.verdict !== 'arrives') return { arrives: outcome.verdict }
-    const pod = (Object.keys(world.pods) as PodName[]).find((name) =>
-      outcome.to.replaceAll(/[[\]]/g, '').startsWith(`${scene.pods[name]}:`),
-    )
-    if (!pod) return { arrives: 'nowhere' }
-    arrives[pod] = (arrives[pod] ?? 0) + outcome.probability
-    sources.add(outcome.masqueraded ? 'masqueraded' : 'own')
-  }
-  expect(sources.size).toBe(1)
-  return { arrives, source: [...sources][0] as 'own' | 'masqueraded' }
-}
-
-function expectShares(actual: Case['arrives'], expected: Case['arrives']): void {
-  if (typeof expected === 'string' || typeof actual === 'string') {
-    expect(actual).toEqual(expected)
-    return
-  }
-  expect(Object.keys(actual).sort()).toEqual(Object.keys(expected).sort())
-  for (const [pod, share] of Object.entries(expected)) expect(actual[pod as PodName]).toBeCloseTo(share, 8)
-}
+const outcomeOf = (kernel: FakeKernel, each: Case) => tracedOutcome((packet) => kernel.trace(packet), each)
 
 describe('where packets go', async () => {
   const kernel = await kernelWith(services, slices)

@@ -2,35 +2,36 @@ import type { Exec } from '../../host/exec.ts'
 import type { Log } from '../../host/log.ts'
 import { iptables } from '../../netfilter/iptables.ts'
 import type { RuleSet } from '../../netfilter/rules.ts'
+import { closeLocalnet, type FindGuards, localnetBefore, openLocalnet } from '../route-localnet.ts'
 import type { Applied, PortWithChoice, RuleSettings, ServiceRules } from '../service-rules.ts'
 import { chainNames } from './chain-names.ts'
 import { type DesiredContext, desiredRules } from './desired-rules.ts'
 import { type PortRules, portRules } from './port-rules.ts'
-import { closeLocalnet, localnetBefore, openLocalnet } from './route-localnet.ts'
 import { countRules, RuleSync } from './rule-sync.ts'
 
 export interface IptablesRulesOptions extends RuleSettings {
   exec: Exec
   log: Log
+  findGuards: FindGuards
   /** Which of the two kinds of iptables; without it whichever the machine has made its default. */
   variant?: 'nft' | 'legacy'
 }
 
 /** Reads what is there, and changes nothing yet. Throws ExecError if iptables can't be asked. */
 export async function openIptablesRules(options: IptablesRulesOptions): Promise<ServiceRules> {
-  const { exec, log, family } = options
+  const { exec, log, family, findGuards } = options
   const chains = chainNames(options.tag)
   const sync = new RuleSync({ iptables: iptables(options), chains, log })
   // IPv6 has no such setting: ::1 is never routed.
   const localhost = family === 'IPv4' && options.localhostNodePorts
-  const saved = await sync.read()
   // Open and then wanted shut: shut before the guard goes.
-  if (family === 'IPv4' && !localhost) await closeLocalnet(exec, saved, chains)
-  const routeLocalnetWas = localhost ? await localnetBefore(exec, saved, chains) : undefined
+  if (family === 'IPv4' && !localhost) await closeLocalnet(exec, options.tag, findGuards)
+  const routeLocalnetWas = localhost ? await localnetBefore(exec, options.tag, findGuards) : undefined
   const desired = new DesiredRules({ ...options, chains, routeLocalnetWas })
   let localnetIsOpen = !localhost
   return {
     family,
+    isTold: false,
     update: (key, ports) => desired.update(key, ports),
     async apply(): Promise<Applied | undefined> {
       const transaction = await sync.apply(desired.rules())

@@ -5,7 +5,6 @@ import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { emptyRuleSet } from '../../netfilter/rules.ts'
 import type { AddressFamily } from '../service-port.ts'
 import { chainNames } from './chain-names.ts'
-import { closeLocalnet } from './route-localnet.ts'
 
 interface RemoveOptions {
   exec: Exec
@@ -23,12 +22,10 @@ export async function removeIptablesRules(options: RemoveOptions): Promise<void>
 }
 
 async function removeFamily(family: AddressFamily, options: RemoveOptions): Promise<void> {
-  const { exec } = options
   const chains = chainNames(options.chainTag)
   const tables = iptables({ ...options, family })
   const saved = await tables.read()
   const found = ownRules(saved, (_table, chain) => chains.owns(chain), emptyRuleSet)
-  if (family === 'IPv4') await closeLocalnet(exec, saved, chains)
   await tables.removeHooks(repeatedHooks(found))
   const once = { ...found, hooks: withoutRepeats(found.hooks, repeatedHooks(found)) }
   const transaction = difference(once, emptyRuleSet)

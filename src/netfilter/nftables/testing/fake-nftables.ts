@@ -94,6 +94,11 @@ export class FakeNftables {
     for (const name of names) this.#tell(undefined, name)
   }
 
+  /** All tables, as {@link NftKernel.readAll} tells them. */
+  held(): HeldTable[] {
+    return this.#allHeld()
+  }
+
   trace(packet: Packet & { sourcePort?: number }): TracedOutcome[] {
     return traceNftables(this.#host(), packet)
   }
@@ -113,7 +118,10 @@ export class FakeNftables {
       if (op === 'delete') held.elements.delete(key)
       else if (op === 'update' || !this.#alive(held.elements.get(key))) {
         const expiresAt = timeoutMs === undefined ? {} : { expiresAt: this.#now() + timeoutMs, timeoutMs }
-        held.elements.set(key, { key, ...(data === undefined ? {} : { data }), ...expiresAt })
+        // The kernel leaves the data of an element that is there as it was.
+        const before = this.#alive(held.elements.get(key)) ? held.elements.get(key)?.data : undefined
+        const kept = before ?? data
+        held.elements.set(key, { key, ...(kept === undefined ? {} : { data: kept }), ...expiresAt })
       }
     }
     return outcome

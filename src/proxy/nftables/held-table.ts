@@ -1,0 +1,116 @@
+import type { Bytes } from '../../netfilter/netlink/message.ts'
+import { compileRule } from '../../netfilter/nftables/compile.ts'
+import { type DataType, keyLength } from '../../netfilter/nftables/data-types.ts'
+import { verdictText } from '../../netfilter/nftables/expressions.ts'
+import type { Element, HeldSet, HeldTable, NftSet, Table } from '../../netfilter/nftables/ruleset.ts'
+import { codeOf, groupOf, numberOfBytes } from './destination.ts'
+import type { SetChanges } from './element-table.ts'
+import type { EndpointGroup, Slot } from './endpoint-group.ts'
+import type { FoundElements } from './service-elements.ts'
+import * as sets from './set-names.ts'
+
+/** What a former process left, as far as new state can be built upon it. Nothing in it is trusted: what differs is put right afterwards. */
+export function foundIn(held: HeldTable): FoundElements {
+  const elementsOf = (name: string): readonly Element[] => held.sets.find((set) => set.name === name)?.elements ?? []
+  const frontends = new Map<string, number>()
+  let largestGroup = 0
+  for (const set of [sets.internal, sets.external, sets.externalNear, sets.nodePorts, sets.nodePortsNear]) {
+    for (const { key, data } of elementsOf(set)) {
+      if (data?.length !== 4) continue
+      const value = numberOfBytes(data)
+      frontends.set(set + key, value)
+      largestGroup = Math.max(largestGroup, groupOf(value))
+    }
+  }
+  const targets = new Map(elementsOf(sets.stickyEndpoints).map(({ key, data }) => [key, data]))
+  const slots = new Map<number, Slot[]>()
+  const add = (key: Bytes, slot: Slot): void => {
+    const group = groupOf(numberOfBytes(key))
+    const its = slots.get(group) ?? []
+    slots.set(group, its)
+    // A number too large is nobody's slot.
+    const index = numberOfBytes(key.slice(4))
+    if (index < maxFoundSlots) its[index] = slot
+  }
+  for (const { key, data } of elementsOf(sets.endpoints)) if (data !== undefined) add(key, { target: data, number: 0 })
+  for (const { key, data } of elementsOf(sets.stickySlots)) {
+    const target = data?.length === 4 ? targets.get(data) : undefined
+    if (data === undefined || target === undefined) continue
+    const value = numberOfBytes(data)
+    if (groupOf(value) === groupOf(numberOfBytes(key)) && codeOf(value) > 0) add(key, { target, number: codeOf(value) })
+  }
+  return {
+    destination: (set, key) => frontends.get(set + key),
+    group: (id) => groupFrom(id, slots.get(id) ?? []),
+    largestGroup,
+  }
+}
+
+const maxFoundSlots = 1_000_000
+/** Where there is a gap: an endpoint that nobody wants. */
+const nobody: Slot = { target: '', number: 0 }
+
+function groupFrom(id: number, found: readonly Slot[]): EndpointGroup {
+  const slots = Array.from(found, (slot) => slot ?? nobody)
+  return { id, slots, lastNumber: slots.reduce((last, { number }) => Math.max(last, number), 0) }
+}
+
+/** Clients that are remembered, to be carried over into a table made anew. */
+export function rememberedClients(held: HeldTable | undefined): Element[] {
+  const found = held?.sets.find((set) => set.name === sets.affinity)?.elements ?? []
+  return found.flatMap(({ key, data, timeoutMs }) => (data === undefined || timeoutMs === undefined ? [] : [{ key, data, timeoutMs }]))
+}
+
+/** Whether chains, rules and sets (not their elements) are the wanted ones. */
+export function sameSkeleton(held: HeldTable, wanted: Table): boolean {
+  if (held.dormant || held.chains.length !== wanted.chains.length || held.sets.length !== wanted.sets.length) return false
+  const chains = new Map(held.chains.map((chain) => [chain.name, chain]))
+  const heldSets = new Map(held.sets.map((set) => [set.name, set]))
+  return (
+    wanted.sets.every((set) => sameSet(heldSets.get(set.name), set)) &&
+    wanted.chains.every(({ name, hook, rules }) => {
+      const found = chains.get(name)
+      if (!found || found.foreignHook || canonical(found.hook) !== canonical(hook) || found.rules.length !== rules.length) return false
+      return rules.every((rule, i) => {
+        const its = found.rules[i]
+        return its?.comment === rule.comment && canonical(its?.expressions) === canonical(compileRule(wanted, rule))
+      })
+    })
+  )
+}
+
+/** The kernel keeps what numgen yields as any other number. */
+const plain = (types: readonly DataType[]): readonly DataType[] => types.map((type) => (type === 'index' ? 'mark' : type))
+
+function sameSet(held: HeldSet | undefined, wanted: NftSet): boolean {
+  if (!held || held.keyLength !== keyLength(wanted.key)) return false
+  const traits = ({ data, interval, dynamic, timeoutMs, size, counter }: Partial<NftSet>): string =>
+    canonical({ data, interval, dynamic, timeoutMs, size, counter })
+  return canonical(held.key) === canonical(plain(wanted.key)) && traits(held) === traits(wanted)
+}
+
+/** Text that is equal for equal values, whatever the order of their fields. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, each: unknown) =>
+    each !== null && typeof each === 'object' && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
+  )
+}
+
+/** What must be done to a set that holds some elements, for it to hold others. */
+export function setDifference(set: string, held: readonly Element[], wanted: readonly Element[]): SetChanges | undefined {
+  const left = new Map(wanted.map((element) => [element.key, element]))
+  const deleted: Element[] = []
+  for (const element of held) {
+    const want = left.get(element.key)
+    if (want && sameElement(element, want)) left.delete(element.key)
+    else deleted.push(element)
+  }
+  return deleted.length + left.size === 0 ? undefined : { set, deleted, added: [...left.values()] }
+}
+
+function sameElement(a: Element, b: Element): boolean {
+  const verdict = ({ verdict }: Element): string => (verdict === undefined ? '' : verdictText(verdict))
+  return a.data === b.data && a.end === b.end && verdict(a) === verdict(b) && a.comment === b.comment
+}

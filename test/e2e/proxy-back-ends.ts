@@ -1,0 +1,127 @@
+import { systemClock } from '../../src/host/clock.ts'
+import { mustRun } from '../../src/host/exec.ts'
+import { silentLog } from '../../src/host/log.ts'
+import { systemRandom } from '../../src/host/random.ts'
+import { type OpenNftables, openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
+import { type ProxyMode, type ProxyOptions, removeProxyRules, startProxy } from '../../src/proxy/proxy.ts'
+import { world } from '../../src/proxy/testing/scenes.ts'
+import type { TableApi } from '../../src/proxy/testing/table-api.ts'
+import type { PacketWorld } from './proxy-world.ts'
+
+/** What programs the rules. */
+export interface BackEnd {
+  readonly name: string
+  readonly mode: ProxyMode
+  /** Which kind of iptables: what the mode iptables uses, and where others' rules are looked for. */
+  readonly variant: 'nft' | 'legacy'
+}
+
+export const backEnds: readonly BackEnd[] = [
+  { name: 'nftables', mode: 'nftables', variant: 'nft' },
+  { name: 'iptables-nft', mode: 'iptables', variant: 'nft' },
+  { name: 'iptables-legacy', mode: 'iptables', variant: 'legacy' },
+]
+
+export interface RunningProxy {
+  stop(): Promise<void>
+}
+
+/** The proxy on the node of a packet world, and what is in that node's kernel. */
+export class ProxyBed {
+  readonly #packets: PacketWorld
+  readonly backEnd: BackEnd
+
+  constructor(packets: PacketWorld, backEnd: BackEnd) {
+    this.#packets = packets
+    this.backEnd = backEnd
+  }
+
+  get #nftables(): OpenNftables {
+    return openNftables({ exec: this.#packets.nodeExec, clock: systemClock, namespace: `/run/netns/${this.#packets.namespaceOf('host')}` })
+  }
+
+  async start(api: TableApi, more: Partial<ProxyOptions> = {}): Promise<RunningProxy> {
+    const stopping = new AbortController()
+    const proxy = await startProxy({
+      client: api,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      exec: this.#packets.nodeExec,
+      openNftables: this.#nftables,
+      signal: stopping.signal,
+      nodeName: world.node,
+      mode: this.backEnd.mode,
+      families: [
+        {
+          family: 'IPv4',
+          nodePortAddresses: [world.nodeAddress],
+          podTraffic: { by: 'source', cidr: world.podCidr },
+          serviceCidr: world.serviceCidr,
+        },
+      ],
+      chainTag: '',
+      checkIntervalMs: 500,
+      variant: this.backEnd.variant,
+      ...more,
+    })
+    return {
+      async stop() {
+        stopping.abort()
+        await proxy.stopped
+      },
+    }
+  }
+
+  async remove(chainTag = ''): Promise<void> {
+    await removeProxyRules({ exec: this.#packets.nodeExec, openNftables: this.#nftables, chainTag, variant: this.backEnd.variant })
+  }
+
+  nft(input: string): Promise<string> {
+    return mustRun(this.#packets.nodeExec, 'nft', ['-f', '-'], { input })
+  }
+
+  iptables(...args: string[]): Promise<string> {
+    return mustRun(this.#packets.nodeExec, `iptables-${this.backEnd.variant}`, args)
+  }
+
+  save6(): Promise<string> {
+    return this.save('ip6tables')
+  }
+
+  /** Everybody's rules, in an order that means nothing; counters, dates and clients that are remembered apart. */
+  async save(program: 'iptables' | 'ip6tables' = 'iptables'): Promise<string> {
+    const { nodeExec } = this.#packets
+    const saved = await mustRun(nodeExec, `${program}-${this.backEnd.variant}-save`, [])
+    // What iptables-nft keeps in nftables, the other way of looking shows better.
+    const tables = (await mustRun(nodeExec, 'nft', ['list', 'tables'])).split('\n').filter((line) => line.includes('ownkube'))
+    const ours = await Promise.all(tables.map((table) => mustRun(nodeExec, 'nft', ['list', ...table.trim().split(' ')])))
+    return [...saved.split('\n').filter((line) => !line.startsWith('#')), ...ours.flatMap(plainLines)]
+      .map((line) => line.replaceAll(/\[\d+:\d+\]/g, ''))
+      .sort()
+      .join('\n')
+  }
+}
+
+/** A line an element, with the name of its set; each rule with its chain. */
+function plainLines(table: string): string[] {
+  const lines: string[] = []
+  let holder = ''
+  const joined = table.replaceAll(/elements = \{([^}]*)\}/g, (_all, elements: string) => `elements ${elements.replaceAll(/\s+/g, ' ')}`)
+  for (const line of joined.split('\n').map((each) => each.trim())) {
+    const opened = /^(?:table|chain|map|set) (.*) \{$/.exec(line)
+    if (opened) holder = opened[1] as string
+    const elements = line.startsWith('elements ') ? line.slice(9).split(', ') : [line]
+    for (const each of elements) if (!each.includes('expires')) lines.push(`${holder}: ${each.trim()}`)
+  }
+  return lines
+}
+
+/** On a busy machine a look for drift may wait for many seconds, as it waits fifty times as long as it takes. */
+export async function eventually(what: () => Promise<boolean>): Promise<void> {
+  const deadline = systemClock.monotonic() + 60_000
+  while (!(await what())) {
+    if (systemClock.monotonic() > deadline) throw new Error(`not so within 60 s: ${what}`)
+    await systemClock.sleep(50)
+  }
+}
