@@ -96,7 +96,7 @@ class EtcdStore implements Store {
     this.#progress = new Progress({
       clock: deps.clock,
       touch: async () => {
-        await this.#touch()
+        await this.#calls.write(txn, { success: [{ put: this.#mark }] }, true)
       },
       failed: (error) => deps.log.debug('cannot ask etcd for progress', { error }),
       patienceMs: options.progressAfterMs ?? 50,
@@ -271,9 +271,8 @@ class EtcdStore implements Store {
 
   /** A revision of our own making, and how many keys there are at it. */
   async #touch(): Promise<{ revision: number; keys: number }> {
-    const put = { key: this.#layout.progress, value: new Uint8Array(0) }
     const count = { ...this.#layout.rangeOf(''), countOnly: true }
-    const { answer } = await this.#calls.write(txn, { success: [{ put }, { range: count }] }, true)
+    const { answer } = await this.#calls.write(txn, { success: [{ put: this.#mark }, { range: count }] }, true)
     return { revision: answer.header?.revision ?? 0, keys: answer.responses[1]?.range?.count ?? 0 }
   }
 
@@ -286,6 +285,10 @@ class EtcdStore implements Store {
       if (batch.revision >= until) break
     }
     return missed
+  }
+
+  get #mark(): { key: Uint8Array; value: Uint8Array } {
+    return { key: this.#layout.progress, value: new Uint8Array(0) }
   }
 
   async #askRevision(): Promise<number> {

@@ -49,9 +49,12 @@ export class Progress {
   expect(revision: number): void {
     this.#wanted = Math.max(this.#wanted, revision)
     if (this.#wanted <= this.#reached || this.#cancel || this.#ended) return
+    // While others go on writing there is always something on its way: what counts is what was wanted at the beginning.
+    const awaited = this.#wanted
     this.#cancel = this.#deps.clock.after(this.#deps.patienceMs, () => {
-      if (this.#wanted <= this.#reached) {
+      if (awaited <= this.#reached) {
         this.#cancel = undefined
+        this.expect(this.#wanted)
         return
       }
       void this.#deps
