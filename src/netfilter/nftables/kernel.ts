@@ -36,7 +36,7 @@ export class RefusedError extends Error {
   }
 }
 
-export function changeName(change: Change, element: number): string {
+function changeName(change: Change, element: number): string {
   switch (change.kind) {
     case 'add table':
     case 'delete table':

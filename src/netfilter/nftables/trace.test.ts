@@ -260,3 +260,51 @@ describe('a traced packet', () => {
     ])
   })
 })
+
+describe('a traced IPv6 packet', () => {
+  it('meets ip6 and inet tables, and no ip ones', async () => {
+    const targets: NftSet = { name: 'targets', key: ['ipv6_addr', 'inet_service'], data: ['ipv6_addr', 'inet_service'] }
+    const six: Table = {
+      family: 'ip6',
+      name: 'six',
+      sets: [targets],
+      chains: [
+        {
+          name: 'prerouting',
+          hook: { type: 'nat', hook: 'prerouting', priority: -100 },
+          rules: [rule({ kind: 'dnat', to: { map: 'targets', key: ['ip6 daddr', 'th dport'] } })],
+        },
+        {
+          name: 'postrouting',
+          hook: { type: 'nat', hook: 'postrouting', priority: 100 },
+          rules: [rule({ kind: 'match', key: 'ct original ip6 daddr', value: 'fd00:96::/112' }, { kind: 'masquerade' })],
+        },
+      ],
+    }
+    const both: Table = {
+      family: 'inet',
+      name: 'both',
+      sets: [],
+      chains: [
+        {
+          name: 'forward',
+          hook: { type: 'filter', hook: 'forward', priority: 0 },
+          rules: [
+            rule(
+              { kind: 'match', key: 'meta nfproto', value: 'ipv6' },
+              { kind: 'match', key: 'th dport', value: 81 },
+              { kind: 'reject', with: 'port-unreachable' },
+            ),
+          ],
+        },
+      ],
+    }
+    const kernel = await fake(both)
+    const target = { key: keyOf(targets.key, 'fd00:96::1', 80), data: keyOf(['ipv6_addr', 'inet_service'], 'fd00:1::7', 8080) }
+    await kernel.open().apply(createTable(six, () => [target]))
+    const packet = to('fd00:96::1', { source: 'fd00:2::1' })
+    expect(kernel.trace(packet)).toMatchObject([{ probability: 1, verdict: 'arrives', to: '[fd00:1::7]:8080', masqueraded: true }])
+    expect(kernel.trace({ ...packet, port: 81 })).toMatchObject([{ verdict: 'rejected', rejectedWith: 'icmpx 1', to: '[fd00:96::1]:81' }])
+    expect(kernel.trace(to('10.244.1.1', { port: 81 }))).toMatchObject([{ verdict: 'arrives' }])
+  })
+})
