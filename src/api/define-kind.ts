@@ -47,6 +47,7 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     setDefaults: nothing,
     prepareForCreate: hasStatus ? startStatus : nothing,
     prepareForUpdate: nothing,
+    prepareForStatusUpdate: nothing,
     validate: noFaults,
     validateUpdate: noFaults,
     validateStatusUpdate: noFaults,

@@ -44,6 +44,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   prepareForCreate(object: T, by?: UserInfo): void
   /** Carries over what a client may not change. `previous` is as stored. */
   prepareForUpdate(object: T, previous: T): void
+  /** The same for a change of the status or of a decision on the object (`part`); `time` is now. */
+  prepareForStatusUpdate(object: T, previous: T, at: StatusUpdate): void
   /** Faults of the object itself, metadata aside (the server checks that for all kinds alike). */
   validate(object: T): FieldError[]
   /** Faults of the change, such as of immutable fields. `validate` runs as well. */
@@ -58,6 +60,12 @@ export interface StoredForm<T extends KubeObject = KubeObject> {
   readonly kind: Kind
   toStored(object: T): KubeObject
   fromStored(object: KubeObject): T
+}
+
+export interface StatusUpdate {
+  readonly part: 'status' | 'approval'
+  /** RFC 3339. */
+  readonly time: string
 }
 
 export type NameRule = 'dns-subdomain' | 'dns-label' | 'path-segment'

@@ -215,6 +215,9 @@ export class Writes {
       kind.prepareForUpdate(next, previous)
       await this.#assign(place, next)
     }
+    if (subresource === 'status' || subresource === 'approval') {
+      kind.prepareForStatusUpdate(next, previous, { part: subresource, time: timestamp(this.#deps.clock.now()) })
+    }
     if (options.applies) next.metadata = { ...next.metadata, ...(managedFields ? { managedFields } : {}) }
     else this.#account(kind, next, previous, managedFields, { manager: options.manager, part: options.accountedTo ?? subresource })
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))

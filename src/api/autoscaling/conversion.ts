@@ -55,13 +55,15 @@ export function toV2(object: HorizontalPodAutoscaler): V2HorizontalPodAutoscaler
 }
 
 function statusToV2(status: HorizontalPodAutoscalerStatus, notes: Readonly<Record<string, string>>): V2HorizontalPodAutoscalerStatus {
-  const { currentCPUUtilizationPercentage: share, ...rest } = status
+  const { currentCPUUtilizationPercentage: share, currentReplicas, ...rest } = status
   const cpu: V2MetricStatus[] =
     share === undefined ? [] : [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: share } } }]
   const currentMetrics = [...(read<V2MetricStatus[]>(notes[annotation.currentMetrics]) ?? []), ...cpu]
   const conditions = read<V2HorizontalPodAutoscalerStatus['conditions']>(notes[annotation.conditions])
   return {
     ...rest,
+    // v1 says zero where v2 says nothing.
+    ...(currentReplicas ? { currentReplicas } : {}),
     ...(currentMetrics.length > 0 ? { currentMetrics } : {}),
     ...(conditions ? { conditions } : {}),
   }

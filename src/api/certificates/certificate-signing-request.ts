@@ -2,7 +2,8 @@ import type { UserInfo } from '../../machinery/api-request.ts'
 import { ageColumn, column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { humanDuration } from '../duration.ts'
-import type { CertificateSigningRequest, CertificateSigningRequestSpec } from '../generated/types.ts'
+import type { CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestSpec } from '../generated/types.ts'
+import type { StatusUpdate } from '../kind.ts'
 import { validateSigningRequest, validateSigningRequestStatus } from './certificate-signing-request-validation.ts'
 
 function conditionText({ status }: CertificateSigningRequest): string {
@@ -28,6 +29,26 @@ function noteRequester(request: CertificateSigningRequest, by: UserInfo | undefi
         }
       : {}),
   }
+}
+
+type Condition = CertificateSigningRequestCondition
+
+/** Decisions are made by approval alone; every condition says since when it holds. */
+function prepareStatus(request: CertificateSigningRequest, previous: CertificateSigningRequest, { part, time }: StatusUpdate): void {
+  const before = previous.status?.conditions ?? []
+  const isDecision = ({ type }: Condition): boolean => type === 'Approved' || type === 'Denied'
+  const given = request.status?.conditions ?? []
+  const kept = part === 'status' ? [...before.filter(isDecision), ...given.filter((one) => !isDecision(one))] : given
+  if (kept.length === 0) return
+  const conditions = kept.map((condition) => {
+    const same = before.find(({ type, status }) => type === condition.type && status === condition.status)
+    return {
+      ...condition,
+      lastUpdateTime: condition.lastUpdateTime ?? time,
+      lastTransitionTime: condition.lastTransitionTime ?? same?.lastTransitionTime ?? time,
+    }
+  })
+  request.status = { ...request.status, conditions }
 }
 
 export const certificateSigningRequests = defineKind<CertificateSigningRequest>({
@@ -66,6 +87,7 @@ export const certificateSigningRequests = defineKind<CertificateSigningRequest>(
   prepareForUpdate: (request, previous) => {
     request.spec = previous.spec
   },
+  prepareForStatusUpdate: prepareStatus,
   validate: validateSigningRequest,
   validateStatusUpdate: validateSigningRequestStatus,
 })

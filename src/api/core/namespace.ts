@@ -17,6 +17,7 @@ export const namespaces = defineKind<Namespace>({
   shortNames: ['ns'],
   nameRule: 'dns-label',
   hasStatus: true,
+  verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
   subresources: [{ name: 'finalize', kind: 'Namespace', group: '', version: 'v1', verbs: ['update'] }],
   columns: [
     nameColumn,
