@@ -56,8 +56,8 @@ const podGateway6 = 'fe80::1'
 export interface PacketWorld {
   /** Runs programs in the node's namespace. */
   readonly nodeExec: Exec
-  /** What each of some connections answered: `pod|client address`, or an error's code. */
-  ask(from: Sender, protocol: string, to: string, times: number, localPort?: number): Promise<string[]>
+  /** What each of some connections answered: `pod|client address`, or an error's code. `cgroup`: a folder of one that the client joins. */
+  ask(from: Sender, protocol: string, to: string, times: number, localPort?: number, cgroup?: string): Promise<string[]>
   namespaceOf(name: Sender): string
   dismantle(): Promise<void>
 }
@@ -141,15 +141,12 @@ export async function buildWorld(): Promise<PacketWorld> {
     nodeExec: { run: (program, args, options) => systemExec.run('nsenter', [`--net=/run/netns/${node}`, program, ...args], options) },
     namespaceOf,
     dismantle,
-    async ask(from, protocol, to, times, localPort) {
+    async ask(from, protocol, to, times, localPort, cgroup) {
       const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(to) as unknown as [string, string, string]
       const args = [protocol, address, port, String(times), ...(localPort === undefined ? [] : [String(localPort)])]
-      const text = await mustRun(systemExec, 'nsenter', [
-        `--net=/run/netns/${namespaceOf(from)}`,
-        process.execPath,
-        join(directory, 'client.cjs'),
-        ...args,
-      ])
+      const client = [`--net=/run/netns/${namespaceOf(from)}`, process.execPath, join(directory, 'client.cjs'), ...args]
+      const joined = ['-c', 'echo $$ > "$0/cgroup.procs" && exec nsenter "$@"', cgroup ?? '', ...client]
+      const text = cgroup === undefined ? await mustRun(systemExec, 'nsenter', client) : await mustRun(systemExec, 'sh', joined)
       return JSON.parse(text) as string[]
     },
   }
