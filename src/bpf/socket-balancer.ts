@@ -48,11 +48,10 @@ export class SocketBalancer {
   readonly #cgroup: number
   readonly #maps: MapFds
   readonly #programs: ProgramFds
-  readonly #wanted = new Map<string, readonly BalancedPort[]>()
-  #table: SocketTable
+  readonly #table: SocketTable
+  /** What the kernel refused, to be tried again. */
+  readonly #refused = new Map<string, readonly BalancedPort[]>()
   #gone: GoneEndpoint[] = []
-  /** After a refusal: what is in the maps is not what the table thinks. */
-  #unsure = false
   #started = false
 
   constructor(parts: { bpf: BpfCalls; libc: Libc; options: SocketBalancerOptions; cgroup: number; maps: MapFds; programs: ProgramFds }) {
@@ -70,14 +69,12 @@ export class SocketBalancer {
    * the Service is left to what lies beneath, and this throws.
    */
   update(key: string, ports: readonly BalancedPort[]): void {
-    if (ports.length > 0) this.#wanted.set(key, ports)
-    else this.#wanted.delete(key)
-    if (this.#unsure) return // settled as a whole by the next repair
+    this.#refused.delete(key)
     try {
       this.#apply(this.#table.update(key, ports))
     } catch (error) {
-      this.#unsure = true
-      this.#leaveBeneath(key)
+      this.#refused.set(key, ports)
+      this.#apply(this.#table.update(key, []))
       throw error
     }
   }
@@ -85,21 +82,20 @@ export class SocketBalancer {
   /** All Services are known: what an earlier run left of others goes, and the programs begin to work. */
   start(): void {
     if (this.#started) return
-    if (this.#unsure) this.#settle()
-    else this.#apply(this.#table.forgetOthers())
+    this.#apply(this.#table.forgetOthers())
     attachPrograms(this.#bpf, this.#cgroup, this.#programs)
     this.#started = true
   }
 
   /** Puts right what was refused before, and programs that someone detached. True if there was something. */
   repair(): boolean {
-    const unsure = this.#unsure
-    if (unsure) this.#settle()
+    const refused = [...this.#refused]
+    for (const [key, ports] of refused) this.update(key, ports)
     if (!this.#started) {
       this.start()
       return true
     }
-    if (isAttached(this.#bpf, this.#cgroup)) return unsure
+    if (isAttached(this.#bpf, this.#cgroup)) return refused.length > 0
     attachPrograms(this.#bpf, this.#cgroup, this.#programs)
     this.#options.log.warn('someone else detached the programs that balance sockets; put back', { cgroup: this.#options.cgroupPath })
     return true
@@ -176,26 +172,24 @@ export class SocketBalancer {
     closeSync(this.#cgroup)
   }
 
+  /** After a refusal, what is to be deleted still is: the table takes it as gone. */
   #apply({ elements, gone }: TableChange): void {
-    for (const { map, key, value } of elements) {
-      if (value) this.#bpf.update(this.#maps[map], key, value)
-      else this.#bpf.delete(this.#maps[map], key)
-    }
     this.#gone.push(...gone)
+    let refusal: unknown
+    for (const { map, key, value } of elements) {
+      if (!value) this.#bpf.delete(this.#maps[map], key)
+      else if (refusal === undefined) refusal = this.#refusalOf(() => this.#bpf.update(this.#maps[map], key, value))
+    }
+    if (refusal !== undefined) throw refusal
   }
 
-  /** The table has the Service as wanted; without its frontends nobody looks at the rest. */
-  #leaveBeneath(key: string): void {
-    for (const { map, key: element } of this.#table.update(key, []).elements)
-      if (map === 'frontends') this.#bpf.delete(this.#maps[map], element)
-  }
-
-  /** Reads what there is and makes it what is wanted. */
-  #settle(): void {
-    this.#table = new SocketTable(this.#found())
-    for (const [key, ports] of this.#wanted) this.#apply(this.#table.update(key, ports))
-    this.#apply(this.#table.forgetOthers())
-    this.#unsure = false
+  #refusalOf(act: () => void): unknown {
+    try {
+      act()
+      return undefined
+    } catch (error) {
+      return error
+    }
   }
 
   #found(): FoundElements {

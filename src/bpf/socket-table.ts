@@ -139,7 +139,8 @@ export class SocketTable {
       this.#surplus.delete(byteText(key))
       changes.set('endpoints', key, bytesOf(endpoint))
     }
-    const gone = set.frontends.filter((frontend) => !frontends.includes(frontend))
+    const kept = new Set(frontends)
+    const gone = set.frontends.filter((frontend) => !kept.has(frontend))
     const lost = [...set.members].filter((member) => !members.has(member))
     Object.assign(set, { slots, members, affinitySeconds, frontends })
     for (const frontend of gone) this.#release(frontend, set, changes)

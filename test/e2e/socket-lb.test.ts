@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { assemble } from '../../src/bpf/assemble.ts'
+import { BpfCalls, VerifierError } from '../../src/bpf/bpf-calls.ts'
+import { attachTypes } from '../../src/bpf/bpf-kinds.ts'
+import { exit, move } from '../../src/bpf/instructions.ts'
 import { openSocketBalancer, removeSocketBalancing, type SocketBalancer } from '../../src/bpf/socket-balancer.ts'
+import { mapSpecs } from '../../src/bpf/socket-maps.ts'
 import type { BalancedPort } from '../../src/bpf/socket-table.ts'
+import { type Libc, loadLibc } from '../../src/host/libc.ts'
 import { silentLog } from '../../src/host/log.ts'
 import { type Answer, buildSocketWorld, type PodName, podAddress, type SocketWorld } from './socket-world.ts'
 
@@ -184,6 +190,25 @@ describe.skipIf(!root)('sockets of processes in a cgroup', () => {
     expect(await world.ask('client', { do: 'tcp', address: '10.96.77.99', port })).toEqual(untranslated)
   })
 
+  test('a Service for which there is no room is left beneath, others are not, and it is tried again', async () => {
+    serve(all(['a']))
+    const place = (i: number) => ({ address: `10.${100 + (i >> 16)}.${(i >> 8) & 0xff}.${i & 0xff}`, port })
+    // One too many, beside the four frontends of the other Service.
+    const huge = Array.from({ length: mapSpecs.frontends.maxEntries - 4 }, (_, i) => place(i))
+    const served = { address: '10.96.77.50', port }
+    const ask = () => world.ask('client', { do: 'tcp', ...served })
+    expect(() => balancer.update('default/huge', [{ ...balanced('tcp', 4, ['b']), frontends: [served, ...huge] }])).toThrow('E2BIG')
+    expect(await ask()).toEqual(untranslated)
+    expect(() => balancer.repair()).toThrow('E2BIG')
+    serve(all(['c']))
+    expect(whoIn(await world.ask('client', { do: 'tcp', address: clusterIp[4], port }))).toEqual(['c'])
+    serve([])
+    expect(balancer.repair()).toBe(true)
+    expect(whoIn(await ask())).toEqual(['b'])
+    balancer.update('default/huge', [])
+    expect(await ask()).toEqual(untranslated)
+  })
+
   test('what someone detached is put back', async () => {
     serve(all(['a']))
     removeSocketBalancing(world.cgroupPath)
@@ -191,6 +216,13 @@ describe.skipIf(!root)('sockets of processes in a cgroup', () => {
     expect(balancer.repair()).toBe(true)
     expect(balancer.repair()).toBe(false)
     expect(whoIn(await world.ask('client', { do: 'tcp', address: clusterIp[4], port }))).toEqual(['a'])
+  })
+
+  test('a program that the kernel refuses is told with what its verifier says', () => {
+    const bpf = new BpfCalls(loadLibc() as Libc)
+    const load = () => bpf.loadProgram('wrong', assemble([move('r0', 'r3'), exit], {}), attachTypes.connect4)
+    expect(load).toThrow(VerifierError)
+    expect(load).toThrow(/the kernel refuses the program wrong:.*R3 !read_ok/s)
   })
 
   test('removal leaves nothing attached', async () => {
