@@ -5,6 +5,7 @@ import { systemClock } from '../../src/host/clock.ts'
 import { mustRun } from '../../src/host/exec.ts'
 import { silentLog } from '../../src/host/log.ts'
 import { systemRandom } from '../../src/host/random.ts'
+import { openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 import { cases, type PodName, service, services, slice, slices, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
@@ -32,7 +33,8 @@ describe.skipIf(!root)('pods with balanced sockets, rules beneath', () => {
       exec: packets.nodeExec,
       signal: stopping.signal,
       nodeName: world.node,
-      mode: 'iptables',
+      mode: 'nftables',
+      openNftables: openNftables({ exec: packets.nodeExec, clock: systemClock, namespace: `/run/netns/${packets.namespaceOf('host')}` }),
       families: [
         {
           family: 'IPv4',
