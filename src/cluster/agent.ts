@@ -15,6 +15,7 @@ import type { Random } from '../host/random.ts'
 import { startKubelet } from '../kubelet/kubelet.ts'
 import { rangesByFamily } from '../machinery/ip-address.ts'
 import { openNftables } from '../netfilter/nftables/open-nftables.ts'
+import { nodeAddress6 } from '../podnet/node-address.ts'
 import { ensurePodNetwork, type PodNetworkOptions } from '../podnet/pod-network.ts'
 import { type ProxyFamily, startProxy } from '../proxy/proxy.ts'
 import { type ClusterCertificates, type KeyPair, readCertificates } from './certificates.ts'
@@ -115,6 +116,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
       signal,
       nodeName: config.nodeName,
       nodeAddress: config.nodeAddress,
+      secondNodeAddress: rangesByFamily(config.podCidr).IPv6 === undefined ? undefined : await nodeAddress6(exec),
       podCidr: config.nodePodCidr,
       rootDir: paths.kubelet,
       logDir: paths.podLogs,

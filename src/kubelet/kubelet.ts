@@ -25,7 +25,7 @@ const relistMs = 60_000
 
 /** Starts the node agent: registers the node and runs the pods that are bound to it. Resolves once its server listens and its pods are known. */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
-  const { client, clock, random, signal, nodeName, nodeAddress } = options
+  const { client, clock, random, signal, nodeName, nodeAddress, secondNodeAddress } = options
   const log = options.log.named('kubelet')
   for (const folder of [options.rootDir, options.logDir]) await mkdir(folder, { recursive: true, mode: 0o750 })
   const machine = await readMachine()
@@ -35,7 +35,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   let node: Node | undefined
   const deps: PodDeps = {
     ...common,
-    ...{ runtime: options.runtime, exec: options.exec, rootDir: options.rootDir, nodeName, nodeAddress },
+    ...{ runtime: options.runtime, exec: options.exec, rootDir: options.rootDir, nodeName, nodeAddress, secondNodeAddress },
     observer: new PodObserver(options.runtime),
     objects: new ReferencedObjectCache(common),
     events: (pod, type, reason, message, container) =>
@@ -66,7 +66,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       node = seen
       resolve()
     }
-    const agent = { ...deps, machine, address: nodeAddress, podCidr: options.podCidr, port: server.port, maxPods: options.maxPods ?? 110 }
+    const addresses = secondNodeAddress === undefined ? [nodeAddress] : [nodeAddress, secondNodeAddress]
+    const agent = { ...deps, machine, addresses, podCidr: options.podCidr, port: server.port, maxPods: options.maxPods ?? 110 }
     tasks.push(runNodeAgent({ ...agent, kubeletVersion: options.versions.kubelet, labels: options.labels ?? {}, onRegistered }))
     tasks.push(registered.then(() => renewLease({ ...common, nodeName, node: () => node })))
     signal.addEventListener('abort', () => resolve(), { once: true })

@@ -16,6 +16,8 @@ export interface KubeletOptions {
   nodeName: string
   /** InternalIP. */
   nodeAddress: string
+  /** Of the other family, in a cluster of both. */
+  secondNodeAddress?: string | undefined
   podCidr: string
   /** Volumes and pods: `<data>/kubelet`. */
   rootDir: string

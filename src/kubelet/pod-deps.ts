@@ -29,6 +29,7 @@ export interface PodDeps {
   readonly rootDir: string
   readonly nodeName: string
   readonly nodeAddress: string
+  readonly secondNodeAddress: string | undefined
   readonly sandbox: SandboxSources
   /** The node's /etc/hosts, for pods on its network. */
   readonly hostsText: string

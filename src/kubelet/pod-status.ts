@@ -7,6 +7,7 @@ import { type ContainerFacts, containerStatusOf } from './container-statuses.ts'
 export interface PodFacts extends ContainerFacts {
   readonly now: number
   readonly nodeAddress: string
+  readonly secondNodeAddress?: string | undefined
   readonly failure: { reason: string; message: string } | undefined
 }
 
@@ -23,7 +24,8 @@ export function podStatusOf(facts: PodFacts): PodStatus {
   const phase = phaseOf(facts, init, main)
   const ip = pod.spec.hostNetwork ? (observed.sandboxes.length > 0 ? facts.nodeAddress : '') : (observed.sandbox?.ip ?? '')
   const kept = facts.ending && !observed.sandbox ? (pod.status?.podIPs ?? []) : []
-  const more = pod.spec.hostNetwork ? [] : (observed.sandbox?.additionalIps ?? [])
+  const second = facts.secondNodeAddress === undefined ? [] : [facts.secondNodeAddress]
+  const more = pod.spec.hostNetwork ? second : (observed.sandbox?.additionalIps ?? [])
   /** One of each family, the node's first one first. */
   const podIps = ip ? [ip, ...more].map((each) => ({ ip: each })) : kept
   const previous = pod.status ?? {}
@@ -33,7 +35,7 @@ export function podStatusOf(facts: PodFacts): PodStatus {
     conditions: conditionsOf(facts, phase, initialised || mainsBegan, init, main),
     containerStatuses: main,
     hostIP: facts.nodeAddress,
-    hostIPs: [{ ip: facts.nodeAddress }],
+    hostIPs: [facts.nodeAddress, ...second].map((each) => ({ ip: each })),
     ...(inits.length > 0 ? { initContainerStatuses: init } : {}),
     ...(failure?.message ? { message: failure.message } : {}),
     phase,

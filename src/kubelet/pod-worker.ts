@@ -179,10 +179,10 @@ export class PodWorker {
   }
 
   #status(): PodStatus {
-    const { clock, nodeAddress } = this.#deps
+    const { clock, nodeAddress, secondNodeAddress } = this.#deps
     const { failure, started } = this.#memory
     return podStatusOf({
-      ...{ pod: this.#pod, observed: this.#observed, waiting: this.#waiting, now: clock.now(), nodeAddress, failure },
+      ...{ pod: this.#pod, observed: this.#observed, waiting: this.#waiting, now: clock.now(), nodeAddress, secondNodeAddress, failure },
       ending: isEnding({ pod: this.#pod, gone: this.#gone, memory: this.#memory, observed: this.#observed }),
       isStarted: (id) => started.has(id),
       isReady: (id) => this.#probes.isReady(id),

@@ -1,7 +1,8 @@
 import { type Exec, ExecError } from '../host/exec.ts'
 
-/** A documentation address (RFC 5737): only the route to it is looked at, nothing is sent. */
+/** Documentation addresses (RFC 5737, RFC 3849): only the route to them is looked at, nothing is sent. */
 const somewhere = '192.0.2.1'
+const somewhere6 = '2001:db8::1'
 
 interface RouteJson {
   dev?: string
@@ -18,6 +19,13 @@ interface LinkJson {
  */
 export async function nodeAddress(exec: Exec): Promise<string> {
   return (await outwardRoute(exec))?.prefsrc ?? chooseAddress(await interfaces(exec)) ?? '127.0.0.1'
+}
+
+/** The same of IPv6; undefined where the machine has none but link-local ones. */
+export async function nodeAddress6(exec: Exec): Promise<string | undefined> {
+  const [route] = await ipJson<RouteJson>(exec, ['-6', 'route', 'get', somewhere6])
+  if (route?.prefsrc !== undefined && route.dev !== 'lo') return route.prefsrc
+  return chooseAddress(await ipJson<LinkJson>(exec, ['-6', 'address', 'show', 'up']), 'inet6')
 }
 
 /** The interface's name that leads to the world. */
@@ -37,11 +45,11 @@ async function interfaces(exec: Exec): Promise<LinkJson[]> {
 /** Bridges and pairs that containers use are no way to this machine. */
 const inner = /^(lo$|okb-|veth|docker|br-|cni|virbr|podman|flannel)/
 
-export function chooseAddress(links: readonly LinkJson[]): string | undefined {
+export function chooseAddress(links: readonly LinkJson[], wanted: 'inet' | 'inet6' = 'inet'): string | undefined {
   return links
     .filter(({ ifname }) => !inner.test(ifname))
     .flatMap(({ addr_info = [] }) => addr_info)
-    .find(({ family, scope }) => family === 'inet' && scope === 'global')?.local
+    .find(({ family, scope }) => family === wanted && scope === 'global')?.local
 }
 
 /** Empty where `ip` says no, as it does where there is no such route. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Exec } from '../host/exec.ts'
 import { renderCniConfig } from './cni-config.ts'
 import { bridgeName, chainNames } from './names.ts'
-import { chooseAddress, nodeAddress } from './node-address.ts'
+import { chooseAddress, nodeAddress, nodeAddress6 } from './node-address.ts'
 import { jumps, renderPodRules, renderPortmapRemoval } from './pod-rules.ts'
 
 const options = { cluster: 'default', chainTag: '', podCidr: '10.244.0.0/16', nodePodCidr: '10.244.0.0/24' }
@@ -129,6 +129,13 @@ describe('the node’s address', () => {
     expect(
       await nodeAddress(exec({ address: [link('lo', '127.0.0.1', 'host'), link('docker0', '172.17.0.1'), link('eth1', '10.1.1.1')] })),
     ).toBe('10.1.1.1')
+  })
+
+  test('of IPv6: what it would send with, else a real interface’s, else none', async () => {
+    const link6 = (ifname: string, local: string, scope = 'global') => ({ ifname, addr_info: [{ family: 'inet6', local, scope }] })
+    expect(await nodeAddress6(exec({ route: [{ dst: '2001:db8::1', dev: 'eth0', prefsrc: 'fd00::2' }] }))).toBe('fd00::2')
+    expect(await nodeAddress6(exec({ address: [link6('eth0', 'fe80::1', 'link'), link6('eth1', 'fd00::3')] }))).toBe('fd00::3')
+    expect(await nodeAddress6(exec({ address: [link6('lo', '::1', 'host'), link6('okb-37a8eec1ce', 'fd77::1')] }))).toBeUndefined()
   })
 
   test('without any network, the machine itself', async () => expect(await nodeAddress(exec({}))).toBe('127.0.0.1'))

@@ -81,6 +81,22 @@ describe('a cluster of IPv4 and IPv6', () => {
     expect([types('both'), types('six')]).toEqual([['IPv4', 'IPv6'], ['IPv6']])
   })
 
+  it('answers at the node’s address of the other family too, where the machine has one', async () => {
+    const { items } = await json<{ items: { status: { addresses: { type: string; address: string }[] } }[] }>('nodes')
+    const own = items[0]?.status.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address) ?? []
+    const has = (await systemExec.run('ip', ['-6', 'route', 'get', '2001:db8::1'])).code === 0
+    expect(own.map((address) => address.includes(':'))).toEqual(has ? [false, true] : [false])
+    const { status } = await json<{ status: { hostIPs: { ip: string }[] } }>('pod', 'client')
+    expect(status.hostIPs.map(({ ip }) => ip)).toEqual(own)
+    if (!has) return
+    const { spec } = await json<{ spec: { ports: { nodePort: number }[] } }>('service', 'six')
+    const pods = await webPods()
+    await eventually(async () => {
+      const target = `http://[${own[1]}]:${spec.ports[0]?.nodePort}/`
+      expect(pods).toContain((await run('busybox', ['timeout', '3', 'busybox', 'wget', '-qO-', target])).stdout.trim())
+    })
+  })
+
   it('leaves nothing of either family behind', async () => {
     expect((await systemExec.run('ip6tables-save', [])).stdout).toContain(`OWNKUBE-POD-MASQ-${chainTag}`)
     await cluster.remove()

@@ -18,7 +18,8 @@ export interface NodeAgentOptions {
   readonly signal: AbortSignal
   readonly machine: Machine
   readonly nodeName: string
-  readonly address: string
+  /** Its own, one of each family that the cluster has. */
+  readonly addresses: readonly string[]
   readonly podCidr: string
   readonly port: number
   readonly maxPods: number
@@ -36,7 +37,7 @@ const lookMs = 10_000
 
 /** Registers the node and keeps its status true, until the signal ends it. */
 export async function runNodeAgent(options: NodeAgentOptions): Promise<void> {
-  const { clock, log, signal, nodeName, address } = options
+  const { clock, log, signal, nodeName, addresses } = options
   let told: boolean | undefined
   let lastWritten = Number.NEGATIVE_INFINITY
   let readySince: number | undefined
@@ -45,7 +46,7 @@ export async function runNodeAgent(options: NodeAgentOptions): Promise<void> {
     try {
       const { ready, wrote } = await updateNode(options, clock.now() - lastWritten >= heartbeatMs)
       if (wrote) lastWritten = clock.now()
-      if (told !== ready) log.info(ready ? 'node is ready' : 'node is not ready', { node: nodeName, address })
+      if (told !== ready) log.info(ready ? 'node is ready' : 'node is not ready', { node: nodeName, address: addresses.join() })
       told = ready
       readySince = ready ? (readySince ?? clock.now()) : undefined
       if (!ready) waitMs = notReadyMs
@@ -108,7 +109,7 @@ async function register(options: NodeAgentOptions): Promise<Node> {
 }
 
 async function observe(options: NodeAgentOptions): Promise<NodeObservation> {
-  const { runtime, machine, nodeName, address, port, maxPods, kubeletVersion, clock } = options
+  const { runtime, machine, nodeName, addresses, port, maxPods, kubeletVersion, clock } = options
   let answers = true
   const status = await runtime.status().catch((error: unknown) => {
     answers = false
@@ -121,7 +122,7 @@ async function observe(options: NodeAgentOptions): Promise<NodeObservation> {
     availableMemory(),
   ])
   return {
-    ...{ machine, nodeName, address, port, maxPods, kubeletVersion, images, memoryAvailableBytes, ...status },
+    ...{ machine, nodeName, addresses, port, maxPods, kubeletVersion, images, memoryAvailableBytes, ...status },
     runtimeVersion: version ? `${version.runtimeName}://${version.runtimeVersion.replace(/^v/, '')}` : 'unknown',
     disk: { totalBytes: disk.blocks * disk.bsize, freeBytes: disk.bavail * disk.bsize },
     now: clock.now(),

@@ -6,7 +6,7 @@ import type { Machine } from './machine.ts'
 export interface NodeObservation {
   readonly machine: Machine
   readonly nodeName: string
-  readonly address: string
+  readonly addresses: readonly string[]
   readonly port: number
   readonly maxPods: number
   readonly kubeletVersion: string
@@ -38,10 +38,7 @@ export function nodeStatusOf(seen: NodeObservation, previous: NodeStatus | undef
   }
   return {
     ...previous,
-    addresses: [
-      { type: 'InternalIP', address: seen.address },
-      { type: 'Hostname', address: seen.nodeName },
-    ],
+    addresses: [...seen.addresses.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: seen.nodeName }],
     allocatable: resources,
     capacity: resources,
     conditions: conditionsOf(seen, previous?.conditions ?? []),
