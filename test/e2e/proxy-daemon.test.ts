@@ -117,6 +117,33 @@ class ForeignCluster {
   }
 }
 
+/** One TCP connection to port 80 of a Service that stays open; the pod sends back what it hears. */
+class Talk {
+  readonly #process: ChildProcess
+  #heard = ''
+
+  constructor(namespace: string, address: string) {
+    const script = `const s=require('node:net').connect(80,'${address}');s.on('data',d=>process.stdout.write(d));s.on('error',e=>console.log(e.code));process.stdin.on('data',d=>s.write(d))`
+    this.#process = spawn('nsenter', [`--net=/run/netns/${namespace}`, process.execPath, '-e', script])
+    this.#process.stdout?.on('data', (data) => {
+      this.#heard += String(data)
+    })
+  }
+
+  async hears(text: string): Promise<void> {
+    await eventually(async () => expect(this.#heard).toContain(text))
+  }
+
+  async says(text: string): Promise<void> {
+    this.#process.stdin?.write(`${text}\n`)
+    await this.hears(text)
+  }
+
+  end(): void {
+    this.#process.kill('SIGKILL')
+  }
+}
+
 describe.skipIf(!root)('ownkube proxy on a node of a cluster that knows nothing of it', () => {
   const link = `okd${process.pid}`.slice(0, 15)
   const cluster = new ForeignCluster()
@@ -232,21 +259,16 @@ describe.skipIf(!root)('ownkube proxy on a node of a cluster that knows nothing 
 
   test('killed and started again, by a token this time: no connection is cut, and what changed meanwhile is seen', async () => {
     const first = await new Daemon(usual(await cluster.byCertificate())).serves()
-    const script = `const s=require('node:net').connect(80,'10.96.0.10');s.on('data',d=>process.stdout.write(d));s.on('error',e=>console.log(e.code));process.stdin.on('data',d=>s.write(d))`
-    const client = spawn('nsenter', [`--net=/run/netns/${packets.namespaceOf('far')}`, process.execPath, '-e', script])
-    let heard = ''
-    client.stdout.on('data', (data) => (heard += String(data)))
-    await eventually(async () => expect(heard).toContain('|'))
+    const talk = new Talk(packets.namespaceOf('far'), '10.96.0.10')
+    await talk.hears('|')
     expect(await first.end('SIGKILL')).toBe(137)
     await cluster.put(service('late', '10.96.0.99', [{}]))
     await cluster.put(slice('late', ['b']))
-    client.stdin.write('while away\n')
-    await eventually(async () => expect(heard).toContain('while away'))
+    await talk.says('while away')
     const second = await new Daemon(usual(await cluster.byToken())).serves()
     expect((await packets.ask('far', 'tcp', '10.96.0.99:80', 1))[0]).toMatch(/^b\|/)
-    client.stdin.write('after\n')
-    await eventually(async () => expect(heard).toContain('after'))
-    client.kill('SIGKILL')
+    await talk.says('after')
+    talk.end()
     await second.end('SIGTERM')
   }, 60_000)
 
@@ -296,6 +318,27 @@ describe.skipIf(!root)('ownkube proxy on a node of a cluster that knows nothing 
     await eventually(async () => expect((await get(`http://${world.nodeAddress}:32001/`)).code).toBe(503))
     await daemon.end('SIGTERM')
   }, 60_000)
+
+  test('changes over to nftables, cut no connection by that, and back again', async () => {
+    const kubeconfig = await cluster.byCertificate()
+    const [iptables, nftables] = ['--proxy-mode=iptables', '--proxy-mode=nftables']
+    const first = await new Daemon([...usual(kubeconfig), iptables as string]).serves()
+    const talk = new Talk(packets.namespaceOf('far'), '10.96.0.10')
+    await talk.hears('|')
+    await first.end('SIGTERM')
+    const second = await new Daemon([...usual(kubeconfig), nftables as string]).serves()
+    expect((await get('http://127.0.0.1:10249/proxyMode')).body).toBe('nftables')
+    await expectCases()
+    expect(await save()).not.toContain('KUBE-SERVICES')
+    await talk.says('in nftables')
+    await second.end('SIGKILL')
+    const third = await new Daemon([...usual(kubeconfig), iptables as string]).serves()
+    await expectCases()
+    await talk.says('in iptables again')
+    talk.end()
+    await third.end('SIGTERM')
+    expect(await mustRun(packets.nodeExec, 'nft', ['list', 'tables'])).not.toMatch(/ownkube/)
+  }, 90_000)
 
   test('cleanup takes all of ours and nothing of anyone else', async () => {
     expect(await save()).toContain('KUBE-SERVICES')
