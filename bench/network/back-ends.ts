@@ -15,9 +15,10 @@ export interface BackEnd {
 }
 
 export const backEnds: readonly BackEnd[] = [
+  { name: 'ownkube nftables', by: 'ownkube', mode: 'nftables' },
+  { name: 'ownkube socket-lb', by: 'ownkube', mode: 'nftables', sockets: true },
   { name: 'ownkube iptables-nft', by: 'ownkube', mode: 'iptables', variant: 'nft', loadsUpTo: 5_000, upTo: 5_000 },
   { name: 'ownkube iptables-legacy', by: 'ownkube', mode: 'iptables', variant: 'legacy', loadsUpTo: 10_000, upTo: 10_000 },
-  { name: 'ownkube socket-lb', by: 'ownkube', mode: 'iptables', variant: 'legacy', sockets: true, upTo: 10_000 },
   { name: 'kube-proxy nftables', by: 'kube-proxy', mode: 'nftables', loadsUpTo: 10_000, upTo: 10_000 },
   { name: 'kube-proxy nftables-netlink', by: 'kube-proxy', mode: 'nftables', netlink: true, loadsUpTo: 0, upTo: 10_000 },
   { name: 'kube-proxy iptables-nft', by: 'kube-proxy', mode: 'iptables', variant: 'nft', loadsUpTo: 1_000, upTo: 10_000 },

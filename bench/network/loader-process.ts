@@ -1,6 +1,7 @@
 /** In the node's place of a bed: puts so many Services into the kernel and stays, idle, as a proxy would. */
 import type { EndpointSlice, Service } from '../../src/api/generated/types.ts'
-import { silentLog } from '../../src/host/log.ts'
+import { systemClock } from '../../src/host/clock.ts'
+import { lineLog } from '../../src/host/log.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
 import { layoutService } from '../kube-proxy-layouts/layout.ts'
 import type { BackEnd } from './back-ends.ts'
@@ -15,6 +16,7 @@ export interface LoaderOptions {
   readonly cgroupPath: string | undefined
 }
 
+const complainingLog = lineLog((line) => process.stderr.write(line), { level: 'warn', now: systemClock.now })
 const { backEnd, size, cgroupPath } = JSON.parse(process.argv[2] as string) as LoaderOptions
 const pairs = Array.from({ length: size + 1 }, (_, i): [Service, EndpointSlice] => {
   const slice = sliceOf(i, firstEndpoint(i, 0), i === size ? bulkPort : undefined)
@@ -31,7 +33,7 @@ if (backEnd.by === 'ownkube') {
     api.put(service)
     api.put(slice)
   }
-  await startOwnProxy(backEnd, { client: api, log: silentLog, cgroupPath })
+  await startOwnProxy(backEnd, { client: api, log: complainingLog, cgroupPath })
 } else await layoutOf(backEnd).loadInParts(pairs.map(([service, slice]) => layoutService(service, [slice])))
 process.send?.({ up: true })
 process.on('message', () => undefined) // stays for as long as it is wanted
