@@ -29,7 +29,7 @@ interface Row {
 }
 
 /** As many changes as fit into this, but at least a few. */
-const changesForMs = 2_500
+const changesForMs = 1_500
 const changes = { least: 5, most: 100 }
 const restMs = 1_500
 /** As agents and `ownkube proxy` are run. */
