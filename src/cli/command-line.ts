@@ -36,6 +36,7 @@ function buildProgram(): Command {
     .addHelpText('after', footer)
   addBootCommands(program)
   addLookCommands(program)
+  addAskCommands(program)
   addBackupCommands(program)
   addImageCommands(program)
   addProxyCommand(program)
@@ -143,6 +144,38 @@ function addLookCommands(program: Command): void {
     .summary('print the administrator kubeconfig')
     .description('Prints a kubeconfig with full rights on the cluster, for KUBECONFIG or other tools.')
     .action(async (options) => await (await import('./kubeconfig-command.ts')).kubeconfigCommand(options))
+}
+
+function addAskCommands(program: Command): void {
+  const asked = (command: Command): Command =>
+    named(command)
+      .addOption(new Option('--kubeconfig <file>', 'ask about this cluster instead, of which this machine is a node'))
+      .addOption(new Option('--node <name>', "this machine's node in that cluster (default: its host name)"))
+  asked(program.command('trace'))
+    .summary('tell where a packet to a Service goes, and why')
+    .description(
+      "Walks the first packet of a connection through the rules that are really in the kernel of this node, everybody's, and tells in plain words where it goes: which Service, which policy, which endpoints with what share, whether its source is masqueraded, or what rejects or drops it.",
+    )
+    .argument('<client>', 'who sends: a pod (namespace/name), node, outside, or outside:ADDRESS')
+    .argument('<target>', 'where to: a Service (namespace/name, with :port if it has several) or address:port')
+    .addOption(new Option('--protocol <protocol>', 'tcp, udp or sctp (default: that of the Service port)').choices(['tcp', 'udp', 'sctp']))
+    .option('--ipv6', "to the Service's IPv6 address")
+    .option('--rules', 'show the rules that decide')
+    .option('--live', 'then follow real packets through the rules, by the tracing of the kernel')
+    .addOption(new Option('--packets <number>', 'how many packets --live follows').default(10).argParser(count))
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
+    .action(
+      async (client: string, target: string, options) => await (await import('./trace-command.ts')).traceCommand(client, target, options),
+    )
+  asked(program.command('services'))
+    .summary('list Services with their endpoints and connections')
+    .description(
+      'Lists the Services as this node sees them: addresses, endpoints and their state (an arrow where this node sends new connections), and how many connections and packets go there now.',
+    )
+    .argument('[service]', 'only this one: namespace/name')
+    .option('-w, --watch', 'go on, every second')
+    .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
+    .action(async (service: string | undefined, options) => await (await import('./services-command.ts')).servicesCommand(service, options))
 }
 
 function addBackupCommands(program: Command): void {

@@ -1,0 +1,66 @@
+import { closeSync } from 'node:fs'
+import { loadLibc } from '../host/libc.ts'
+import { BpfCalls } from './bpf-calls.ts'
+import { closeAll, findMaps, findPrograms, isAttached, openCgroup } from './socket-attachment.ts'
+import {
+  type BalancedProtocol,
+  endpointKeyAt,
+  frontendAt,
+  frontendKey,
+  mapSpecs,
+  type Place,
+  placeAt,
+  sizes,
+  wordBytes,
+  wordIn,
+} from './socket-maps.ts'
+
+/** Where the sockets of a cgroup's processes are sent when they connect to a frontend. */
+export interface BalancedFrontend {
+  /** Each gets the same share. */
+  readonly endpoints: readonly Place[]
+  /** 0: none. */
+  readonly affinitySeconds: number
+}
+
+/** Asks the kernel's maps, as the programs do. Undefined: sockets are not balanced there, or not for this frontend. */
+export function balancedAt(cgroupPath: string, protocol: BalancedProtocol, frontend: Place): BalancedFrontend | undefined {
+  const libc = loadLibc()
+  if (!libc) return undefined
+  const bpf = new BpfCalls(libc)
+  const cgroup = openCgroup(cgroupPath)
+  try {
+    if (!isAttached(bpf, cgroup)) return undefined
+    const programs = findPrograms(bpf, cgroup)
+    const maps = findMaps(bpf, programs.values())
+    for (const program of programs.values()) closeSync(program)
+    if (!maps) return undefined
+    try {
+      const value = bpf.lookup(maps.frontends, frontendKey(protocol, frontend), new Uint8Array(mapSpecs.frontends.valueBytes))
+      if (!value) return undefined
+      const [set, count] = [wordIn(value, frontendAt.set), wordIn(value, frontendAt.count)]
+      const endpoints: Place[] = []
+      for (let slot = 0; slot < count; slot++) {
+        const key = new Uint8Array(mapSpecs.endpoints.keyBytes)
+        key.set(wordBytes(set), endpointKeyAt.set)
+        key.set(wordBytes(slot), endpointKeyAt.slot)
+        const place = bpf.lookup(maps.endpoints, key, new Uint8Array(sizes.place))
+        if (place) endpoints.push(placeOf(place))
+      }
+      return { endpoints, affinitySeconds: wordIn(value, frontendAt.affinitySeconds) }
+    } finally {
+      closeAll(maps)
+    }
+  } finally {
+    closeSync(cgroup)
+  }
+}
+
+function placeOf(bytes: Uint8Array): Place {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const port = view.getUint16(placeAt.port)
+  const words = Array.from({ length: 8 }, (_, i) => view.getUint16(placeAt.address + i * 2))
+  const isMapped = words.slice(0, 5).every((word) => word === 0) && words[5] === 0xffff
+  if (isMapped) return { address: [...bytes.subarray(12, 16)].join('.'), port }
+  return { address: new URL(`http://[${words.map((word) => word.toString(16)).join(':')}]/`).hostname.slice(1, -1), port }
+}

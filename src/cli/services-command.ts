@@ -1,0 +1,61 @@
+import { type ListedService, servicesNow } from '../cluster/ask/services.ts'
+import { systemClock } from '../host/clock.ts'
+import { systemExec } from '../host/exec.ts'
+import { type AskedOptions, askedCluster } from './asked-options.ts'
+import { requireRoot } from './failure.ts'
+import { table } from './table.ts'
+
+export interface ServicesOptions extends AskedOptions {
+  watch?: boolean
+  output: 'text' | 'json'
+}
+
+const refreshMs = 1_000
+
+export async function servicesCommand(name: string | undefined, options: ServicesOptions): Promise<void> {
+  requireRoot('services')
+  const cluster = await askedCluster(options)
+  const look = async (): Promise<void> => {
+    const all = await servicesNow(cluster, { exec: systemExec, clock: systemClock })
+    const listed = name === undefined ? all : all.filter((each) => isNamed(each.name, name))
+    const text = options.output === 'json' ? `${JSON.stringify(listed, null, 2)}\n` : asText(listed)
+    // A person's screen is written over; a program gets one listing after the other.
+    process.stdout.write(options.watch && process.stdout.isTTY ? `\x1b[H\x1b[2J${text}` : text)
+  }
+  await look()
+  while (options.watch) {
+    await systemClock.sleep(refreshMs)
+    await look()
+  }
+}
+
+/** `default/web`, or `web` of the namespace default, with all of its ports. */
+function isNamed(full: string, name: string): boolean {
+  const service = full.split(':')[0]
+  return service === (name.includes('/') ? name : `default/${name}`)
+}
+
+function asText(listed: readonly ListedService[]): string {
+  if (listed.length === 0) return 'No Services found.\n'
+  const rows = listed.flatMap(({ name, frontend, nodePort, connections, packets, endpoints }) => [
+    [name, frontend, nodePort === undefined ? '-' : String(nodePort), summary(endpoints), String(connections), counted(packets)],
+    ...endpoints.map((endpoint) => [
+      '',
+      `  ${endpoint.used ? '→' : ' '} ${endpoint.address}`,
+      '',
+      `${endpoint.state}${endpoint.node ? ` on ${endpoint.node}` : ''}`,
+      String(endpoint.connections),
+      counted(endpoint.packets),
+    ]),
+  ])
+  const uncounted = listed.some(({ packets }) => packets === undefined)
+  const hint = uncounted ? "\nPackets are not counted: 'sysctl net.netfilter.nf_conntrack_acct=1' turns it on for new connections.\n" : ''
+  return table(['SERVICE', 'ADDRESS', 'NODE PORT', 'ENDPOINTS', 'CONNECTIONS', 'PACKETS'], rows) + hint
+}
+
+function summary(endpoints: ListedService['endpoints']): string {
+  const ready = endpoints.filter(({ state }) => state === 'ready').length
+  return endpoints.length === 0 ? 'none' : `${ready} of ${endpoints.length} ready`
+}
+
+const counted = (packets: number | undefined): string => (packets === undefined ? '-' : String(packets))

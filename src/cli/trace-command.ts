@@ -1,0 +1,73 @@
+import { followPackets } from '../cluster/ask/follow-packets.ts'
+import { NoSuchPlaceError } from '../cluster/ask/places.ts'
+import { type TraceAnswer, traced } from '../cluster/ask/trace.ts'
+import { systemClock } from '../host/clock.ts'
+import { systemExec } from '../host/exec.ts'
+import { type AskedOptions, askedCluster } from './asked-options.ts'
+import { paint } from './colors.ts'
+import { exitCodes } from './exit-codes.ts'
+import { CommandError, requireRoot } from './failure.ts'
+import { table } from './table.ts'
+
+export interface TraceOptions extends AskedOptions {
+  protocol?: 'tcp' | 'udp' | 'sctp'
+  ipv6?: boolean
+  rules?: boolean
+  live?: boolean
+  packets: number
+  output: 'text' | 'json'
+}
+
+export async function traceCommand(client: string, target: string, options: TraceOptions): Promise<void> {
+  requireRoot('trace')
+  const cluster = await askedCluster(options)
+  const question = { client, target, protocol: options.protocol, six: options.ipv6 ?? false }
+  let answer: TraceAnswer
+  try {
+    answer = await traced(question, cluster, { exec: systemExec, clock: systemClock })
+  } catch (error) {
+    if (error instanceof NoSuchPlaceError) throw new CommandError(error.message, exitCodes.usage)
+    throw error
+  }
+  process.stdout.write(options.output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : asText(answer, options.rules ?? false))
+  if (options.live) await follow(answer, options.packets)
+}
+
+/** Prints what the kernel tells of real packets, until enough were seen or Ctrl-C. */
+async function follow({ client, target }: TraceAnswer, count: number): Promise<void> {
+  const stop = new AbortController()
+  process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort())
+  process.stdout.write(`\nFollowing the first packets of new connections, ${count} at most; Ctrl-C ends.\n`)
+  // Nobody in particular stands for everybody outside.
+  const source = client.text === 'outside' ? undefined : client.address
+  const followed = { source, destination: target.address, port: target.port, protocol: target.protocol }
+  const print = (line: string): void => void process.stdout.write(`${line}\n`)
+  await followPackets(followed, { exec: systemExec, clock: systemClock, count, signal: stop.signal, print })
+}
+
+function asText(answer: TraceAnswer, withRules: boolean): string {
+  const { client, target } = answer
+  const at = target.address.includes(':') ? `[${target.address}]:${target.port}` : `${target.address}:${target.port}`
+  const lines = [
+    `${client.text} (${client.address}) to ${at}/${target.protocol}: ${answer.destination}`,
+    ...answer.facts.map((fact) => `  ${fact}`),
+    '',
+  ]
+  const rows = answer.ways.map(({ share, goesTo, source }) => [percent(share), goesTo, source])
+  lines.push(table(['SHARE', 'GOES TO', 'SOURCE ADDRESS'], rows).trimEnd())
+  if (withRules) {
+    for (const { share, goesTo, rules } of answer.ways) {
+      lines.push(
+        '',
+        `${percent(share)} ${goesTo}, by these rules:`,
+        ...(rules.length > 0 ? rules.map((rule) => `  ${rule}`) : ['  none that changed anything']),
+      )
+    }
+  }
+  if (answer.notes.length > 0) lines.push('', ...answer.notes.map((note) => `${paint('yellow', 'note:')} ${note}`))
+  return `${lines.join('\n')}\n`
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`
+}

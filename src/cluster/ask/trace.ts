@@ -1,0 +1,70 @@
+import { isIPv6 } from 'node:net'
+import { balancedAt } from '../../bpf/balanced-at.ts'
+import { unifiedCgroup } from '../../cri/unified-cgroup.ts'
+import type { Clock } from '../../host/clock.ts'
+import type { Exec } from '../../host/exec.ts'
+import { contains } from '../../netfilter/address-range.ts'
+import { openNftables } from '../../netfilter/nftables/open-nftables.ts'
+import { hostAndPort, type TransportProtocol } from '../../netfilter/rules.ts'
+import type { Packet } from '../../netfilter/trace.ts'
+import { type Explanation, explain } from '../../proxy/tracing/explain.ts'
+import { frontendAt } from '../../proxy/tracing/frontend-at.ts'
+import { type Way, waysThrough } from '../../proxy/tracing/ways-through.ts'
+import { cgroupRootOf } from '../agent.ts'
+import { type AskedCluster, factsOf } from './asked-cluster.ts'
+import { type AskedClient, type AskedTarget, clientNamed, targetNamed } from './places.ts'
+
+export interface TraceQuestion {
+  readonly client: string
+  readonly target: string
+  readonly protocol: TransportProtocol | undefined
+  readonly six: boolean
+}
+
+export interface TraceAnswer extends Explanation {
+  readonly client: AskedClient
+  readonly target: AskedTarget
+}
+
+/** Where a pod's socket is sent as it connects, before any packet is there; undefined: not by its socket. */
+async function balancedWays(cluster: AskedCluster, { protocol, address, port }: AskedTarget): Promise<Way[] | undefined> {
+  if (!('config' in cluster) || !cluster.config.socketLb || protocol === 'sctp') return undefined
+  const cgroup = await unifiedCgroup(cgroupRootOf(cluster.config.name))
+  const found = cgroup && balancedAt(cgroup.path, protocol, { address, port })
+  // A frontend without endpoints is left to the rules beneath, which refuse or drop.
+  if (!found || found.endpoints.length === 0) return undefined
+  return found.endpoints.map((endpoint) => ({
+    probability: 1 / found.endpoints.length,
+    verdict: 'arrives',
+    to: hostAndPort(endpoint.address, endpoint.port),
+    masqueraded: false,
+    steps: [
+      {
+        chain: 'connect()',
+        comment: 'balanced at the socket, no packet is rewritten',
+        did: [`connects to ${hostAndPort(endpoint.address, endpoint.port)}`],
+      },
+    ],
+    notUnderstood: [],
+  }))
+}
+
+/** Asks the kernel where the first packet of a connection goes. Throws NoSuchPlaceError for what can't be asked about. */
+export async function traced(question: TraceQuestion, cluster: AskedCluster, deps: { exec: Exec; clock: Clock }): Promise<TraceAnswer> {
+  const facts = await factsOf(cluster, deps)
+  const target = targetNamed(question.target, { ...question, six: question.six || isIPv6(question.target) }, facts)
+  const client = clientNamed(question.client, target, facts)
+  const packet: Packet = {
+    from: client.from,
+    protocol: target.protocol,
+    source: client.address,
+    destination: target.address,
+    port: target.port,
+  }
+  const node = { name: facts.node.metadata.name, zone: facts.node.metadata.labels?.['topology.kubernetes.io/zone'] }
+  const frontend = frontendAt({ ...facts, node }, target)
+  const balanced = client.isPod ? await balancedWays(cluster, target) : undefined
+  const ways = balanced ?? (await waysThrough(packet, facts.isLocal, { exec: deps.exec, openNftables: openNftables(deps), tag: facts.tag }))
+  const isServiceAddress = facts.serviceCidr !== undefined && contains(facts.serviceCidr, target.address)
+  return { client, target, ...explain({ packet, frontend, ways, pods: facts.pods, node: node.name, isServiceAddress }) }
+}

@@ -1,0 +1,81 @@
+import type { TranslatedConnections } from '../../netfilter/translated-connections.ts'
+import type { AddressFamily } from '../service-port.ts'
+import { portsOf, type ServiceFacts } from './frontend-at.ts'
+
+/** A Service port with its endpoints, and what goes on there now. */
+export interface ListedPort {
+  readonly name: string
+  readonly frontend: string
+  readonly nodePort: number | undefined
+  readonly connections: number
+  readonly packets: number | undefined
+  readonly endpoints: readonly ListedEndpoint[]
+}
+
+export interface ListedEndpoint {
+  readonly address: string
+  readonly node: string | undefined
+  readonly state: 'ready' | 'ending, serves' | 'ending' | 'not ready'
+  /** Whether this node sends new connections there. */
+  readonly used: boolean
+  readonly connections: number
+  readonly packets: number | undefined
+}
+
+export function listServices(
+  facts: ServiceFacts,
+  families: readonly AddressFamily[],
+  translated: readonly TranslatedConnections[],
+): ListedPort[] {
+  return families
+    .flatMap((family) => [...portsOf(facts, family)])
+    .map(({ port, choice }) => {
+      const own = translated.filter(
+        (each) =>
+          each.protocol === port.protocol &&
+          ((each.port === port.port && [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps].includes(each.address)) ||
+            (each.port === port.nodePort && facts.isLocal(each.address))),
+      )
+      const used = new Set([...choice.cluster, ...choice.local])
+      const endpoints = port.endpoints.map((endpoint): ListedEndpoint => {
+        const address = placeText(endpoint.address, endpoint.port)
+        const its = own.filter((each) => each.endpoint === address)
+        return {
+          address,
+          node: endpoint.nodeName,
+          state: stateOf(endpoint),
+          used: used.has(endpoint),
+          connections: sum(its, ({ connections }) => connections),
+          packets: total(its, ({ packets }) => packets),
+        }
+      })
+      return {
+        name: port.name,
+        frontend: `${placeText(port.clusterIp, port.port)}/${port.protocol}`,
+        nodePort: port.nodePort,
+        connections: sum(own, ({ connections }) => connections),
+        packets: total(own, ({ packets }) => packets),
+        endpoints,
+      }
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.frontend < b.frontend ? -1 : 1))
+}
+
+const placeText = (address: string, port: number): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)
+
+function stateOf({ ready, serving, terminating }: { ready: boolean; serving: boolean; terminating: boolean }): ListedEndpoint['state'] {
+  if (ready) return 'ready'
+  return terminating ? (serving ? 'ending, serves' : 'ending') : 'not ready'
+}
+
+function sum<T>(list: readonly T[], of: (one: T) => number): number {
+  return list.reduce((all, one) => all + of(one), 0)
+}
+
+/** Undefined as soon as one is not counted. */
+function total<T>(list: readonly T[], of: (one: T) => number | undefined): number | undefined {
+  return list.reduce<number | undefined>((all, one) => {
+    const value = of(one)
+    return all === undefined || value === undefined ? undefined : all + value
+  }, 0)
+}

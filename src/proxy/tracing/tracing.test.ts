@@ -1,0 +1,201 @@
+import { describe, expect, test } from 'vitest'
+import type { Pod } from '../../api/generated/types.ts'
+import type { LiveStep } from '../../netfilter/nftables/live-trace.ts'
+import type { HeldTable, Rule } from '../../netfilter/nftables/ruleset.ts'
+import { ruleText } from '../../netfilter/nftables/statement-text.ts'
+import { parseTranslated } from '../../netfilter/translated-connections.ts'
+import { endpoint, service, services, slice, slices, world } from '../testing/scenes.ts'
+import { explain } from './explain.ts'
+import { frontendAt, type ServiceFacts } from './frontend-at.ts'
+import { TraceLines, tracingTable } from './live-trace.ts'
+import { listServices } from './service-list.ts'
+import type { Way } from './ways-through.ts'
+
+const facts: ServiceFacts = {
+  services,
+  slices,
+  node: { name: world.node, zone: undefined },
+  isLocal: (address) => address === world.nodeAddress || address.startsWith('127.'),
+}
+const at = (text: string, protocol: 'tcp' | 'udp' = 'tcp') => {
+  const [address = '', port] = text.split(':')
+  return { address, port: Number(port), protocol }
+}
+const way = (more: Partial<Way> = {}): Way => ({
+  ...{ probability: 1, verdict: 'arrives', to: '10.244.1.11:8080', masqueraded: false, steps: [], notUnderstood: [] },
+  ...more,
+})
+const explained = (target: string, ways: readonly Way[], more: Partial<Parameters<typeof explain>[0]> = {}) =>
+  explain({
+    packet: { from: 'network', protocol: 'tcp', source: world.pods.b, destination: at(target).address, port: at(target).port },
+    frontend: frontendAt(facts, at(target)),
+    ways,
+    pods: [
+      {
+        metadata: { namespace: 'test', name: 'a' },
+        spec: { nodeName: 'here' },
+        status: { podIPs: [{ ip: world.pods.a }] },
+      } as unknown as Pod,
+    ],
+    node: world.node,
+    isServiceAddress: target.startsWith('10.96.'),
+    ...more,
+  })
+
+describe('what answers at an address', () => {
+  test.each([
+    ['10.96.0.10:80', 'cluster address', 'test/web'],
+    [`${world.nodeAddress}:30001`, 'node port', 'test/web'],
+    ['127.0.0.1:30001', 'node port', 'test/web'],
+    ['198.51.100.1:80', 'external IP', 'test/external'],
+    ['198.51.100.3:80', 'load balancer address', 'test/balanced'],
+  ])('%s: the %s of %s', (target, kind, name) => {
+    expect(frontendAt(facts, at(target))).toMatchObject({ kind, port: { name } })
+  })
+  test.each(['10.96.0.10:81', '192.0.2.1:30001', '198.51.100.9:80'])('%s: nobody', (target) => {
+    expect(frontendAt(facts, at(target))).toBeUndefined()
+  })
+  test('another protocol is another port', () => {
+    expect(frontendAt(facts, at('10.96.0.10:80', 'udp'))).toBeUndefined()
+    expect(frontendAt(facts, at('10.96.0.11:53', 'udp'))?.port.name).toBe('test/dns:udp')
+  })
+})
+
+describe('an explanation', () => {
+  test('names the pod that answers and whether it sees the client', () => {
+    const { destination, facts: said, ways } = explained('10.96.0.10:80', [way(), way({ to: '10.244.1.99:8080', masqueraded: true })])
+    expect(destination).toBe('the cluster address of Service test/web (TCP)')
+    expect(said).toContain('endpoints: 3, of which 3 ready (3 on this node)')
+    expect(ways.map(({ goesTo, source }) => [goesTo, source])).toEqual([
+      ['pod test/a, 10.244.1.11:8080 on here', `kept: the endpoint sees ${world.pods.b}`],
+      ['10.244.1.99:8080', 'masqueraded: the endpoint sees this node'],
+    ])
+  })
+  test.each<[string, string, Partial<Way>, string]>([
+    [
+      'nobody is ready',
+      '10.96.0.12:80',
+      { verdict: 'rejected', rejectedWith: 'tcp reset' },
+      'rejected (tcp reset): test/none has no ready endpoint anywhere',
+    ],
+    [
+      'nobody is here',
+      '10.96.0.16:80',
+      { verdict: 'dropped' },
+      'dropped: the policy is Local and no endpoint of test/inner-elsewhere is on this node',
+    ],
+    [
+      'the client is kept out',
+      '198.51.100.4:80',
+      { verdict: 'dropped', steps: [{ chain: 'source-ranges', comment: 'not in the source ranges', did: ['drop'] }] },
+      'dropped: the client is in none of the loadBalancerSourceRanges',
+    ],
+    ['there is no such port', '10.96.0.10:9999', { verdict: 'rejected' }, 'rejected: there is no such Service port'],
+    [
+      'somebody else’s rule',
+      '203.0.113.5:80',
+      { verdict: 'dropped', steps: [{ chain: 'FORWARD', did: ['drop'] }] },
+      'dropped: by a rule of chain FORWARD',
+    ],
+  ])('says why nothing answers: %s', (_, target, outcome, expected) => {
+    expect(explained(target, [way(outcome)]).ways[0]?.goesTo).toBe(expected)
+  })
+  test('says what it did not understand, and what to look at', () => {
+    expect(explained('10.96.0.10:80', [way({ notUnderstood: ['-m u32'] })]).notes).toEqual([
+      'a rule that this command does not understand may change this: -m u32',
+    ])
+    expect(explained('10.96.0.12:80', [way({ verdict: 'rejected' })]).notes[0]).toMatch(/test\/none selects no pod/)
+  })
+})
+
+describe('connections', () => {
+  const text = [
+    'tcp      6 86399 ESTABLISHED src=10.244.1.12 dst=10.96.0.10 sport=40000 dport=80 packets=6 bytes=400 src=10.244.1.11 dst=10.244.1.12 sport=8080 dport=40000 packets=4 bytes=500 [ASSURED] mark=0 use=1',
+    'tcp      6 86399 ESTABLISHED src=10.244.1.12 dst=10.96.0.10 sport=40001 dport=80 packets=1 bytes=60 [UNREPLIED] src=10.244.1.11 dst=10.244.1.12 sport=8080 dport=40001 packets=0 bytes=0 mark=0 use=1',
+    `udp      17 29 src=10.244.1.12 dst=${world.nodeAddress} sport=40000 dport=30001 src=10.244.1.13 dst=10.244.1.12 sport=8080 dport=40000 mark=0 use=1`,
+    'conntrack v1.4.7 (conntrack-tools): 3 flow entries have been shown.',
+  ].join('\n')
+
+  test('are gathered by where they were sent and who answers', () => {
+    expect(parseTranslated(text)).toEqual([
+      { protocol: 'tcp', address: '10.96.0.10', port: 80, endpoint: '10.244.1.11:8080', connections: 2, packets: 11, bytes: 960 },
+      {
+        protocol: 'udp',
+        address: world.nodeAddress,
+        port: 30001,
+        endpoint: '10.244.1.13:8080',
+        connections: 1,
+        packets: undefined,
+        bytes: undefined,
+      },
+    ])
+  })
+  test('stand beside the endpoints that they go to', () => {
+    const ending = endpoint('b', { ready: false, serving: true, terminating: true })
+    const some = { ...facts, services: [service('web', '10.96.0.10', [{}])], slices: [slice('web', ['a', ending])] }
+    expect(listServices(some, ['IPv4', 'IPv6'], parseTranslated(text))).toMatchObject([
+      {
+        name: 'test/web',
+        frontend: '10.96.0.10:80/tcp',
+        connections: 2,
+        packets: 11,
+        endpoints: [
+          { address: '10.244.1.11:8080', state: 'ready', used: true, connections: 2, packets: 11 },
+          { address: '10.244.1.12:8080', state: 'ending, serves', used: false, connections: 0 },
+        ],
+      },
+    ])
+  })
+})
+
+describe('following real packets', () => {
+  const followed = { source: '10.244.1.12', destination: '10.96.0.10', port: 80, protocol: 'tcp' } as const
+  const text = (of: Parameters<typeof tracingTable>[1]): string => {
+    const table = tracingTable('t', of)
+    return ruleText(table.family, table.chains[0]?.rules[0] as Rule)
+  }
+  test('marks the first packets of connections in a table of its own', () => {
+    expect(text(followed)).toBe(
+      'ip saddr 10.244.1.12 ip daddr 10.96.0.10 meta l4proto tcp th dport 80 tcp flags syn tcp flags ! ack meta nftrace set 1',
+    )
+    expect(text({ ...followed, source: undefined, destination: 'fd00::1', protocol: 'udp' })).toBe(
+      'ip6 daddr fd00::1 meta l4proto udp th dport 80 meta nftrace set 1',
+    )
+  })
+  test('tells each packet once, then the rules that decided something', () => {
+    const rules = [{ handle: 7, expressions: [], comment: 'cluster address' }]
+    const held = {
+      family: 'ip',
+      name: 'ownkube-proxy',
+      dormant: false,
+      sets: [],
+      counters: [],
+      chains: [{ name: 'ports', rules }],
+    } as const
+    const lines = new TraceLines('t', [held as unknown as HeldTable])
+    const packet = { source: '10.244.1.12', sourcePort: 40000, destination: '10.96.0.10', port: 80, protocol: 'tcp' }
+    const step = (more: Partial<LiveStep>): LiveStep => ({
+      id: 9,
+      family: 'ip',
+      table: 'ownkube-proxy',
+      chain: 'ports',
+      what: 'rule',
+      ...more,
+    })
+    const said = [
+      step({ table: 't', chain: 'prerouting', handle: 2, verdict: 'continue', packet }),
+      step({ chain: 'nat-prerouting', handle: 5, verdict: { jump: 'services' }, packet }),
+      step({ handle: 7, verdict: { goto: 'choose' } }),
+      step({ what: 'return', verdict: 'return' }),
+      step({ what: 'policy', verdict: 'accept' }),
+      step({ table: 'other', chain: 'forward', what: 'policy', verdict: 'drop' }),
+    ].flatMap((each) => lines.take(each))
+    expect(said).toEqual([
+      '#1 tcp from 10.244.1.12 port 40000 to 10.96.0.10 port 80',
+      '#1   ownkube-proxy nat-prerouting: → services by rule 5',
+      '#1   ownkube-proxy ports: → choose "cluster address"',
+      '#1   other forward: drop by its policy',
+    ])
+    expect(lines.seen).toBe(1)
+  })
+})

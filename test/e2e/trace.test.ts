@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { TestCluster } from './harness/cluster.ts'
+import { eventually, repository, run } from './harness/command.ts'
+import { deployment, nameServer, pod, service } from './harness/manifests.ts'
+
+const image = 'ownkube.test/busybox:1'
+let cluster: TestCluster
+
+beforeAll(async () => {
+  cluster = await TestCluster.start('trace')
+  await cluster.importBusybox(image)
+  await cluster.apply(pod('client', [{ image, command: ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.2; done'] }]))
+  await cluster.apply(deployment('web', 2, nameServer(image, [8080])))
+  await cluster.apply(service('web', { app: 'web' }, [{ port: 80, targetPort: 8080 }], { type: 'NodePort' }))
+  await cluster.apply(service('nobody', { app: 'no-such-app' }, [{ port: 80 }]))
+  await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=90s'])
+  await cluster.must(['wait', '--for=condition=Ready', 'pod/client', '--timeout=60s'])
+})
+afterAll(async () => {
+  await cluster?.remove()
+})
+
+/** What `ownkube trace` prints. */
+async function trace(client: string, target: string, ...flags: readonly string[]): Promise<string> {
+  const { stdout, stderr, code } = await cluster.ownkube('trace', client, target, ...flags)
+  if (code !== 0) throw new Error(`trace ended with ${code}: ${stderr}`)
+  return stdout
+}
+
+describe('ownkube trace', () => {
+  it('tells a pod where its connections to a Service go, with each endpoint’s share', async () => {
+    const pods = (await cluster.must(['get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[*].metadata.name}'])).split(' ')
+    await eventually(async () => {
+      const text = await trace('client', 'web')
+      expect(text).toMatch(/^pod default\/client \(10\.\S+\) to 10\.\S+:80\/tcp: the cluster address of Service default\/web \(TCP\)$/m)
+      expect(text).toMatch(/endpoints: 2, of which 2 ready \(2 on this node\)/)
+      for (const name of pods)
+        expect(text).toMatch(new RegExp(`^50\\.0 % +pod default/${name}, 10\\.\\S+:8080 on \\S+ +kept: the endpoint sees 10\\.`, 'm'))
+    })
+  })
+
+  it('tells of node ports, from outside and from the node', async () => {
+    const node = await cluster.must(['get', 'nodes', '-o', 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'])
+    const port = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.ports[0].nodePort}'])
+    const outside = await trace('outside:198.51.100.7', `${node}:${port}`)
+    expect(outside).toMatch(/outside \(198\.51\.100\.7\) .*: the node port of Service default\/web/)
+    expect(outside).toMatch(/externalTrafficPolicy Cluster/)
+    expect(outside).toMatch(/50\.0 % .*masqueraded: the endpoint sees this node/)
+    expect(await trace('node', 'svc/web')).toMatch(/50\.0 % .*masqueraded/)
+  })
+
+  it('tells why nothing answers', async () => {
+    expect(await trace('client', 'nobody')).toMatch(/100\.0 % +rejected.*: default\/nobody has no ready endpoint anywhere/)
+    const address = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])
+    const stray = await trace('client', `${address}:9999`)
+    expect(stray).toMatch(/no Service has port 9999\/tcp there/)
+    expect(stray).toMatch(/100\.0 % +rejected/)
+  })
+
+  it('says what can be asked about', async () => {
+    for (const [client, target, complaint] of [
+      ['ghost', 'web', /there is no pod default\/ghost; a client is a pod/],
+      ['client', 'ghost', /there is no Service default\/ghost; a target is/],
+      ['client', 'web:https', /Service default\/web has no such port; it has 80\/TCP/],
+    ] as const) {
+      const { code, stderr } = await cluster.ownkube('trace', client, target)
+      expect(code).toBe(2)
+      expect(stderr).toMatch(complaint)
+    }
+  })
+
+  it('follows real packets, and leaves no table behind', async () => {
+    const args = ['trace', 'client', 'web', '--live', '--packets', '2', '--name', cluster.name, '--data-dir', cluster.dataDir]
+    const live = spawn(`${repository}/ownkube`, args, { env: { ...process.env, ...cluster.env } })
+    let text = ''
+    live.stdout.on('data', (chunk: Buffer) => {
+      text += chunk
+    })
+    const ended = new Promise((resolve) => live.once('close', resolve))
+    await eventually(async () => {
+      const { stdout } = await run('nft', ['list', 'tables'])
+      expect(stdout).toContain(`ownkube-trace-`)
+    })
+    const address = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])
+    await cluster.must(['exec', 'client', '--', 'sh', '-c', `for i in 1 2 3 4; do timeout 2 wget -qO- http://${address}/; done`])
+    await ended
+    expect(text).toMatch(/^#1 tcp from 10\.\S+ port \d+ to 10\.\S+ port 80$/m)
+    expect(text).toMatch(/^#2 tcp from 10\./m)
+    expect((await run('nft', ['list', 'tables'])).stdout).not.toContain('ownkube-trace-')
+  })
+})
+
+describe('ownkube services', () => {
+  it('lists Services with the state of their endpoints and their connections', async () => {
+    const address = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])
+    await cluster.must(['exec', 'client', '--', 'sh', '-c', `for i in 1 2 3 4 5 6; do timeout 2 wget -qO- http://${address}/; done`])
+    const { stdout, code } = await cluster.ownkube('services')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^SERVICE +ADDRESS +NODE PORT +ENDPOINTS +CONNECTIONS +PACKETS$/m)
+    expect(stdout).toMatch(new RegExp(`^default/web +${address.replaceAll('.', '\\.')}:80/tcp +\\d+ +2 of 2 ready +[1-9]\\d*`, 'm'))
+    expect(stdout).toMatch(/^ +→ 10\.\S+:8080 +ready on \S+ +\d+/m)
+    expect(stdout).toMatch(/^default\/nobody .* none +0/m)
+    const one = await cluster.ownkube('services', 'web', '-o', 'json')
+    expect(JSON.parse(one.stdout)).toMatchObject([
+      {
+        name: 'default/web',
+        endpoints: [
+          { state: 'ready', used: true },
+          { state: 'ready', used: true },
+        ],
+      },
+    ])
+  })
+})
