@@ -28,6 +28,9 @@ async function trace(client: string, target: string, ...flags: readonly string[]
   return stdout
 }
 
+/** The launcher becomes the program, so its process is the one. */
+const tableOf = (pid: number | undefined): string => `ownkube-trace-${pid}`
+
 describe('ownkube trace', () => {
   it('tells a pod where its connections to a Service go, with each endpoint’s share', async () => {
     const pods = (await cluster.must(['get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[*].metadata.name}'])).split(' ')
@@ -79,15 +82,15 @@ describe('ownkube trace', () => {
     })
     const ended = new Promise((resolve) => live.once('close', resolve))
     await eventually(async () => {
-      const { stdout } = await run('nft', ['list', 'tables'])
-      expect(stdout).toContain(`ownkube-trace-`)
+      expect(text).toContain('Following')
+      expect((await run('nft', ['list', 'tables'])).stdout).toContain(tableOf(live.pid))
     })
     const address = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])
     await cluster.must(['exec', 'client', '--', 'sh', '-c', `for i in 1 2 3 4; do timeout 2 wget -qO- http://${address}/; done`])
     await ended
     expect(text).toMatch(/^#1 tcp from 10\.\S+ port \d+ to 10\.\S+ port 80$/m)
     expect(text).toMatch(/^#2 tcp from 10\./m)
-    expect((await run('nft', ['list', 'tables'])).stdout).not.toContain('ownkube-trace-')
+    expect((await run('nft', ['list', 'tables'])).stdout).not.toContain(tableOf(live.pid))
   })
 })
 

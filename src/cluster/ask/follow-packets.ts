@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import type { Clock } from '../../host/clock.ts'
 import type { Exec } from '../../host/exec.ts'
 import { loadLibc } from '../../host/libc.ts'
 import { followTraces } from '../../netfilter/nftables/live-trace.ts'
 import { openNftables } from '../../netfilter/nftables/open-nftables.ts'
+import type { Family } from '../../netfilter/nftables/ruleset.ts'
 import { createTable, removeTable } from '../../netfilter/nftables/transaction.ts'
 import { type Followed, TraceLines, tracingTable } from '../../proxy/tracing/live-trace.ts'
 
@@ -16,35 +18,46 @@ interface Options {
   readonly print: (line: string) => void
 }
 
+const namePrefix = 'ownkube-trace-'
+
+/** Left by one that was killed. */
+function isStale(table: string): boolean {
+  const pid = /^\d+$/.exec(table.startsWith(namePrefix) ? table.slice(namePrefix.length) : '')?.[0]
+  return pid !== undefined && !existsSync(`/proc/${pid}`)
+}
+
+const longestMs = 24 * 3600 * 1000
+
 /**
- * Follows real packets through the rules by the kernel's own tracing, until enough were seen or the signal. The table that marks them
+ * Follows real packets through the rules by the kernel's own tracing, until enough were seen, the signal, or a day has passed. The table that marks them
  * is removed in any case.
  */
 export async function followPackets(followed: Followed, { exec, clock, count, signal, print }: Options): Promise<void> {
   const libc = loadLibc()
   const kernel = openNftables({ exec, clock })()
   if (!libc || !kernel) throw new Error('packets cannot be followed on this machine: system calls through koffi are not to be had')
-  const name = `ownkube-trace-${process.pid}`
+  const name = `${namePrefix}${process.pid}`
   const table = tracingTable(name, followed)
-  const lines = new TraceLines(name, await kernel.readAll())
-  let done = (): void => undefined
-  const ended = new Promise<void>((resolve) => {
-    done = resolve
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+  const tables = await kernel.readAll()
+  for (const { family, name: stale } of tables) if (isStale(stale)) await kernel.apply(removeTable(family as Family, stale))
+  const lines = new TraceLines(name, tables)
+  const enough = new AbortController()
   const stop = followTraces(libc, {
     step(step) {
       const text = lines.take(step)
       // The last packet is followed to its end: the one after it is no longer told.
-      if (lines.seen > count) return done()
+      if (lines.seen > count) return enough.abort()
       for (const line of text) print(line)
     },
     lost: () => print('(the kernel told more than could be read in time)'),
   })
   try {
     await kernel.apply(createTable(table, () => []))
-    await ended
+    // The wait also keeps the process alive: the socket that is read does not.
+    const end = AbortSignal.any([signal, enough.signal])
+    await clock.sleep(longestMs, end).catch((error: unknown) => {
+      if (!end.aborted) throw error
+    })
   } finally {
     await kernel.apply(removeTable(table.family, name))
     stop()
