@@ -101,7 +101,8 @@ setup_packages() {
     give_back "$root/node_modules"
     if [ "$failed" ]; then fail "$failed"; fi
   fi
-  if [ ! -e "$root/src/api/generated/schema.json" ] || [ "$root/tools/generate.ts" -nt "$root/src/api/generated/schema.json" ]; then
+  generated="$root/src/api/generated/schema.json"
+  if [ ! -e "$generated" ] || [ "$root/tools/generate.ts" -nt "$generated" ] || [ "$root/tools/newer-types.ts" -nt "$generated" ]; then
     say 'generating API types'
     need_writable 'API types'
     "$NODE" "$root/tools/generate.ts" >&2 || failed='generating the API types failed; see the lines above.'

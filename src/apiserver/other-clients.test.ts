@@ -93,6 +93,15 @@ describe('over HTTP/1.1', () => {
     expect([code, headers['content-type']]).toEqual([200, type])
   })
 
+  test('a watch in protobuf comes in frames', async () => {
+    const accept = 'application/vnd.kubernetes.protobuf;stream=watch'
+    const { code, headers, text } = await get('/api/v1/namespaces?watch=1&timeoutSeconds=1&fieldSelector=metadata.name=kube-system', {
+      headers: { accept },
+    })
+    expect([code, headers['content-type']]).toEqual([200, accept])
+    expect(text).toMatch(/^\0\0..\n\x05ADDED\x12.*k8s\0.*kube-system/s)
+  })
+
   test('an OpenAPI document is kept by its hash', async () => {
     const index = JSON.parse((await get('/openapi/v3')).text) as { paths: Record<string, { serverRelativeURL: string }> }
     const path = index.paths['apis/apps/v1']?.serverRelativeURL as string

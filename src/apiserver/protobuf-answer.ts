@@ -7,7 +7,7 @@ import { isObject } from '../machinery/equality.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
 import type { Field, Schema } from '../machinery/schema.ts'
 import { type FieldPlace, hasLayout, layoutOf, type MessageLayout } from './protobuf-layout.ts'
-import { type Union, unionFields, unionOf } from './protobuf-unions.ts'
+import { type Union, unionFields } from './protobuf-unions.ts'
 
 /*
  * Answers as `application/vnd.kubernetes.protobuf`, byte for byte as Go's generated code writes them: fields in the order of their
@@ -117,7 +117,7 @@ const metadataSchemas: Readonly<Record<string, Schema | undefined>> = {
 }
 
 function writeFields(writer: BinaryWriter, layout: MessageLayout, value: Json): void {
-  for (const place of [...layout.values()].sort((a, b) => a.number - b.number)) {
+  for (const place of layout.values()) {
     if ('embedded' in place) {
       writer.tag(place.number, WireType.LengthDelimited).fork()
       writeFields(writer, place.embedded, value)
@@ -127,8 +127,7 @@ function writeFields(writer: BinaryWriter, layout: MessageLayout, value: Json): 
 }
 
 function writeField(writer: BinaryWriter, place: FieldPlace, value: unknown): void {
-  const { number, schema } = place
-  const union = unionOf(place.path)
+  const { number, schema, union } = place
   if (schema.type === 'array') {
     for (const item of Array.isArray(value) ? value : []) writeItem(writer, number, schema.items as Schema, item)
   } else if (schema.type === 'map') {

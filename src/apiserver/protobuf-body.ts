@@ -4,7 +4,7 @@ import { isObject, setKey } from '../machinery/equality.ts'
 import type { Schema } from '../machinery/schema.ts'
 import { badRequest } from '../machinery/status.ts'
 import { type FieldPlace, layoutOf, type MessageLayout } from './protobuf-layout.ts'
-import { type Union, unionFields, unionOf } from './protobuf-unions.ts'
+import { type Union, unionFields } from './protobuf-unions.ts'
 
 /*
  * Bodies that Go clients send as `application/vnd.kubernetes.protobuf` (kubectl create does), made into the value that the
@@ -74,8 +74,7 @@ function readInto(into: Json, layout: MessageLayout, bytes: Uint8Array, depth: n
 }
 
 function readField(into: Json, place: FieldPlace, wire: WireType, reader: BinaryReader, depth: number): void {
-  const { field, schema } = place
-  const union = unionOf(place.path)
+  const { field, schema, union } = place
   if (schema.type === 'array') {
     into[field] ??= []
     ;(into[field] as unknown[]).push(...readItems(schema.items as Schema, wire, reader, depth))

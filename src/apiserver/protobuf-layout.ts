@@ -1,5 +1,6 @@
 import type { Schema } from '../machinery/schema.ts'
 import fields from './protobuf-fields.json' with { type: 'json' }
+import { type Union, unionOf } from './protobuf-unions.ts'
 
 /*
  * protobuf-fields.json: numbers of the fields of Kubernetes' protobuf messages, facts of the published API by the names of types
@@ -13,8 +14,8 @@ export interface FieldPlace {
   readonly number: number
   readonly field: string
   readonly schema: Schema
-  /** A type that says more than its schema does: see protobuf-unions.ts. */
-  readonly path: string
+  /** Set where protobuf has a message that JSON has not. */
+  readonly union: Union | undefined
   readonly pointer: boolean
   readonly keepsZero: boolean
 }
@@ -25,7 +26,7 @@ export interface EmbeddedPlace {
 }
 
 export type Place = FieldPlace | EmbeddedPlace
-/** Places by their numbers, in rising order. */
+/** Places by their numbers, in rising order: so the table is written. */
 export type MessageLayout = ReadonlyMap<number, Place>
 
 const layouts = new WeakMap<Schema, MessageLayout>()
@@ -64,7 +65,7 @@ function addPlace(into: Map<number, Place>, schema: Schema, entry: string): void
     number,
     field,
     schema: found.schema,
-    path: `${schema.name}.${field}`,
+    union: unionOf(`${schema.name}.${field}`),
     pointer: sign === '?',
     keepsZero: sign === '!',
   })
