@@ -116,3 +116,16 @@ export function* writtenPathFaults(path: string, file: string): Faults {
   yield* localPathFaults(path, file)
   if (file.startsWith('..') && !file.startsWith('../')) yield invalidValue(path, file, "must not start with '..'")
 }
+
+/** `example.com/manager`: a domain, and a path behind it. */
+export function* domainPrefixedPathFaults(path: string, value: string): Faults {
+  if (!value) return yield required(path)
+  const [domain = '', ...segments] = value.split('/')
+  if (segments.length === 0 || !domain || segments.join('/') === '') {
+    return yield invalidValue(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+  }
+  yield* dnsSubdomainFaults(path, domain)
+  if (!/^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/.test(segments.join('/'))) {
+    yield invalidValue(path, segments.join('/'), "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')")
+  }
+}

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Job } from '../generated/types.ts'
 import { type Case, changeFaults, created, faultsOf } from '../testing/kind-cases.ts'
 import { cronJobs } from './cron-job.ts'
 import { CronError, parseCronSchedule } from './cron-schedule.ts'
@@ -60,7 +61,7 @@ describe('a Job', () => {
     [
       'of an unknown mode',
       job({ completionMode: 'Random' }),
-      ['spec.completionMode: Unsupported value: "Random": supported values: "Indexed", "NonIndexed"'],
+      ['spec.completionMode: Unsupported value: "Random": supported values: "NonIndexed", "Indexed"'],
     ],
     [
       'that limits what it has not',
@@ -75,7 +76,7 @@ describe('a Job', () => {
     [
       'whose pods’ host names would be too long',
       { ...job({ completionMode: 'Indexed', completions: 10 }), metadata: { name: 'a'.repeat(63) } },
-      [`metadata.name: Invalid value: "${'a'.repeat(63)}": will not able to create pod with invalid DNS hostname: ${'a'.repeat(63)}-9`],
+      [`metadata.name: Invalid value: "${'a'.repeat(63)}": will not able to create pod with invalid DNS label: ${'a'.repeat(63)}-9`],
     ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(jobs, fields)).toEqual(faults)
@@ -148,6 +149,91 @@ describe('a CronJob', () => {
     ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(cronJobs, fields)).toEqual(faults)
+  })
+})
+
+describe('policies of a Job', () => {
+  const indexed = { completionMode: 'Indexed', completions: 5, backoffLimitPerIndex: 1 }
+  const failing = (rule: object): Record<string, unknown> => job({ ...indexed, podFailurePolicy: { rules: [rule] } })
+  const rule = 'spec.podFailurePolicy.rules[0]'
+  const succeeding = (success: object): Record<string, unknown> => job({ ...indexed, successPolicy: { rules: [success] } })
+  const success = 'spec.successPolicy.rules[0]'
+  const codes = (onExitCodes: object): Record<string, unknown> =>
+    failing({ action: 'FailJob', onExitCodes: { operator: 'In', values: [1], ...onExitCodes } })
+
+  test.each<Case>([
+    ['that are sound', codes({ containerName: 'c' }), []],
+    [
+      'of no action',
+      failing({ onPodConditions: [{ type: 'Ready' }] }),
+      [`${rule}.action: Required value: valid values: ["Count" "FailIndex" "FailJob" "Ignore"]`],
+    ],
+    [
+      'on nothing',
+      failing({ action: 'Ignore' }),
+      [`${rule}: Invalid value: specifying one of OnExitCodes and OnPodConditions is required`],
+    ],
+    [
+      'of another container',
+      codes({ containerName: 'x' }),
+      [`${rule}.onExitCodes.containerName: Invalid value: "x": must be one of the container or initContainer names in the pod template`],
+    ],
+    [
+      'on success',
+      codes({ values: [2, 0] }),
+      [
+        `${rule}.onExitCodes.values[1]: Invalid value: 0: must not be 0 for the In operator`,
+        `${rule}.onExitCodes.values: Invalid value: [2,0]: must be ordered`,
+      ],
+    ],
+    [
+      'of success by nothing',
+      succeeding({}),
+      [`${success}: Required value: at least one of succeededCount or succeededIndexes must be specified`],
+    ],
+    ['of success by what there is', succeeding({ succeededIndexes: '0,2-4', succeededCount: 4 }), []],
+    [
+      'of success by more than there is',
+      succeeding({ succeededIndexes: '0,2-3', succeededCount: 4 }),
+      [
+        `${success}.succeededCount: Invalid value: 4: must be less than or equal to 3 (the number of indexes in the specified succeededIndexes field)`,
+      ],
+    ],
+    [
+      'of success by an index too many',
+      succeeding({ succeededIndexes: '7' }),
+      [`${success}.succeededIndexes: Invalid value: "7": error parsing succeededIndexes: too large index: "7"`],
+    ],
+    [
+      'of success of jobs without indexes',
+      job({ successPolicy: { rules: [] } }),
+      ['spec.successPolicy: Invalid value: {"rules":[]}: requires indexed completion mode'],
+    ],
+  ])('%s', (_, fields, faults) => {
+    expect(faultsOf(jobs, fields)).toEqual(faults)
+  })
+})
+
+describe('the status of a Job', () => {
+  const ended = (status: object): Job => ({ ...created(jobs, job({})), status: { startTime: '2026-03-01T12:00:00Z', ...status } })
+  const faults = (now: object, before: object = {}): string[] =>
+    jobs.validateStatusUpdate(ended(now), ended(before)).map(({ field, message }) => `${field}: ${message}`)
+  const is = (...types: string[]): object => ({ conditions: types.map((type) => ({ type, status: 'True' })) })
+  const done = { completionTime: '2026-03-01T12:01:00Z' }
+
+  test('is one that can be', () => {
+    expect(faults({ ...is('SuccessCriteriaMet', 'Complete'), ...done })).toEqual([])
+    expect(faults(is('Complete'))).toEqual(['status.completionTime: Required value: completionTime is required for Complete jobs'])
+    expect(faults({ ...is('Complete', 'Failed'), ...done })).toEqual([
+      'status.conditions: Invalid value: cannot set Complete=True and Failed=true conditions',
+    ])
+    expect(faults({ active: 1, ready: 2 })).toEqual(['status.ready: Invalid value: 2: cannot set more ready pods than active'])
+  })
+
+  test('once it has ended stays so', () => {
+    expect(faults({}, { ...is('Complete'), ...done })).toEqual([
+      'status.conditions: Invalid value: cannot disable the terminal Complete=True condition',
+    ])
   })
 })
 

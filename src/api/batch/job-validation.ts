@@ -1,20 +1,20 @@
 import { deepEqual } from '../../machinery/equality.ts'
-import { type FieldError, invalidValue, notSupported, required, tooMany } from '../../machinery/field-error.ts'
+import { type FieldError, invalidValue, notSupported, required, tooLong } from '../../machinery/field-error.ts'
 import { labelSelectorMatcher } from '../../machinery/label-selector.ts'
 import { templateFaults } from '../apps/template-validation.ts'
 import {
   dnsLabelFaults,
+  domainPrefixedPathFaults,
   type Faults,
   immutableFaults,
   labelSelectorFaults,
   nonNegativeFaults,
-  qualifiedNameFaults,
 } from '../field-checks.ts'
-import type { Job, JobSpec, PodFailurePolicy } from '../generated/types.ts'
+import type { Job, JobSpec } from '../generated/types.ts'
+import { failurePolicyFaults, successPolicyFaults } from './job-policies-validation.ts'
 
 const maxIndexed = 100_000
-const maxRules = 20
-const actions = ['Count', 'FailIndex', 'FailJob', 'Ignore']
+const maxManagerLength = 63
 const counts = [
   'parallelism',
   'completions',
@@ -27,11 +27,14 @@ const counts = [
 
 function* indexedFaults(path: string, spec: JobSpec): Faults {
   const { completionMode: mode, completions, parallelism = 0 } = spec
-  if (mode !== 'Indexed' && mode !== 'NonIndexed') yield notSupported(`${path}.completionMode`, mode ?? '', ['Indexed', 'NonIndexed'])
+  if (mode !== 'Indexed' && mode !== 'NonIndexed') yield notSupported(`${path}.completionMode`, mode ?? '', ['NonIndexed', 'Indexed'])
   if (mode === 'Indexed') {
     if (completions === undefined) yield required(`${path}.completions`, 'when completion mode is Indexed')
     if (parallelism > maxIndexed) {
       yield invalidValue(`${path}.parallelism`, parallelism, `must be less than or equal to ${maxIndexed} when completion mode is Indexed`)
+    }
+    if (spec.maxFailedIndexes !== undefined && completions !== undefined && spec.maxFailedIndexes > completions) {
+      yield invalidValue(`${path}.maxFailedIndexes`, spec.maxFailedIndexes, 'must be less than or equal to completions')
     }
     return
   }
@@ -43,45 +46,35 @@ function* indexedFaults(path: string, spec: JobSpec): Faults {
   }
 }
 
-function* failurePolicyFaults(path: string, { rules = [] }: PodFailurePolicy): Faults {
-  if (rules.length > maxRules) yield tooMany(`${path}.rules`, rules.length, maxRules)
-  for (const [index, { action, onExitCodes, onPodConditions }] of rules.entries()) {
-    const at = `${path}.rules[${index}]`
-    if (!action) yield required(`${at}.action`, `valid values: ${actions.map((one) => JSON.stringify(one)).join(', ')}`)
-    else if (!actions.includes(action)) yield notSupported(`${at}.action`, action, actions)
-    if (onExitCodes && onPodConditions?.length) {
-      yield invalidValue(at, null, 'specifying both OnExitCodes and OnPodConditions is not supported')
-    }
-    if (!onExitCodes && !onPodConditions?.length)
-      yield invalidValue(at, null, 'specifying one of OnExitCodes and OnPodConditions is required')
-    if (onExitCodes && onExitCodes.operator !== 'In' && onExitCodes.operator !== 'NotIn') {
-      yield notSupported(`${at}.onExitCodes.operator`, onExitCodes.operator, ['In', 'NotIn'])
-    }
-    if (onExitCodes && !onExitCodes.values?.length)
-      yield invalidValue(`${at}.onExitCodes.values`, onExitCodes.values, 'at least one value is required')
-  }
-}
-
 /** What a job and a CronJob's template for jobs have in common: all but the selector. */
 export function* jobSpecFaults(path: string, spec: JobSpec): Faults {
   for (const field of counts) yield* nonNegativeFaults(`${path}.${field}`, spec[field])
-  if (spec.completionMode !== undefined) yield* indexedFaults(path, spec)
   if (spec.maxFailedIndexes !== undefined && spec.backoffLimitPerIndex === undefined) {
     yield required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified')
   }
-  if (spec.managedBy !== undefined) yield* qualifiedNameFaults(`${path}.managedBy`, spec.managedBy)
+  if (spec.managedBy !== undefined) {
+    yield* domainPrefixedPathFaults(`${path}.managedBy`, spec.managedBy)
+    if (spec.managedBy.length > maxManagerLength) yield tooLong(`${path}.managedBy`, maxManagerLength)
+  }
+  if (spec.completionMode !== undefined) yield* indexedFaults(path, spec)
+  yield* failurePolicyFaults(`${path}.podFailurePolicy`, spec)
+  yield* successPolicyFaults(`${path}.successPolicy`, spec)
   const policy = spec.podReplacementPolicy
   const policies = spec.podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed']
   if (policy !== undefined && !policies.includes(policy)) yield notSupported(`${path}.podReplacementPolicy`, policy, policies)
   if (!spec.template) return yield required(`${path}.template`)
   yield* templateFaults(`${path}.template`, spec.template)
-  const restart = spec.template.spec?.restartPolicy
-  if (restart !== 'OnFailure' && restart !== 'Never') {
-    yield required(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"')
-  } else if (spec.podFailurePolicy && restart !== 'Never') {
-    yield invalidValue(`${path}.template.spec.restartPolicy`, restart, 'only "Never" is supported when podFailurePolicy is specified')
+  yield* restartFaults(`${path}.template.spec.restartPolicy`, spec)
+}
+
+/** Pods that start anew for ever never finish. */
+function* restartFaults(path: string, { template, podFailurePolicy }: JobSpec): Faults {
+  const policy = template.spec?.restartPolicy
+  if (!policy || policy === 'Always') yield required(path, 'valid values: "OnFailure", "Never"')
+  else if (policy !== 'OnFailure' && policy !== 'Never') yield notSupported(path, policy, ['OnFailure', 'Never'])
+  else if (podFailurePolicy && policy !== 'Never') {
+    yield invalidValue(path, policy, 'only "Never" is supported when podFailurePolicy is specified')
   }
-  if (spec.podFailurePolicy) yield* failurePolicyFaults(`${path}.podFailurePolicy`, spec.podFailurePolicy)
 }
 
 function* jobFaults({ metadata, spec }: Job): Faults {
@@ -99,7 +92,7 @@ function* jobFaults({ metadata, spec }: Job): Faults {
   // Each index becomes a pod's host name.
   const hostname = `${metadata.name}-${spec.completions - 1}`
   if ([...dnsLabelFaults('metadata.name', hostname)].length > 0) {
-    yield invalidValue('metadata.name', metadata.name, `will not able to create pod with invalid DNS hostname: ${hostname}`)
+    yield invalidValue('metadata.name', metadata.name, `will not able to create pod with invalid DNS label: ${hostname}`)
   }
 }
 

@@ -4,6 +4,7 @@ import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
 import { humanDuration } from '../duration.ts'
 import type { Job, JobSpec } from '../generated/types.ts'
+import { validateJobStatus } from './job-status-validation.ts'
 import { validateJob, validateJobUpdate } from './job-validation.ts'
 
 const prefix = 'batch.kubernetes.io/'
@@ -96,4 +97,5 @@ export const jobs = defineKind<Job>({
   prepareForCreate: generateSelector,
   validate: validateJob,
   validateUpdate: validateJobUpdate,
+  validateStatusUpdate: validateJobStatus,
 })

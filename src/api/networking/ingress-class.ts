@@ -1,7 +1,7 @@
-import { type FieldError, forbiddenField, invalidValue, notSupported, required, tooLong } from '../../machinery/field-error.ts'
+import { type FieldError, forbiddenField, notSupported, required, tooLong } from '../../machinery/field-error.ts'
 import { ageColumn, column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
-import { dnsLabelFaults, type Faults, immutableFaults, qualifiedNameFaults } from '../field-checks.ts'
+import { dnsLabelFaults, domainPrefixedPathFaults, type Faults, immutableFaults } from '../field-checks.ts'
 import type { IngressClass, IngressClassParametersReference } from '../generated/types.ts'
 
 const maxControllerLength = 250
@@ -27,10 +27,7 @@ function* parametersFaults(path: string, { kind, name, scope, namespace }: Ingre
 function* ingressClassFaults({ spec = {} }: IngressClass): Faults {
   const { controller = '', parameters } = spec
   if (controller.length > maxControllerLength) yield tooLong('spec.controller', maxControllerLength)
-  if (!controller) yield required('spec.controller')
-  else if (!controller.includes('/') || [...qualifiedNameFaults('', controller.split('/', 1)[0] as string)].length > 0) {
-    yield invalidValue('spec.controller', controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
-  }
+  yield* domainPrefixedPathFaults('spec.controller', controller)
   if (parameters) yield* parametersFaults('spec.parameters', parameters)
 }
 

@@ -56,9 +56,10 @@ function* ruleFaults(at: string, { host, http }: IngressRule): Faults {
 }
 
 function* ingressFaults({ spec }: Ingress): Faults {
-  for (const [index, rule] of (spec.rules ?? []).entries()) yield* ruleFaults(`spec.rules[${index}]`, rule)
+  if (!spec.rules?.length && !spec.defaultBackend)
+    yield invalidValue('spec', spec.rules ?? [], 'either `defaultBackend` or `rules` must be specified')
   if (spec.defaultBackend) yield* backendFaults('spec.defaultBackend', spec.defaultBackend)
-  else if (!spec.rules?.length) yield invalidValue('spec', spec.rules ?? [], 'either `defaultBackend` or `rules` must be specified')
+  for (const [index, rule] of (spec.rules ?? []).entries()) yield* ruleFaults(`spec.rules[${index}]`, rule)
   for (const [index, { hosts = [], secretName }] of (spec.tls ?? []).entries()) {
     for (const [at, host] of hosts.entries()) yield* hostFaults(`spec.tls[${index}].hosts[${at}]`, host)
     if (secretName) yield* dnsSubdomainFaults(`spec.tls[${index}].secretName`, secretName)

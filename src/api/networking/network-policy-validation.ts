@@ -1,8 +1,9 @@
-import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
-import { cidrFaults, type Faults, labelSelectorFaults, portFaults, portNumberFaults } from '../field-checks.ts'
+import { type FieldError, forbiddenField, invalidValue, notSupported, required, tooMany } from '../../machinery/field-error.ts'
+import { cidrFaults, type Faults, labelSelectorFaults, portFaults } from '../field-checks.ts'
 import type { IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../generated/types.ts'
 import { contains } from './cidr.ts'
 
+const maxPort = 65535
 const protocols = ['SCTP', 'TCP', 'UDP']
 
 function* portRuleFaults(path: string, { protocol, port, endPort }: NetworkPolicyPort): Faults {
@@ -16,7 +17,7 @@ function* portRuleFaults(path: string, { protocol, port, endPort }: NetworkPolic
   if (typeof port === 'string') yield invalidValue(`${path}.endPort`, endPort, 'may not be specified when `port` is non-numeric')
   else {
     if (endPort < port) yield invalidValue(`${path}.endPort`, endPort, 'must be greater than or equal to `port`')
-    yield* portNumberFaults(`${path}.endPort`, endPort)
+    if (endPort > maxPort) yield invalidValue(`${path}.endPort`, endPort, `must be less than or equal to ${maxPort}`)
   }
 }
 
@@ -55,9 +56,9 @@ function* networkPolicyFaults({ spec }: NetworkPolicy): Faults {
   }
   for (const [index, { ports = [], to = [] }] of (spec?.egress ?? []).entries()) yield* ruleFaults(`spec.egress[${index}]`, ports, 'to', to)
   const types = spec?.policyTypes ?? []
-  if (types.length > 2) yield invalidValue('spec.policyTypes', types, 'may not specify more than two policyTypes')
+  if (types.length > 2) return yield tooMany('spec.policyTypes', types.length, 2)
   for (const [index, type] of types.entries()) {
-    if (type !== 'Ingress' && type !== 'Egress') yield notSupported(`spec.policyTypes[${index}]`, type, ['Egress', 'Ingress'])
+    if (type !== 'Ingress' && type !== 'Egress') yield notSupported(`spec.policyTypes[${index}]`, type, ['Ingress', 'Egress'])
   }
 }
 

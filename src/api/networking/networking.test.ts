@@ -121,7 +121,7 @@ describe('a NetworkPolicy', () => {
     [
       'of an unknown kind',
       { spec: { policyTypes: ['Sideways'] } },
-      ['spec.policyTypes[0]: Unsupported value: "Sideways": supported values: "Egress", "Ingress"'],
+      ['spec.policyTypes[0]: Unsupported value: "Sideways": supported values: "Ingress", "Egress"'],
     ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(networkPolicies, fields)).toEqual(faults)
