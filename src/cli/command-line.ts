@@ -80,6 +80,9 @@ function addBootCommands(program: Command): void {
         new Option('--service-node-port-range <from-to>', 'ports for NodePort Services (default: 30000-32767)').argParser(portRange),
       )
       .addOption(new Option('--event-ttl <duration>', 'how long Events are kept (default: 1h0m0s)').argParser(duration))
+      .addOption(
+        new Option('--proxy-mode <mode>', 'what programs the rules of Services (default: nftables)').choices(['nftables', 'iptables']),
+      )
       .option('--socket-lb', "translate pods' connections to Services at the socket, by eBPF, where the kernel can do it")
       .option('--no-socket-lb', 'translate packets alone (the default)')
       .addOption(new Option('--node-name <name>', "the node's name (default: this machine's); fixed at the first boot"))

@@ -97,7 +97,7 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
       exec,
       signal,
       nodeName: config.nodeName,
-      mode: 'iptables',
+      mode: config.proxyMode,
       openNftables: openNftables({ exec, clock }),
       families: proxyFamilies(config),
       chainTag: config.chainTag,

@@ -22,6 +22,7 @@ import { pathsOf } from './paths.ts'
 const defaultEventTtlSeconds = 3600
 /** docs/adr/0009-socket-balancing.md tells why. */
 const defaultSocketLb = false
+const defaultProxyMode = 'nftables'
 
 /** An option that cannot be used; the message says what to change. */
 export class ConfigError extends Error {
@@ -229,6 +230,7 @@ export async function resolveConfig(
       nodePortRange: options.nodePortRange ?? kept.nodePortRange,
       // Files of before this was an option have none.
       eventTtlSeconds: options.eventTtlSeconds ?? kept.eventTtlSeconds ?? defaultEventTtlSeconds,
+      proxyMode: options.proxyMode ?? kept.proxyMode ?? defaultProxyMode,
       socketLb: options.socketLb ?? kept.socketLb ?? defaultSocketLb,
     }
   }
@@ -253,6 +255,7 @@ export async function resolveConfig(
     serviceCidr,
     nodePortRange: options.nodePortRange ?? { from: 30000, to: 32767 },
     eventTtlSeconds: options.eventTtlSeconds ?? defaultEventTtlSeconds,
+    proxyMode: options.proxyMode ?? defaultProxyMode,
     socketLb: options.socketLb ?? defaultSocketLb,
     chainTag: tagOf(options.name, (text) => createHash('sha256').update(text).digest('hex')),
     createdAt: timestamp(deps.clock.now()),

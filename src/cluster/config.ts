@@ -1,4 +1,6 @@
 import { ipv4Text, parseNetwork } from '../machinery/ipv4.ts'
+import type { ProxyMode } from '../proxy/proxy.ts'
+
 /** The complete configuration of one cluster on this machine: parsed once, kept as `<dataDir>/cluster.json`. */
 export interface ClusterConfig {
   name: string
@@ -20,6 +22,8 @@ export interface ClusterConfig {
   eventTtlSeconds: number
   /** '' for the default cluster, which uses the well-known chain names; others are kept apart by it. */
   chainTag: string
+  /** What programs the rules of Services. */
+  proxyMode: ProxyMode
   /** Pods' connections to Services are translated at the socket, where the machine can do it. */
   socketLb: boolean
   createdAt: string
@@ -50,6 +54,7 @@ export interface ClusterOptions {
   serviceCidr?: string | undefined
   nodePortRange?: { from: number; to: number } | undefined
   eventTtlSeconds?: number | undefined
+  proxyMode?: ProxyMode | undefined
   socketLb?: boolean | undefined
   nodeName?: string | undefined
   datastore?: Datastore | undefined

@@ -5,7 +5,7 @@ import type { OpenNftables } from '../netfilter/nftables/open-nftables.ts'
 import { removeTable } from '../netfilter/nftables/transaction.ts'
 import { openIptablesRules } from './iptables/iptables-rules.ts'
 import { removeIptablesRules } from './iptables/remove-iptables-rules.ts'
-import { guardsOnHost, isMissingProgram } from './localnet-guards.ts'
+import { eachIptables, guardsOnHost, isMissingProgram } from './localnet-guards.ts'
 import { NftablesRules } from './nftables/nftables-rules.ts'
 import { tableName } from './nftables/set-names.ts'
 import { closeLocalnet, localnetBefore } from './route-localnet.ts'
@@ -65,11 +65,7 @@ export async function removeProxyRules(options: { chainTag: string } & Omit<Back
 }
 
 async function removeIptables(tag: string, { exec, variant }: Pick<BackEndDeps, 'exec' | 'variant'>): Promise<void> {
-  try {
-    await removeIptablesRules({ exec, chainTag: tag, ...(variant ? { variant } : {}) })
-  } catch (error) {
-    if (!isMissingProgram(error)) throw error
-  }
+  await eachIptables(variant, (one) => removeIptablesRules({ ...one, exec, chainTag: tag }))
 }
 
 async function removeNftablesRules(tag: string, { exec, openNftables }: Pick<BackEndDeps, 'exec' | 'openNftables'>): Promise<void> {

@@ -17,18 +17,35 @@ interface GuardSources {
 export function guardsOnHost({ exec, openNftables, variant }: GuardSources): FindGuards {
   return async () => {
     const guards: LocalnetGuard[] = []
-    try {
-      guards.push(...iptablesGuards(await iptables({ exec, family: 'IPv4', ...(variant ? { variant } : {}) }).read()))
-    } catch (error) {
-      if (!isMissingProgram(error)) throw error
-    }
+    await eachIptables(variant, async (one) => {
+      guards.push(...iptablesGuards(await iptables({ ...one, exec, family: 'IPv4' }).read()))
+    })
     const kernel = openNftables()
     try {
       if (kernel?.readsBack) guards.push(...nftablesGuards(await kernel.readAll()))
+      else if (kernel) guards.push(...(await listedGuards(exec)))
     } finally {
       kernel?.close()
     }
     return guards
+  }
+}
+
+/**
+ * The kind of iptables that was asked for; else every kind that the machine may have, as it may have changed its default since. What is not
+ * installed is passed over.
+ */
+export async function eachIptables(
+  variant: 'nft' | 'legacy' | undefined,
+  run: (one: { variant?: 'nft' | 'legacy' }) => Promise<void>,
+): Promise<void> {
+  const kinds = variant ? [{ variant }] : [{}, { variant: 'nft' as const }, { variant: 'legacy' as const }]
+  for (const kind of kinds) {
+    try {
+      await run(kind)
+    } catch (error) {
+      if (!isMissingProgram(error)) throw error
+    }
   }
 }
 
@@ -48,6 +65,13 @@ function nftablesGuards(tables: readonly HeldTable[]): LocalnetGuard[] {
         chains.flatMap(({ rules }) => rules.map(({ comment = '' }) => comment)),
       ),
     )
+}
+
+/** As the program nft lists them. */
+async function listedGuards(exec: Exec): Promise<LocalnetGuard[]> {
+  const listed = await exec.run('nft', ['--terse', 'list', 'ruleset', 'ip'])
+  const tables = listed.stdout.split(/^(?=table )/m)
+  return tables.flatMap((text) => guard(tagOfTable(/^table ip (\S+)/.exec(text)?.[1] ?? ''), [text]))
 }
 
 function guard(tag: string | undefined, texts: readonly string[]): LocalnetGuard[] {

@@ -33,7 +33,7 @@ const checkBudget = 50
 const toldCheckBudget = 2000
 /** Someone else's change is looked at after this time, for it seldom comes alone; ever later while there always is something to put right. */
 const firstLookDelayMs = 20
-const longestLookDelayMs = 10_000
+const longestLookDelayMs = 5_000
 const firstRetryMs = 500
 const longestRetryMs = 30_000
 /** Rules that are behind for longer than this make the proxy unhealthy. */

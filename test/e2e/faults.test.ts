@@ -41,13 +41,15 @@ async function identities(): Promise<string[]> {
     .sort()
 }
 
-/** Our rules without their counters. */
+/** The elements of the Service's address. */
 async function rules(): Promise<string[]> {
   const address = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])
-  const { stdout } = await run('iptables-save', ['-t', 'nat'])
+  const { stdout } = await run('nft', ['list', 'table', 'ip', cluster.serviceTable])
+  // Of the clusters' addresses alone, for clients that are remembered come and go.
   return stdout
-    .split('\n')
-    .filter((line) => line.includes('default/web') || line.includes(address))
+    .split(/\n|, /)
+    .filter((line) => line.includes(address))
+    .map((line) => line.trim())
     .sort()
 }
 

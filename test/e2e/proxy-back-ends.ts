@@ -3,6 +3,7 @@ import { mustRun } from '../../src/host/exec.ts'
 import { silentLog } from '../../src/host/log.ts'
 import { systemRandom } from '../../src/host/random.ts'
 import { type OpenNftables, openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
+import { openProgramKernel } from '../../src/netfilter/nftables/program-kernel.ts'
 import { type ProxyMode, type ProxyOptions, removeProxyRules, startProxy } from '../../src/proxy/proxy.ts'
 import { world } from '../../src/proxy/testing/scenes.ts'
 import type { TableApi } from '../../src/proxy/testing/table-api.ts'
@@ -14,10 +15,13 @@ export interface BackEnd {
   readonly mode: ProxyMode
   /** Which kind of iptables: what the mode iptables uses, and where others' rules are looked for. */
   readonly variant: 'nft' | 'legacy'
+  /** By the program nft, as where system calls cannot be had. */
+  readonly program?: true
 }
 
 export const backEnds: readonly BackEnd[] = [
   { name: 'nftables', mode: 'nftables', variant: 'nft' },
+  { name: 'nftables by the program nft', mode: 'nftables', variant: 'nft', program: true },
   { name: 'iptables-nft', mode: 'iptables', variant: 'nft' },
   { name: 'iptables-legacy', mode: 'iptables', variant: 'legacy' },
 ]
@@ -37,6 +41,7 @@ export class ProxyBed {
   }
 
   get #nftables(): OpenNftables {
+    if (this.backEnd.program) return () => openProgramKernel({ exec: this.#packets.nodeExec, clock: systemClock, pollMs: 300 })
     return openNftables({ exec: this.#packets.nodeExec, clock: systemClock, namespace: `/run/netns/${this.#packets.namespaceOf('host')}` })
   }
 
@@ -62,7 +67,7 @@ export class ProxyBed {
       ],
       chainTag: '',
       checkIntervalMs: 500,
-      variant: this.backEnd.variant,
+      ...this.#variant,
       ...more,
     })
     return {
@@ -74,7 +79,12 @@ export class ProxyBed {
   }
 
   async remove(chainTag = ''): Promise<void> {
-    await removeProxyRules({ exec: this.#packets.nodeExec, openNftables: this.#nftables, chainTag, variant: this.backEnd.variant })
+    await removeProxyRules({ exec: this.#packets.nodeExec, openNftables: this.#nftables, chainTag, ...this.#variant })
+  }
+
+  /** In the mode nftables, rules of any kind of iptables may be left. */
+  get #variant(): { variant?: 'nft' | 'legacy' } {
+    return this.backEnd.mode === 'iptables' ? { variant: this.backEnd.variant } : {}
   }
 
   nft(input: string): Promise<string> {
@@ -93,13 +103,19 @@ export class ProxyBed {
   async save(program: 'iptables' | 'ip6tables' = 'iptables'): Promise<string> {
     const { nodeExec } = this.#packets
     const saved = await mustRun(nodeExec, `${program}-${this.backEnd.variant}-save`, [])
-    // What iptables-nft keeps in nftables, the other way of looking shows better.
-    const tables = (await mustRun(nodeExec, 'nft', ['list', 'tables'])).split('\n').filter((line) => line.includes('ownkube'))
-    const ours = await Promise.all(tables.map((table) => mustRun(nodeExec, 'nft', ['list', ...table.trim().split(' ')])))
-    return [...saved.split('\n').filter((line) => !line.startsWith('#')), ...ours.flatMap(plainLines)]
+    const ours = await this.ownTables()
+    return [...saved.split('\n').filter((line) => !line.startsWith('#')), ours]
       .map((line) => line.replaceAll(/\[\d+:\d+\]/g, ''))
       .sort()
       .join('\n')
+  }
+
+  /** Tables of every ownkube, as lines in an order that means nothing; without clients that are remembered. */
+  async ownTables(): Promise<string> {
+    const { nodeExec } = this.#packets
+    const names = (await mustRun(nodeExec, 'nft', ['list', 'tables'])).split('\n').filter((line) => line.includes('ownkube'))
+    const lists = names.map((name) => mustRun(nodeExec, 'nft', ['list', ...name.trim().split(' ')]))
+    return (await Promise.all(lists)).flatMap(plainLines).sort().join('\n')
   }
 }
 

@@ -255,14 +255,12 @@ describe('Services', () => {
 
   it('rules go with their Service, come back when somebody flushes them, and are found again by a new agent', async () => {
     const address = await clusterIp('web')
-    const rules = async (): Promise<string> => (await run('iptables-save', ['-t', 'nat'])).stdout
+    const table = ['ip', cluster.serviceTable]
+    const rules = async (): Promise<string> => (await run('nft', ['list', 'table', ...table])).stdout
     expect(await rules()).toContain(address)
-    const chain = /-A (\S+) -d \S+ .*--dport 3001/.exec(
-      (await rules()).split('\n').find((line) => line.includes(`-d ${address}/32`)) ?? '',
-    )?.[1]
-    expect(chain, 'the chain that holds Services').toBeTruthy()
-    await run('iptables', ['-w', '-t', 'nat', '-F', chain as string])
-    expect(await askFromNode(`${address}:3001`)).toBe('failed')
+    await run('nft', ['flush', 'table', ...table])
+    await eventually(async () => expect(await podNames('app=web')).toContain(await askFromNode(`${address}:3001`)), 60_000)
+    await run('nft', ['delete', 'table', ...table])
     await eventually(async () => expect(await podNames('app=web')).toContain(await askFromNode(`${address}:3001`)), 60_000)
     process.kill(cluster.pid('agent'), 'SIGKILL')
     expect((await cluster.ownkube('up')).code).toBe(0)

@@ -24,8 +24,9 @@ export interface SetChanges {
  */
 export class ElementTable {
   readonly #sets = new Map<string, Map<Bytes, Wanted>>()
-  /** What the kernel holds of keys that were touched; undefined: nothing. */
+  /** What the kernel holds of keys that were touched (undefined: nothing), as far as that is followed. */
   readonly #held = new Map<string, Map<Bytes, Wanted | undefined>>()
+  #isFollowed = false
 
   /** Of a map. An owner has at most one claim on a key: a new one takes the place of the old. Without data: that nobody have it. */
   claim(set: string, key: Bytes, owner: string, data: Bytes | undefined): void {
@@ -49,10 +50,23 @@ export class ElementTable {
     const all = mapIn(this.#sets, set)
     const before = all.get(key)
     const after = change(before)
-    const held = mapIn(this.#held, set)
-    if (!held.has(key)) held.set(key, before)
+    if (this.#isFollowed) {
+      const held = mapIn(this.#held, set)
+      if (!held.has(key)) held.set(key, before)
+    }
     if (after === undefined) all.delete(key)
     else all.set(key, after)
+  }
+
+  /** Until the next {@link follow} nobody asks for changes, since all is compared. */
+  unfollow(): void {
+    this.#isFollowed = false
+    this.#held.clear()
+  }
+
+  /** The kernel is about to hold what is wanted now: changes count from here. */
+  follow(): void {
+    this.#isFollowed = true
   }
 
   /** What must be done to a kernel that holds what we wanted at the last call; from now on, that is what we want now. */

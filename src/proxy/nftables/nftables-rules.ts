@@ -118,9 +118,10 @@ export class NftablesRules implements ServiceRules {
     this.#applied = undefined
     const held = await kernel.read(nftFamily(this.family), sets.tableName(this.#options.tag))
     if (held && this.#isFirst) this.#adopt(held)
+    this.#elements.table.unfollow()
     this.#takePending(this.#isFirst ? held : undefined)
     this.#isFirst = false
-    this.#elements.table.takeChanges() // all of it is compared
+    this.#elements.table.follow()
     const transaction = this.#towards(held)
     if (transaction) await kernel.apply(transaction)
     this.#noteApplied()

@@ -95,7 +95,7 @@ function setsOf({ address }: Words, { rangeBits }: SkeletonContext): NftSet[] {
     { name: sets.endpoints, key: slot, data: target },
     { name: sets.stickySlots, key: slot, data: ['classid'] },
     { name: sets.stickyEndpoints, key: ['classid'], data: target },
-    { name: sets.affinity, key: [address, 'classid'], data: ['classid'], dynamic: true, timeoutMs: 0, size: mostClients },
+    { name: sets.affinity, key: ['classid', address], data: ['classid'], dynamic: true, timeoutMs: 0, size: mostClients },
     { name: sets.clusterIps, key: [address] },
     { name: sets.guarded, key: frontend },
     { name: sets.hairpin, key: [address, address] },
@@ -268,13 +268,14 @@ function chooserRules({ endpoints }: Chooser): Rule[] {
 
 /** The endpoint that the client is remembered with, if it is still there; else one is chosen and remembered. */
 function stickyRules({ source }: Words, { endpoints }: Chooser, seconds: number): Rule[] {
-  const client: Key = [source, group]
+  // In this order: the other way round, nft 1.0 runs out of registers with IPv6.
+  const client: Key = [group, source]
   const memory = { kind: 'dynset', set: sets.affinity, key: client, data: 'meta priority' } as const
   const remember: Statement = { ...memory, op: 'update', timeoutMs: seconds * 1000 }
   const isRemembered: Statement = { kind: 'match', key: code, op: '!=', value: 0 }
   return [
     rule(undefined, priority(group)),
-    rule('remembered', destinationFrom(sets.affinity, [source, 'meta priority'])),
+    rule('remembered', destinationFrom(sets.affinity, ['meta priority', source])),
     rule(undefined, isRemembered, remember),
     ...translate('meta priority', sets.stickyEndpoints),
     // An update leaves the data of an element as it was.

@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { tableName } from '../../../src/proxy/nftables/set-names.ts'
 import { type ClientPrograms, clientPrograms } from './clients.ts'
 import { type Outcome, ownkube, run } from './command.ts'
 
@@ -38,6 +39,12 @@ export class TestCluster {
 
   get dataDir(): string {
     return join(this.folder, 'data')
+  }
+
+  /** The table of its Services in nftables, of the family `ip`. */
+  get serviceTable(): string {
+    const { chainTag } = JSON.parse(readFileSync(join(this.dataDir, 'cluster.json'), 'utf8')) as { chainTag: string }
+    return tableName(chainTag)
   }
 
   get runDir(): string {

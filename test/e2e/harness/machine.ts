@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { tagOf } from '../../../src/cluster/config.ts'
 import { bridgeName, chainNames, networkName } from '../../../src/podnet/names.ts'
+import { tableName } from '../../../src/proxy/nftables/set-names.ts'
 import { run } from './command.ts'
 
 /** What a cluster could leave on a machine. */
@@ -62,7 +63,9 @@ export async function machineState(name: string): Promise<MachineState> {
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .filter((line) => line.includes(name)),
-    chains: (await lines('iptables-save', [])).filter((line) => ours.some((text) => line.includes(text))),
+    chains: [...(await lines('iptables-save', [])), ...(await lines('nft', ['list', 'tables']))].filter((line) =>
+      [...ours, tableName(tag)].some((text) => line.includes(text)),
+    ),
     cgroups: cgroupsNaming(name),
   }
 }

@@ -1,0 +1,42 @@
+/** The proxy of the scenes in this process's network namespace; `restless`: which changes Services of its own all the time. */
+import { systemClock } from '../../src/host/clock.ts'
+import { systemExec } from '../../src/host/exec.ts'
+import { silentLog } from '../../src/host/log.ts'
+import { systemRandom } from '../../src/host/random.ts'
+import { openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
+import { startProxy } from '../../src/proxy/proxy.ts'
+import { type PodName, service, services, slice, slices, world } from '../../src/proxy/testing/scenes.ts'
+import { TableApi } from '../../src/proxy/testing/table-api.ts'
+
+const api = new TableApi()
+for (const object of [...services, ...slices]) api.put(object)
+await startProxy({
+  client: api,
+  clock: systemClock,
+  random: systemRandom,
+  log: silentLog,
+  exec: systemExec,
+  openNftables: openNftables({ exec: systemExec, clock: systemClock }),
+  signal: new AbortController().signal,
+  nodeName: world.node,
+  mode: 'nftables',
+  families: [
+    {
+      family: 'IPv4',
+      nodePortAddresses: [world.nodeAddress],
+      podTraffic: { by: 'source', cidr: world.podCidr },
+      serviceCidr: world.serviceCidr,
+    },
+  ],
+  chainTag: '',
+  checkIntervalMs: 500,
+})
+const pods = Object.keys(world.pods) as PodName[]
+for (let i = 0; process.argv[2] === 'restless'; i++) {
+  const name = `restless-${i % 50}`
+  api.put(service(name, `10.96.7.${i % 50}`, [{}]))
+  api.put(slice(name, pods.slice(i % 4)))
+  if (i === 100) console.log('up')
+  await systemClock.sleep(1)
+}
+console.log('up')
