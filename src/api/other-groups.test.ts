@@ -256,6 +256,16 @@ test('a FlowSchema says whose requests go to which level', () => {
   ])
 })
 
+test('a FlowSchema names verbs, groups, resources and namespaces', () => {
+  const rule = { subjects: [{ kind: 'Group', group: { name: 'devs' } }], resourceRules: [{}] }
+  expect(faultsOf(flowSchemas, { spec: { priorityLevelConfiguration: { name: 'one' }, rules: [rule] } })).toEqual([
+    'spec.rules[0].resourceRules[0].verbs: Required value: verbs must contain at least one value',
+    'spec.rules[0].resourceRules[0].apiGroups: Required value: resource rules must supply at least one api group',
+    'spec.rules[0].resourceRules[0].resources: Required value: resource rules must supply at least one resource',
+    'spec.rules[0].resourceRules[0].namespaces: Required value: resource rules that are not cluster scoped must supply at least one namespace',
+  ])
+})
+
 test('an APIService is local and there, or somebody’s', () => {
   const of = (spec: object): Record<string, unknown> => ({
     metadata: { name: 'v1.example.com' },

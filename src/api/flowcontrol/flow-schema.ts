@@ -5,6 +5,11 @@ import { dnsSubdomainFaults, type Faults } from '../field-checks.ts'
 import type { FlowSchema, FlowSchemaSpec, PolicyRulesWithSubjects } from '../generated/types.ts'
 
 const maxPrecedence = 10_000
+const neededOfResources = {
+  verbs: 'verbs must contain at least one value',
+  apiGroups: 'resource rules must supply at least one api group',
+  resources: 'resource rules must supply at least one resource',
+}
 const distinguishers = ['ByNamespace', 'ByUser']
 
 function* ruleFaults(path: string, { subjects, resourceRules, nonResourceRules }: PolicyRulesWithSubjects): Faults {
@@ -22,19 +27,16 @@ function* ruleFaults(path: string, { subjects, resourceRules, nonResourceRules }
     yield required(path, 'at least one of resourceRules and nonResourceRules has to be non-empty')
   }
   for (const [index, rule] of (resourceRules ?? []).entries()) {
-    for (const field of ['verbs', 'apiGroups', 'resources'] as const) {
-      if (!rule[field]?.length) yield required(`${path}.resourceRules[${index}].${field}`)
-    }
+    const at = `${path}.resourceRules[${index}]`
+    for (const [field, why] of Object.entries(neededOfResources)) if (!rule[field as 'verbs']?.length) yield required(`${at}.${field}`, why)
     if (!rule.namespaces?.length && !rule.clusterScope) {
-      yield required(
-        `${path}.resourceRules[${index}].namespaces`,
-        'resource rules that are not cluster scoped must supply at least one namespace',
-      )
+      yield required(`${at}.namespaces`, 'resource rules that are not cluster scoped must supply at least one namespace')
     }
   }
   for (const [index, rule] of (nonResourceRules ?? []).entries()) {
-    if (!rule.verbs?.length) yield required(`${path}.nonResourceRules[${index}].verbs`)
-    if (!rule.nonResourceURLs?.length) yield required(`${path}.nonResourceRules[${index}].nonResourceURLs`)
+    const at = `${path}.nonResourceRules[${index}]`
+    if (!rule.verbs?.length) yield required(`${at}.verbs`, neededOfResources.verbs)
+    if (!rule.nonResourceURLs?.length) yield required(`${at}.nonResourceURLs`, 'nonResourceURLs must contain at least one value')
   }
 }
 
@@ -46,7 +48,7 @@ function* schemaFaults({ metadata, spec }: FlowSchema): Faults {
     yield invalidValue('spec.matchingPrecedence', precedence, "only the schema named 'exempt' may have matchingPrecedence 1")
   const type = spec.distinguisherMethod?.type
   if (spec.distinguisherMethod && !distinguishers.includes(type ?? '')) {
-    yield notSupported('spec.distinguisherMethod', spec.distinguisherMethod, distinguishers)
+    yield notSupported('spec.distinguisherMethod.type', spec.distinguisherMethod, distinguishers)
   }
   const level = spec.priorityLevelConfiguration?.name
   if (!level) yield required('spec.priorityLevelConfiguration.name', 'must reference a priority level')
