@@ -208,11 +208,12 @@ export class ResourceApi {
   async #delete(call: Call): Promise<ApiResponse> {
     const { kind, request, show } = call
     const place = placeOf(call)
-    const options = withDefaultOf(kind, deleteRequestOf(request, await plainBody(request)))
-    const { item, removed } = await this.#deps.writes.delete(place, options)
-    if (!removed || returnsDeleted.has(kind.plural)) return objectAnswer(200, show.one(item.object))
+    const asked = deleteRequestOf(request, await plainBody(request))
+    const warnings = kind.plural === 'jobs' && asked.propagation === undefined ? [podsStay] : []
+    const { item, removed } = await this.#deps.writes.delete(place, withDefaultOf(kind, asked))
+    if (!removed || returnsDeleted.has(kind.plural)) return objectAnswer(200, show.one(item.object), warnings)
     const details = { name: place.name, ...(kind.group ? { group: kind.group } : {}), kind: kind.plural, uid: item.object.metadata.uid }
-    return objectAnswer(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details })
+    return objectAnswer(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }, warnings)
   }
 
   async #deleteCollection({ route, kind, request, show }: Call): Promise<ApiResponse> {
@@ -327,6 +328,9 @@ function writeTo(subresource: UpdateOptions['subresource'], { user, dryRun, fiel
 function placeOf({ route, kind }: Call): Place {
   return { kind, namespace: route.namespace, name: route.name as string }
 }
+
+const podsStay =
+  'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning'
 
 /** Kinds from before there was garbage collection leave their dependents unless the caller says otherwise. */
 function withDefaultOf(kind: Kind, request: DeleteRequest): DeleteRequest {
