@@ -81,7 +81,11 @@ function addBootCommands(program: Command): void {
       )
       .addOption(new Option('--event-ttl <duration>', 'how long Events are kept (default: 1h0m0s)').argParser(duration))
       .addOption(
-        new Option('--proxy-mode <mode>', 'what programs the rules of Services (default: nftables)').choices(['nftables', 'iptables']),
+        new Option('--proxy-mode <mode>', 'what programs the rules of Services; none: a proxy of your own (default: nftables)').choices([
+          'nftables',
+          'iptables',
+          'none',
+        ]),
       )
       .option('--socket-lb', "translate pods' connections to Services at the socket, by eBPF, where the kernel can do it")
       .option('--no-socket-lb', 'translate packets alone (the default)')

@@ -1,4 +1,5 @@
 import type { Node } from '../api/generated/types.ts'
+import type { ClusterConfig } from '../cluster/config.ts'
 import { type ClusterStatus, clusterStatus, isUp } from '../cluster/status.ts'
 import { isReady } from '../cluster/up.ts'
 import { kubernetesVersion } from '../cluster/version.ts'
@@ -23,6 +24,7 @@ function asJson({ config, components, api, nodes }: ClusterStatus): object {
     ...(config.datastore ? { datastore: { endpoints: config.datastore.endpoints, prefix: config.datastore.prefix } } : {}),
     podCidr: config.podCidr,
     serviceCidr: config.serviceCidr,
+    proxy: { mode: config.proxyMode, socketLb: config.socketLb },
     components: components.map(({ component, pid, since }) => ({
       component,
       running: pid !== undefined,
@@ -41,6 +43,7 @@ function asText(status: ClusterStatus): string {
     ['API server', `https://${config.nodeAddress}:${config.apiPort} (${api})`],
     ['Pods', `${config.podCidr}, here ${config.nodePodCidr}`],
     ['Services', `${config.serviceCidr}, node ports ${config.nodePortRange.from}-${config.nodePortRange.to}`],
+    ['Proxy', proxyText(config)],
     ['Data', config.dataDir],
     ...(config.datastore ? [['Datastore', `${config.datastore.endpoints.join(', ')}, under ${config.datastore.prefix}`]] : []),
   ]
@@ -57,6 +60,12 @@ function asText(status: ClusterStatus): string {
   if (nodes.length > 0) parts.push(table(['NODE', 'STATUS', 'ADDRESS', 'KUBELET', 'RUNTIME'], nodes.map(nodeRow)))
   if (!isUp(status)) parts.push(`'sudo ./ownkube up${config.name === 'default' ? '' : ` --name ${config.name}`}' starts what is missing.\n`)
   return parts.join('\n')
+}
+
+function proxyText({ proxyMode, socketLb, serverOnly }: ClusterConfig): string {
+  if (serverOnly) return 'none, as there is no node here'
+  if (proxyMode === 'none') return "none of ours: Services are another's"
+  return socketLb ? `${proxyMode}, pods by their sockets` : proxyMode
 }
 
 function nodeRow(node: Node): string[] {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { removeSocketBalancing } from '../bpf/socket-balancer.ts'
+import type { Client } from '../client/client.ts'
 import { httpClient } from '../client/http-client.ts'
 import { handDownControllers } from '../cri/cgroup-controllers.ts'
 import { connectContainerd } from '../cri/containerd.ts'
@@ -17,7 +18,7 @@ import { rangesByFamily } from '../machinery/ip-address.ts'
 import { openNftables } from '../netfilter/nftables/open-nftables.ts'
 import { nodeAddress6 } from '../podnet/node-address.ts'
 import { ensurePodNetwork, type PodNetworkOptions } from '../podnet/pod-network.ts'
-import { type ProxyFamily, startProxy } from '../proxy/proxy.ts'
+import { type ProxyFamily, type ProxyMode, removeProxyRules, type Proxy as ServiceProxy, startProxy } from '../proxy/proxy.ts'
 import { type ClusterCertificates, type KeyPair, readCertificates } from './certificates.ts'
 import type { ClusterConfig } from './config.ts'
 import { cniPluginDirs, pathsOf } from './paths.ts'
@@ -89,22 +90,11 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
   const kubeletClient = clientFor('kubelet', certificates.kubeletClient)
   const proxyClient = clientFor('kube-proxy', certificates.proxyClient)
   try {
-    const proxy = startProxy({
-      client: proxyClient,
-      clock,
-      random,
-      log: log.named('proxy'),
-      exec,
-      signal,
-      nodeName: config.nodeName,
-      mode: config.proxyMode,
-      openNftables: openNftables({ exec, clock }),
-      families: proxyFamilies(config),
-      chainTag: config.chainTag,
-      ...(socketCgroup ? { socketBalancing: { cgroupPath: socketCgroup.path } } : {}),
-      ...(config.proxyHealthPort === 0 ? {} : { healthAddress: { host: '0.0.0.0', port: config.proxyHealthPort } }),
-      ...(config.proxyMetricsPort === 0 ? {} : { metricsAddress: { host: '127.0.0.1', port: config.proxyMetricsPort } }),
-    })
+    const { proxyMode } = config
+    const proxy =
+      proxyMode === 'none'
+        ? withoutProxy(config, deps)
+        : startClusterProxy({ config, mode: proxyMode, client: proxyClient, socketCgroup }, deps)
     await ensurePauseImage({ socket: containerdSocket(config), clock, log: log.named('cri') })
     const kubelet = startKubelet({
       client: kubeletClient,
@@ -129,15 +119,51 @@ export async function runAgent(config: ClusterConfig, deps: AgentDeps): Promise<
     const watching = keepRuntime(runtime, startRuntime, deps)
     const started = await Promise.all([kubelet, proxy])
     log.info('agent runs', { node: config.nodeName, address: config.nodeAddress })
-    await Promise.all([...started.map(({ stopped }) => stopped), watching])
+    await Promise.all([...started.map((each) => each?.stopped), watching])
   } finally {
     runtime.close()
     await Promise.all([kubeletClient.close(), proxyClient.close()])
   }
 }
 
+/** Services are somebody else's: what an earlier agent programmed for them goes. */
+async function withoutProxy({ chainTag }: ClusterConfig, { exec, clock, log }: AgentDeps): Promise<undefined> {
+  await removeProxyRules({ exec, openNftables: openNftables({ exec, clock }), chainTag })
+  log.info('Services are left to another proxy')
+}
+
+interface ProxyPlace {
+  readonly config: ClusterConfig
+  readonly mode: ProxyMode
+  readonly client: Client
+  readonly socketCgroup: UnifiedCgroup | undefined
+}
+
+function startClusterProxy(
+  { config, mode, client, socketCgroup }: ProxyPlace,
+  { clock, random, log, exec, signal }: AgentDeps,
+): Promise<ServiceProxy> {
+  return startProxy({
+    client,
+    clock,
+    random,
+    log: log.named('proxy'),
+    exec,
+    signal,
+    nodeName: config.nodeName,
+    mode,
+    openNftables: openNftables({ exec, clock }),
+    families: proxyFamilies(config),
+    chainTag: config.chainTag,
+    ...(socketCgroup ? { socketBalancing: { cgroupPath: socketCgroup.path } } : {}),
+    ...(config.proxyHealthPort === 0 ? {} : { healthAddress: { host: '0.0.0.0', port: config.proxyHealthPort } }),
+    ...(config.proxyMetricsPort === 0 ? {} : { metricsAddress: { host: '127.0.0.1', port: config.proxyMetricsPort } }),
+  })
+}
+
 /** Where sockets are balanced, if they are; else what an earlier agent attached there is taken away. */
-async function socketCgroupOf({ name, socketLb }: ClusterConfig, log: Log): Promise<UnifiedCgroup | undefined> {
+async function socketCgroupOf({ name, ...config }: ClusterConfig, log: Log): Promise<UnifiedCgroup | undefined> {
+  const socketLb = config.socketLb && config.proxyMode !== 'none'
   const cgroup = await unifiedCgroup(cgroupRootOf(name))
   if (socketLb && !cgroup) log.warn('sockets are not balanced on this machine: it has no cgroups of version 2')
   if (socketLb) return cgroup

@@ -22,8 +22,8 @@ export interface ClusterConfig {
   eventTtlSeconds: number
   /** '' for the default cluster, which uses the well-known chain names; others are kept apart by it. */
   chainTag: string
-  /** What programs the rules of Services. */
-  proxyMode: ProxyMode
+  /** What programs the rules of Services; none: another proxy than ours does. */
+  proxyMode: ProxyMode | 'none'
   /** Pods' connections to Services are translated at the socket, where the machine can do it. */
   socketLb: boolean
   createdAt: string
@@ -54,7 +54,7 @@ export interface ClusterOptions {
   serviceCidr?: string | undefined
   nodePortRange?: { from: number; to: number } | undefined
   eventTtlSeconds?: number | undefined
-  proxyMode?: ProxyMode | undefined
+  proxyMode?: ProxyMode | 'none' | undefined
   socketLb?: boolean | undefined
   nodeName?: string | undefined
   datastore?: Datastore | undefined

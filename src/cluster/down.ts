@@ -18,11 +18,10 @@ import { markStopped } from './mark-stopped.ts'
 import { containerdPidFile, pathsOf } from './paths.ts'
 import type { OperatorDeps, Step } from './steps.ts'
 import { stopStrayProcesses } from './stray-processes.ts'
-import { pidFileOf } from './up.ts'
+import { pidFileOf, roleGraceMs } from './up.ts'
 
 /** What a container gets to end by itself when the whole cluster goes down. */
 const containerGraceSeconds = 3
-const roleGraceMs = 10_000
 /** How long pods' removal is tried. */
 const sandboxesTimeoutMs = 15_000
 

@@ -6,7 +6,7 @@ import type { Node } from '../api/generated/types.ts'
 import { nodes } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
 import { requireControllers } from '../cri/cgroup-controllers.ts'
-import { isAlive, type ProcessMark, runningProcess, startDetached } from '../host/processes.ts'
+import { isAlive, type ProcessMark, runningProcess, startDetached, stopProcess } from '../host/processes.ts'
 import { nodeAddress } from '../podnet/node-address.ts'
 import { adminClient } from './admin-client.ts'
 import { ensureCertificates } from './certificates.ts'
@@ -47,6 +47,8 @@ type Role = 'server' | 'agent'
 /** What runs of a cluster on this machine. */
 const rolesOf = ({ serverOnly }: ClusterConfig): readonly Role[] => (serverOnly ? ['server'] : ['server', 'agent'])
 const readyTimeoutMs = 120_000
+/** What a role gets to end by itself. */
+export const roleGraceMs = 10_000
 /**
  * What Node runs a role with. An agent allocates in bursts, when it lists what there is, and then hardly at all: with Node's own size of the
  * young generation it would keep 100 MiB for good after a list of 10,000 Services. The launcher has the same flag for `ownkube proxy`.
@@ -83,6 +85,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
         await whileChoosing(deps, async () => {
           config = await resolveConfig(options, { clock: deps.clock, nodeName: hostname().toLowerCase(), nodeAddress: address })
           await stopStrayProcesses(config, deps)
+          await stopAgentOfOtherProxy(config, deps)
           const { running: already, missing } = await findRunning(config)
           if (already.size > 0) await refuseOtherData(config)
           // Found out before anything is written: what cannot boot leaves nothing behind.
@@ -145,6 +148,14 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
     result: () => ({ config, client, started: startedNow.length > 0 }),
     begun: () => ({ config, wasDown, started: startedNow }),
   }
+}
+
+/** An agent that serves Services otherwise than is asked for now ends, and is missing then: pods and connections live on. */
+async function stopAgentOfOtherProxy(config: ClusterConfig, { clock }: OperatorDeps): Promise<void> {
+  const kept = await readConfigIfThere(config.dataDir)
+  if (!kept || (kept.proxyMode === config.proxyMode && kept.socketLb === config.socketLb)) return
+  const agent = await runningProcess(pidFileOf(config, 'agent'))
+  if (agent) await stopProcess(agent, roleGraceMs, clock)
 }
 
 /** What runs under this name must have its data where this command looks for it. */

@@ -38,7 +38,13 @@ function setting(
 export const settings: readonly Setting[] = [
   setting('clientConnection.kubeconfig', 'kubeconfig', 'text', '', 'how to reach the cluster; without it, as a pod of the cluster does'),
   setting('hostnameOverride', 'hostname-override', 'text', '', 'the name of the Node that this is; default: the host name'),
-  setting('mode', 'proxy-mode', 'text', '', 'iptables or nftables'),
+  setting(
+    'mode',
+    'proxy-mode',
+    'text',
+    '',
+    "iptables (the default, as kube-proxy's) or nftables (much faster, and what 'ownkube up' takes)",
+  ),
   setting('clusterCIDR', 'cluster-cidr', 'text', '', "all pods' addresses, one range a family: how their traffic is told from others'"),
   setting('detectLocalMode', 'detect-local-mode', 'text', '', 'ClusterCIDR (default), NodeCIDR, BridgeInterface or InterfaceNamePrefix'),
   setting('detectLocal.bridgeInterface', 'pod-bridge-interface', 'text', '', 'the bridge that pods come in by'),
