@@ -272,18 +272,28 @@ function stickyRules({ source }: Words, { endpoints }: Chooser, seconds: number)
   const client: Key = [group, source]
   const memory = { kind: 'dynset', set: sets.affinity, key: client, data: 'meta priority' } as const
   const remember: Statement = { ...memory, op: 'update', timeoutMs: seconds * 1000 }
-  const isRemembered: Statement = { kind: 'match', key: code, op: '!=', value: 0 }
+  const isChosen: Statement = { kind: 'match', key: code, op: '!=', value: 0 }
+  // An update leaves the data of an element as it was.
+  const gone = rule('remembered, but gone', isChosen, { ...memory, op: 'delete' })
+  const slot = (count: number): Statement => priority({ map: sets.stickySlots, key: ['meta priority', oneOf(count)] })
+  const choose = [
+    rule(undefined, priority(group)),
+    rule(undefined, slot(endpoints)),
+    // As without affinity: the slots became fewer a moment ago, and the first is there for as long as there is any.
+    rule(undefined, { kind: 'match', key: code, value: 0 }, slot(1)),
+    rule(undefined, isChosen, remember),
+    ...translate('meta priority', sets.stickyEndpoints),
+  ]
   return [
     rule(undefined, priority(group)),
     rule('remembered', destinationFrom(sets.affinity, ['meta priority', source])),
-    rule(undefined, isRemembered, remember),
+    rule(undefined, isChosen, remember),
     ...translate('meta priority', sets.stickyEndpoints),
-    // An update leaves the data of an element as it was.
-    rule('remembered, but gone', isRemembered, { ...memory, op: 'delete' }),
-    rule(undefined, priority(group)),
-    rule(undefined, priority({ map: sets.stickySlots, key: ['meta priority', oneOf(endpoints)] })),
-    rule(undefined, remember),
-    ...translate('meta priority', sets.stickyEndpoints),
+    gone,
+    ...choose,
+    // The slot was read a moment before its endpoint went: once more.
+    gone,
+    ...choose,
     rule(undefined, drop),
   ]
 }
