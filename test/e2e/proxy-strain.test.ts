@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { EndpointSlice, ServicePort, ServiceSpec } from '../../src/api/generated/types.ts'
+import { systemClock } from '../../src/host/clock.ts'
+import { mustRun } from '../../src/host/exec.ts'
+import { service, slice, world } from '../../src/proxy/testing/scenes.ts'
+import { TableApi } from '../../src/proxy/testing/table-api.ts'
+import { backEnds, eventually, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
+import { buildWorld, type PacketWorld } from './proxy-world.ts'
+
+const root = process.getuid?.() === 0
+if (!root) console.warn('skipped: the proxy tests need root')
+
+/** Addresses that all belong to pod `a`. */
+const manyOfA = '10.244.64.0/20'
+const addressOfA = (i: number): string => `10.244.${64 + (i >> 8)}.${i & 255}`
+
+/** What is more than the scenes have: in number, in haste, or in contention. */
+describe.skipIf(!root).each(backEnds)('more than usual through $name', (backEnd) => {
+  let packets: PacketWorld
+  let api: TableApi
+  let running: RunningProxy | undefined
+  const ask = (to: string, times: number, from: 'far' | 'outside' = 'far'): Promise<string[]> => packets.ask(from, 'tcp', to, times)
+  const pods = async (to: string, times: number): Promise<Set<string>> =>
+    new Set((await ask(to, times)).map((answer) => answer.split('|')[0] as string))
+
+  beforeAll(async () => {
+    packets = await buildWorld()
+    await mustRun(packets.nodeExec, 'ip', ['route', 'add', manyOfA, 'via', world.pods.a, 'dev', 'v-a', 'onlink'])
+    await mustRun(
+      {
+        run: (program, args, options) =>
+          packets.nodeExec.run('nsenter', [`--net=/run/netns/${packets.namespaceOf('a')}`, program, ...args], options),
+      },
+      'ip',
+      ['route', 'add', 'local', manyOfA, 'dev', 'lo'],
+    )
+    api = new TableApi()
+    running = await new ProxyBed(packets, backEnd).start(api)
+  })
+  afterAll(async () => {
+    await running?.stop()
+    await packets?.dismantle()
+  })
+
+  test('3,000 endpoints, then all but one gone, then others', async () => {
+    const slices = (from: number, count: number): EndpointSlice[] =>
+      Array.from({ length: 30 }, (_, i) => {
+        const one = slice('crowd', [])
+        const addresses = Array.from({ length: 100 }, (_, j) => i * 100 + j).filter((n) => n < count)
+        one.metadata.name = `crowd-${i}`
+        one.endpoints = addresses.map((n) => ({ addresses: [addressOfA(from + n)], conditions: { ready: true }, nodeName: world.node }))
+        return one
+      })
+    const put = (from: number, count: number): void => {
+      for (const each of slices(from, count)) api.put(each)
+    }
+    api.put(service('crowd', '10.96.8.1', [{}]))
+    put(1, 3_000)
+    await eventually(async () => (await pods('10.96.8.1:80', 1)).has('a'))
+    expect(await pods('10.96.8.1:80', 60)).toEqual(new Set(['a']))
+    put(1, 1)
+    expect(await pods('10.96.8.1:80', 60)).toEqual(new Set(['a']))
+    put(500, 2_999)
+    expect(await pods('10.96.8.1:80', 60)).toEqual(new Set(['a']))
+    put(1, 0)
+    await eventually(async () => (await ask('10.96.8.1:80', 1))[0] === 'ECONNREFUSED')
+  })
+
+  test('a hundred ports of one Service; half of them go', async () => {
+    const ports = (count: number): Partial<ServicePort>[] =>
+      Array.from({ length: count }, (_, i) => ({ name: `p${i}`, port: 1000 + i, nodePort: 31_000 + i }))
+    api.put(service('ports', '10.96.8.2', ports(100), { type: 'NodePort' }))
+    api.put(
+      slice(
+        'ports',
+        ['b'],
+        ports(100).map(({ name }, i) => ({ name: name as string, port: 8080 + (i % 2) })),
+      ),
+    )
+    await eventually(async () => (await pods('10.96.8.2:1099', 1)).has('b'))
+    for (const port of [1000, 1001, 1049, 1050]) expect(await pods(`10.96.8.2:${port}`, 1)).toEqual(new Set(['b']))
+    expect((await ask(`${world.nodeAddress}:31099`, 1, 'outside'))[0]).toMatch(/^b\|/)
+    api.put(service('ports', '10.96.8.2', ports(50), { type: 'NodePort' }))
+    await eventually(async () => (await ask('10.96.8.2:1099', 1))[0] === 'ECONNREFUSED')
+    expect(await pods('10.96.8.2:1049', 1)).toEqual(new Set(['b']))
+    expect((await ask('10.96.8.2:1050', 1))[0]).toBe('ECONNREFUSED')
+  })
+
+  test('two Services with the same external address and node port: one has it, the other when that goes', async () => {
+    const claims: Partial<ServiceSpec> = { type: 'NodePort', externalIPs: ['198.51.100.77'] }
+    const claimants = { first: 'b', second: 'c' } as const
+    const all = Object.entries(claimants).map(([name], i) => service(name, `10.96.8.${10 + i}`, [{ nodePort: 30_777 }], claims))
+    for (const each of all) api.put(each)
+    for (const [name, pod] of Object.entries(claimants)) api.put(slice(name, [pod]))
+    const holder = async (to: string): Promise<string | undefined> => {
+      const answers = new Set((await ask(to, 10, 'outside')).map((answer) => answer.split('|')[0] as string))
+      return answers.size === 1 ? [...answers][0] : undefined
+    }
+    const places = ['198.51.100.77:80', `${world.nodeAddress}:30777`] as const
+    await eventually(async () => (await pods('10.96.8.11:80', 1)).has('c'))
+    for (const place of places) expect(await holder(place)).toMatch(/^[bc]$/)
+    const [first, second] = all as [(typeof all)[0], (typeof all)[0]]
+    api.remove(first)
+    for (const place of places) await eventually(async () => (await holder(place)) === 'c')
+    api.put(first)
+    api.remove(second)
+    for (const place of places) await eventually(async () => (await holder(place)) === 'b')
+    api.remove(first)
+  })
+
+  test('each Service has its own time of affinity', async () => {
+    const sticky = (name: string, address: string, seconds: number): void => {
+      api.put(
+        service(name, address, [{}], { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: seconds } } }),
+      )
+      api.put(slice(name, ['a', 'b', 'c']))
+    }
+    sticky('short', '10.96.8.20', 1)
+    sticky('long', '10.96.8.21', 10_000)
+    await eventually(async () => !(await pods('10.96.8.21:80', 1)).has('ECONNREFUSED'))
+    const stays = await pods('10.96.8.21:80', 5)
+    expect(stays.size).toBe(1)
+    const seen = new Set<string>()
+    await eventually(async () => {
+      await systemClock.sleep(2_100)
+      for (const pod of await pods('10.96.8.20:80', 1)) seen.add(pod)
+      return seen.size > 1
+    })
+    expect(await pods('10.96.8.21:80', 5)).toEqual(stays)
+  })
+
+  test('no connection fails while endpoints come and go', async () => {
+    // Not the client: a pod that serves elsewhere cannot reach itself through this node.
+    const names = ['a', 'b', 'c'] as const
+    api.put(service('busy', '10.96.8.30', [{ nodePort: 30_830 }], { type: 'NodePort' }))
+    api.put(service('busy-sticky', '10.96.8.31', [{}], { sessionAffinity: 'ClientIP' }))
+    for (const name of ['busy', 'busy-sticky']) api.put(slice(name, names))
+    await eventually(async () => !(await pods('10.96.8.31:80', 1)).has('ECONNREFUSED'))
+    let isOver = false
+    let changes = 0
+    const change = async (): Promise<void> => {
+      while (!isOver) {
+        // Every set of pods but the empty one, in an order that jumps.
+        const which = ((changes * 5) % 7) + 1
+        const some = names.filter((_, i) => which & (1 << i))
+        api.put(slice('busy', some))
+        api.put(slice('busy-sticky', some))
+        changes++
+        await systemClock.sleep(0)
+      }
+    }
+    const changing = change()
+    try {
+      const answers = await Promise.all([
+        ask('10.96.8.30:80', 1_000),
+        ask('10.96.8.31:80', 1_000),
+        ask(`${world.nodeAddress}:30830`, 1_000, 'outside'),
+      ])
+      for (const each of answers) expect(each.filter((answer) => !/^[abc]\|/.test(answer))).toEqual([])
+      expect(new Set(answers[0].map((answer) => answer.split('|')[0])).size).toBe(3)
+    } finally {
+      isOver = true
+      await changing
+    }
+    expect(changes).toBeGreaterThan(10)
+  })
+})
