@@ -12,7 +12,7 @@ import { openServiceRules, type ProxyMode, removeOtherMode } from './back-ends.t
 import { FamilyServices, type ProxyFamily } from './family-services.ts'
 import { FlowCleaner } from './flow-cleaner.ts'
 import { healthAnswer, metricsAnswer, type ProxyHealth } from './health-server.ts'
-import { withoutManagers, withoutPods } from './kept-objects.ts'
+import { keptService, keptSlice } from './kept-objects.ts'
 import { type Answer, type ListenAddress, type Listener, listen, listenSometime } from './listen.ts'
 import { ProxyMetrics } from './metrics.ts'
 import { NodeWatch } from './node-watch.ts'
@@ -215,11 +215,11 @@ const sourceDeps = ({ client, clock, random, log, signal }: ProxyOptions) => ({ 
 function startSources(options: ProxyOptions) {
   const deps = sourceDeps(options)
   return {
-    services: startInformer<Service>({ ...deps, resource: services, trim: withoutManagers }),
+    services: startInformer<Service>({ ...deps, resource: services, trim: keptService }),
     slices: startInformer<EndpointSlice>({
       ...deps,
       resource: endpointSlices,
-      trim: withoutPods,
+      trim: keptSlice,
       indexes: {
         [slicesByService]: (slice) => {
           const key = serviceKeyOf(slice)

@@ -13,7 +13,7 @@ export function serviceKeyOf(slice: EndpointSlice): string | undefined {
 }
 
 /** Set by the EndpointSlice controller: when the change that led to this slice happened. */
-const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time'
+export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time'
 
 /** Which Services may have changed since they were last taken. Many changes of one Service are one mark. */
 export class ServiceChanges {

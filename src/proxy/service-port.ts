@@ -37,8 +37,8 @@ export interface ProxiedEndpoint {
   readonly zoneHints: readonly string[]
 }
 
-const proxyNameLabel = 'service.kubernetes.io/service-proxy-name'
-const headlessLabel = 'service.kubernetes.io/headless'
+export const proxyNameLabel = 'service.kubernetes.io/service-proxy-name'
+export const headlessLabel = 'service.kubernetes.io/headless'
 
 /** The label by which an EndpointSlice belongs to a Service. */
 export const serviceNameLabel = 'kubernetes.io/service-name'
@@ -91,6 +91,8 @@ function protocolOf(protocol: string | undefined): TransportProtocol {
   return (protocol ?? 'TCP').toLowerCase() as TransportProtocol
 }
 
+const none: readonly string[] = []
+
 /**
  * While an endpoint moves from one slice to another both may hold it: the same address and port counts once,
  * and the better of two states is taken. Sorted, so that the same endpoints always give the same rules.
@@ -112,8 +114,8 @@ function endpointsOf(port: ServicePort, slices: readonly EndpointSlice[]): Proxi
           serving: conditions?.serving ?? conditions?.ready ?? true,
           terminating: conditions?.terminating ?? false,
           nodeName,
-          nodeHints: (hints?.forNodes ?? []).map((node) => node.name),
-          zoneHints: (hints?.forZones ?? []).map((zone) => zone.name),
+          nodeHints: hints?.forNodes?.map((node) => node.name) ?? none,
+          zoneHints: hints?.forZones?.map((zone) => zone.name) ?? none,
         }
         const key = `${address}:${slicePort.port}`
         if (!found.get(key)?.ready) found.set(key, endpoint)

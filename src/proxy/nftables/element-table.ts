@@ -9,8 +9,8 @@ interface Claim {
   readonly next: Claim | undefined
 }
 
-/** In a plain set, all who want an element want the same: their number is enough. */
-type Wanted = Claim | number
+/** In a plain set, all who want an element want the same: their number is enough. A key that only one can want has its data. */
+type Wanted = Claim | number | Bytes
 
 export interface SetChanges {
   readonly set: string
@@ -35,6 +35,15 @@ export class ElementTable {
 
   unclaim(set: string, key: Bytes, owner: string): void {
     this.#touch(set, key, (wanted) => without(wanted as Claim | undefined, owner))
+  }
+
+  /** Of a map whose keys have but one owner each: no claims need be remembered. */
+  assign(set: string, key: Bytes, data: Bytes): void {
+    this.#touch(set, key, () => data)
+  }
+
+  unassign(set: string, key: Bytes): void {
+    this.#touch(set, key, () => undefined)
   }
 
   /** Of a plain set. As often as it is held it must be let go. */
@@ -113,6 +122,7 @@ function mapIn<V>(maps: Map<string, Map<Bytes, V>>, name: string): Map<Bytes, V>
 
 function elementOf(key: Bytes, wanted: Wanted | undefined): Element | undefined {
   if (typeof wanted === 'number') return { key }
+  if (typeof wanted === 'string') return { key, data: wanted }
   return wanted?.data === undefined ? undefined : { key, data: wanted.data }
 }
 

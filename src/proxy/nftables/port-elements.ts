@@ -24,12 +24,16 @@ export interface MapElement {
   readonly data: Bytes | undefined
 }
 
+export interface GroupElement extends MapElement {
+  readonly data: Bytes
+}
+
 export interface SetElement {
   readonly set: string
   readonly key: Bytes
 }
 
-/** All that one Service port adds. */
+/** All that one Service port adds, but for its groups' own ({@link groupElements}). */
 export interface PortElements {
   readonly ofMaps: readonly MapElement[]
   readonly ofSets: readonly SetElement[]
@@ -67,12 +71,11 @@ export const targetOf = (family: AddressFamily, endpoint: ProxiedEndpoint): Byte
 export function portElements(family: AddressFamily, node: string, { port, choice }: PortWithChoice, groups: PortGroups): PortElements {
   // Nobody anywhere: refuse. Somebody, but not for this policy here: drop, as another node may answer.
   const without = choice.any ? drop : refuse
-  const ofMaps: MapElement[] = frontendsOf(family, port).map(({ set, key, kind }) => {
+  const ofMaps = frontendsOf(family, port).map(({ set, key, kind }): MapElement => {
     if (!kind) return { set, key, data: undefined }
     const chosen = groups[kind]
     return { set, key, data: numberBytes(chosen ? destination(chosen.group.id, chosen.code) : without) }
   })
-  for (const chosen of Object.values(groups)) ofMaps.push(...groupElements(chosen.group))
   const ofSets: SetElement[] = [{ set: sets.clusterIps, key: addressBytes(family, port.clusterIp) }, ...guards(family, port)]
   const here = [...choice.cluster, ...choice.local].filter(({ nodeName }) => nodeName === undefined || nodeName === node)
   for (const address of new Set(here.map((endpoint) => endpoint.address))) {
@@ -82,9 +85,10 @@ export function portElements(family: AddressFamily, node: string, { port, choice
   return { ofMaps, ofSets }
 }
 
-function groupElements({ id, slots }: EndpointGroup): MapElement[] {
+/** A group's endpoints. Nobody else has elements of these keys, as the group's number is in each. */
+export function groupElements({ id, slots }: EndpointGroup): GroupElement[] {
   const group = numberBytes(destination(id, 0))
-  return slots.flatMap(({ target, number }, i): MapElement[] => {
+  return slots.flatMap(({ target, number }, i): GroupElement[] => {
     const slot = group + numberBytes(i)
     if (number === 0) return [{ set: sets.endpoints, key: slot, data: target }]
     const endpoint = numberBytes(destination(id, number))

@@ -8,7 +8,9 @@ import { type EndpointGroup, mostSticky, placeEndpoints } from './endpoint-group
 import {
   type ChosenGroup,
   frontendsOf,
+  type GroupElement,
   type GroupKind,
+  groupElements,
   type PortElements,
   type PortGroups,
   portElements,
@@ -58,12 +60,14 @@ export class ServiceElements {
       const groups = this.#groups(each, had)
       const state = { owner, groups, elements: portElements(this.#family, this.#node, each, groups) }
       this.#want(owner, state.elements, old?.elements)
+      this.#place(groups, old?.groups ?? {})
       this.#free(had, groups)
       before.delete(owner)
       return state
     })
     for (const { owner, elements, groups } of before.values()) {
       this.#want(owner, { ofMaps: [], ofSets: [] }, elements)
+      this.#place({}, groups)
       this.#free(groups, {})
     }
     if (after.length > 0) this.#services.set(key, after)
@@ -132,7 +136,22 @@ export class ServiceElements {
     for (const { set, key } of before?.ofSets ?? []) table.letGo(set, key)
   }
 
+  /** What endpoints there were follows from the groups, so it need not be remembered beside them. */
+  #place(groups: PortGroups, before: PortGroups): void {
+    for (const kind of ['cluster', 'local'] as const) {
+      const wanted = elementsOf(groups[kind])
+      const kept = new Map(elementsOf(before[kind]).map((element) => [element.set + element.key, element]))
+      for (const { set, key, data } of wanted) {
+        if (kept.get(set + key)?.data !== data) this.table.assign(set, key, data)
+        kept.delete(set + key)
+      }
+      for (const { set, key } of kept.values()) this.table.unassign(set, key)
+    }
+  }
+
   get size(): number {
     return this.#services.size
   }
 }
+
+const elementsOf = (chosen: ChosenGroup | undefined): readonly GroupElement[] => (chosen ? groupElements(chosen.group) : [])
