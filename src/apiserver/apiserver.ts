@@ -1,15 +1,15 @@
-import type { ServiceAccount } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
-import { apiServices, kinds, namespaces, serviceAccounts, services, storedKinds } from '../api/registry.ts'
+import { apiServices, kinds, services, storedKinds } from '../api/registry.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import type { ApiHandler } from '../machinery/api-request.ts'
+import type { KubeObject } from '../machinery/object.ts'
 import type { Store } from '../storage/store.ts'
 import { Access } from './access/access.ts'
 import { newServiceAccountKey } from './access/service-account-tokens.ts'
 import { AddressPool } from './address-pool.ts'
-import type { AdmissionFacts } from './admission.ts'
+import type { AdmissionFacts } from './admission/plugin.ts'
 import { Api } from './api.ts'
 import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
@@ -139,8 +139,13 @@ function poolsOf(serviceCidr: string): AddressPool[] {
 
 function factsOf(cache: WatchCache, access: Access, random: Random): AdmissionFacts {
   return {
-    namespace: (name) => cache.kind(namespaces).get(undefined, name)?.object,
-    serviceAccount: (namespace, name) => cache.kind(serviceAccounts).get(namespace, name)?.object as ServiceAccount | undefined,
+    get: <T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string) =>
+      cache.kind(kind).get(namespace, name)?.object as T | undefined,
+    list: <T extends KubeObject>(kind: Kind<T>, namespace: string | undefined) =>
+      cache
+        .kind(kind)
+        .list(namespace)
+        .map(({ object }) => object as T),
     random,
     checkEscalation: access.checkEscalation,
   }

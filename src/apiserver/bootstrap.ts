@@ -1,5 +1,5 @@
 import type { Kind } from '../api/kind.ts'
-import { apiServices, endpointSlices, endpoints, namespaces, services } from '../api/registry.ts'
+import { apiServices, endpointSlices, endpoints, namespaces, priorityClasses, services } from '../api/registry.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import type { KubeObject, NewObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
@@ -11,6 +11,20 @@ import type { WatchCache } from './watch-cache.ts'
 import type { Writes } from './writes.ts'
 
 const systemNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-system']
+
+/** https://kubernetes.io/docs/tasks/administer-cluster/guaranteed-scheduling-critical-addon-pods/ */
+const systemPriorityClasses = [
+  {
+    metadata: { name: 'system-cluster-critical' },
+    value: 2_000_000_000,
+    description: 'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
+  },
+  {
+    metadata: { name: 'system-node-critical' },
+    value: 2_000_001_000,
+    description: 'Used for system critical pods that must not be moved from their current node.',
+  },
+]
 
 interface Deps {
   readonly writes: Writes
@@ -28,7 +42,7 @@ interface Address {
 
 /** The server itself, on nobody's behalf. */
 const server: UserInfo = { name: 'system:apiserver', uid: '', groups: ['system:masters'], extra: {} }
-const byServer = { user: server, dryRun: false, manager: 'kube-apiserver', applies: false }
+const byServer = { user: server, dryRun: false, manager: 'kube-apiserver', applies: false, warnings: new Set<string>() }
 
 /** What every cluster begins with. Objects that are there already stay as they are. */
 export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<void> {
@@ -44,6 +58,7 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
   await cache.fresh()
   await Promise.all([
     ensureRoles({ writes, cache }, ensure),
+    ...systemPriorityClasses.map((object) => ensure(anyKind(priorityClasses), undefined, object as unknown as NewObject<KubeObject>)),
     ...at.groupVersions.map((one) => ensure(anyKind(apiServices), undefined, localApiService(one))),
   ])
   await ensure(anyKind(services), 'default', kubernetesService(at))

@@ -151,8 +151,9 @@ export class ResourceApi {
     const options = writeOptionsOf(request, 'CreateOptions')
     const { object, warnings } = await readStored(request, served, options.fieldValidation)
     checkNamespace(kind, route.namespace, object)
-    const item = await this.#deps.writes.create(kind, route.namespace, object, writeTo(undefined, options))
-    return objectAnswer(201, show.one(item.object), warnings)
+    const to = writeTo(undefined, options)
+    const item = await this.#deps.writes.create(kind, route.namespace, object, to)
+    return objectAnswer(201, show.one(item.object), [...warnings, ...to.warnings])
   }
 
   async #update(call: Call, subresource: UpdatedPart | undefined): Promise<ApiResponse> {
@@ -161,8 +162,9 @@ export class ResourceApi {
     const { object, warnings } = await readStored(request, served, options.fieldValidation)
     const place = placeOf(call)
     checkName(place, object)
-    const item = await this.#deps.writes.update(place, writeTo(subresource, options), () => deepCopy(object))
-    return objectAnswer(200, show.one(item.object), warnings)
+    const to = writeTo(subresource, options)
+    const item = await this.#deps.writes.update(place, to, () => deepCopy(object))
+    return objectAnswer(200, show.one(item.object), [...warnings, ...to.warnings])
   }
 
   async #patch(call: Call, subresource: 'status' | 'approval' | undefined): Promise<ApiResponse> {
@@ -178,13 +180,13 @@ export class ResourceApi {
       return patched.object
     }
     const { writes } = this.#deps
-    const update = (): Promise<CachedObject> =>
-      writes.update(place, writeTo(subresource, options, patch.type), (current) => change(current.object))
-    if (patch.type !== 'apply' || subresource !== undefined) return objectAnswer(200, show.one((await update()).object), warnings)
-    const { item, created } = await this.#deps.writes.updateOrCreate(update, () =>
-      writes.create(kind, place.namespace, change(undefined), writeTo(undefined, options, patch.type)),
-    )
-    return objectAnswer(created ? 201 : 200, show.one(item.object), warnings)
+    const to = writeTo(subresource, options, patch.type)
+    const update = (): Promise<CachedObject> => writes.update(place, to, (current) => change(current.object))
+    const answer = (code: number, item: CachedObject): ApiResponse =>
+      objectAnswer(code, show.one(item.object), [...warnings, ...to.warnings])
+    if (patch.type !== 'apply' || subresource !== undefined) return answer(200, await update())
+    const { item, created } = await writes.updateOrCreate(update, () => writes.create(kind, place.namespace, change(undefined), to))
+    return answer(created ? 201 : 200, item)
   }
 
   #part(call: Call, part: 'status' | 'approval'): Promise<ApiResponse> {
@@ -322,7 +324,7 @@ export class ResourceApi {
 }
 
 function writeTo(subresource: UpdateOptions['subresource'], { user, dryRun, fieldManager }: WriteOptions, patch?: string): UpdateOptions {
-  return { user, subresource, dryRun, manager: fieldManager, applies: patch === 'apply' }
+  return { user, subresource, dryRun, manager: fieldManager, applies: patch === 'apply', warnings: new Set() }
 }
 
 function placeOf({ route, kind }: Call): Place {

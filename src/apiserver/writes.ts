@@ -10,7 +10,8 @@ import { type FieldError, required } from '../machinery/field-error.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject, ManagedFieldsEntry } from '../machinery/object.ts'
 import { alreadyExists, badRequest, conflict, invalid, isAlreadyExists, isNotFound, objectModified } from '../machinery/status.ts'
-import { type AdmissionFacts, admit } from './admission.ts'
+import { admit, validateAdmitted } from './admission/admission.ts'
+import type { AdmissionFacts, AdmissionRequest } from './admission/plugin.ts'
 import { AllocationRaceError } from './allocation-guard.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
@@ -36,6 +37,8 @@ export interface CreateOptions {
   readonly manager: string
   /** Server-side apply: what is written has its account of managers with it. */
   readonly applies: boolean
+  /** Gets what the client is to be told beside the answer. */
+  readonly warnings: Set<string>
 }
 
 export interface UpdateOptions extends CreateOptions {
@@ -137,10 +140,10 @@ export class Writes {
   async delete(place: Place, request: DeleteRequest): Promise<{ item: CachedObject; removed: boolean }> {
     const { objects, clock } = this.#deps
     const { kind, namespace, name } = place
-    admit(
-      { user: request.user, kind, operation: 'delete', subresource: undefined, namespace, name, object: undefined, previous: undefined },
-      this.#deps.admission,
-    )
+    const asked = { user: request.user, kind, operation: 'delete', subresource: undefined, namespace, name } as const
+    const deletion = { ...asked, object: undefined, previous: undefined, warnings: new Set<string>() }
+    admit(deletion, this.#deps.admission)
+    validateAdmitted(deletion, this.#deps.admission)
     for (let attempt = 0; attempt < attempts; attempt++) {
       const current = await objects.read(place)
       checkPreconditions(kind, current.object, request)
@@ -180,11 +183,13 @@ export class Writes {
     await this.#deps.cache.fresh()
     beginMetadata(kind, object, { namespace, nowMs: clock.now(), random })
     kind.setDefaults(object)
-    const { user } = options
-    admit({ user, kind, operation: 'create', subresource: undefined, namespace, name, object, previous: undefined }, admission)
-    kind.prepareForCreate(object, user)
+    const { user, warnings } = options
     const place = { kind, namespace, name }
+    const request: AdmissionRequest = { ...place, user, operation: 'create', subresource: undefined, object, previous: undefined, warnings }
+    admit(request, admission)
+    kind.prepareForCreate(object, user)
     refuse(kind, name, [...(await this.#assign(place, object)), ...validateMetadata(object.metadata, kind), ...kind.validate(object)])
+    validateAdmitted(request, admission)
     if (!options.applies) this.#account(kind, object, undefined, object.metadata.managedFields, options)
     return objects.insert(place, object, options.dryRun)
   }
@@ -200,7 +205,7 @@ export class Writes {
   }
 
   async #replace(place: Place, current: CachedObject, next: KubeObject, options: UpdateOptions): Promise<CachedObject | undefined> {
-    const { kind, namespace, name } = place
+    const { kind, name } = place
     const previous = current.object
     this.#checkIdentity(place, next, previous)
     const { managedFields } = next.metadata
@@ -209,9 +214,10 @@ export class Writes {
     next.apiVersion = previous.apiVersion
     next.kind = previous.kind
     kind.setDefaults(next)
-    const { subresource, user } = options
+    const { subresource, user, warnings } = options
+    const request: AdmissionRequest = { ...place, user, operation: 'update', subresource, object: next, previous, warnings }
     if (subresource === undefined) {
-      admit({ user, kind, operation: 'update', subresource, namespace, name, object: next, previous }, this.#deps.admission)
+      admit(request, this.#deps.admission)
       kind.prepareForUpdate(next, previous)
       await this.#assign(place, next)
     }
@@ -221,6 +227,7 @@ export class Writes {
     if (options.applies) next.metadata = { ...next.metadata, ...(managedFields ? { managedFields } : {}) }
     else this.#account(kind, next, previous, managedFields, { manager: options.manager, part: options.accountedTo ?? subresource })
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
+    if (subresource === undefined) validateAdmitted(request, this.#deps.admission)
     return this.#store(place, current, next, { dryRun: options.dryRun, counts: true })
   }
 

@@ -41,7 +41,9 @@ describe('the scheduler over the API', () => {
     const { status, metadata, spec } = node(name, parts)
     const nodes = client.resource<Node>(nodeKind)
     const made = await nodes.create({ metadata: { name, labels: metadata.labels ?? {} }, spec })
-    await nodes.updateStatus({ ...made, status: status! })
+    const ready = await nodes.updateStatus({ ...made, status: status! })
+    // A new node is tainted as not ready; the node life cycle controller, which is not here, would take that away.
+    await nodes.update({ ...ready, spec })
   }
   async function addPod(name: string, parts: Parameters<typeof pod>[1] = {}): Promise<void> {
     const { metadata, spec } = pod(name, parts)

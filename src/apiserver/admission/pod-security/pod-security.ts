@@ -1,0 +1,119 @@
+import type { CronJob, Deployment, Namespace, Pod, PodTemplate } from '../../../api/generated/types.ts'
+import { namespaces, pods } from '../../../api/registry.ts'
+import { controllerOf, type KubeObject } from '../../../machinery/object.ts'
+import { forbidden, invalid } from '../../../machinery/status.ts'
+import { type AdmissionFacts, type AdmissionPlugin, type AdmissionRequest, isOf, isPod } from '../plugin.ts'
+import { type CheckedPod, containersOf } from './pod-check.ts'
+import { detailText, type LevelVersion, policyOf, policyText, rankOf, reasonText, violationsOf } from './policy.ts'
+
+/** Beyond this many pods of a namespace, a new level isn't tried on the others. */
+const podsToCheck = 3000
+
+/** Refuses pods that a namespace's labels forbid (https://kubernetes.io/docs/concepts/security/pod-security-admission/). */
+export const podSecurity: AdmissionPlugin = {
+  name: 'PodSecurity',
+  validate(request, facts) {
+    if (request.operation === 'delete' || request.subresource !== undefined) return
+    if (isOf(request, namespaces)) checkNamespace(request, facts)
+    else if (isPod(request)) checkPod(request, facts)
+    else warnOfTemplate(request, facts)
+  },
+}
+
+const violates = (verb: string, policy: LevelVersion, detail: string): string => `${verb} PodSecurity "${policyText(policy)}": ${detail}`
+
+function policyIn({ namespace }: AdmissionRequest, facts: AdmissionFacts) {
+  return policyOf(facts.get(namespaces, undefined, namespace ?? '')?.metadata.labels).policy
+}
+
+function warn(request: AdmissionRequest, pod: CheckedPod, policy: LevelVersion): void {
+  const violations = violationsOf(pod, policy)
+  if (violations.length > 0) request.warnings.add(violates('would violate', policy, detailText(violations)))
+}
+
+function checkPod(request: AdmissionRequest, facts: AdmissionFacts): void {
+  const pod = request.object as Pod
+  if (request.operation === 'update' && !changesImages(pod, request.previous as Pod)) return
+  const policy = policyIn(request, facts)
+  const violations = violationsOf(pod, policy.enforce)
+  if (violations.length > 0) throw forbidden(request.kind, request.name, violates('violates', policy.enforce, detailText(violations)))
+  warn(request, pod, policy.warn)
+}
+
+/** Nothing else that a policy looks at can change in a pod. */
+function changesImages(pod: Pod, previous: Pod): boolean {
+  const images = (one: Pod): string =>
+    containersOf(one)
+      .map(({ name, image }) => `${name} ${image}`)
+      .join('\n')
+  return images(pod) !== images(previous)
+}
+
+function templateOf({ kind, object }: AdmissionRequest): CheckedPod | undefined {
+  switch (`${kind.group}/${kind.plural}`) {
+    case '/podtemplates':
+      return (object as PodTemplate).template as CheckedPod | undefined
+    case '/replicationcontrollers':
+    case 'apps/daemonsets':
+    case 'apps/deployments':
+    case 'apps/replicasets':
+    case 'apps/statefulsets':
+    case 'batch/jobs':
+      return (object as Deployment).spec?.template as CheckedPod | undefined
+    case 'batch/cronjobs':
+      return (object as CronJob).spec?.jobTemplate?.spec?.template as CheckedPod | undefined
+    default:
+      return undefined
+  }
+}
+
+/** Templates are never refused: the pods made of them are. */
+function warnOfTemplate(request: AdmissionRequest, facts: AdmissionFacts): void {
+  const template = templateOf(request)
+  if (template?.spec) warn(request, template, policyIn(request, facts).warn)
+}
+
+function checkNamespace(request: AdmissionRequest, facts: AdmissionFacts): void {
+  const { kind, name, object, previous, warnings } = request
+  const next = policyOf((object as Namespace).metadata.labels)
+  const before = policyOf(previous?.metadata.labels)
+  const same = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b)
+  if (next.faults.length > 0 && !same(next.faults, before.faults)) throw invalid(kind, name, next.faults)
+  if (!previous) return
+  const [now, then] = [next.policy.enforce, before.policy.enforce]
+  if (same(now, then) || now.level === 'privileged' || (now.version === then.version && rankOf(now) <= rankOf(then))) return
+  for (const warning of existingPodWarnings(name, facts.list(pods, name), now)) warnings.add(warning)
+}
+
+/** One pod of each controller first: the others are most likely like it. */
+function inOrderOfInterest(all: readonly Pod[]): Pod[] {
+  const seen = new Set<string>()
+  const [first, others]: [Pod[], Pod[]] = [[], []]
+  for (const pod of all) {
+    const owner = controllerOf(pod as KubeObject)?.uid
+    if (owner !== undefined && seen.has(owner)) others.push(pod)
+    else first.push(pod)
+    if (owner !== undefined) seen.add(owner)
+  }
+  return [...first, ...others]
+}
+
+function existingPodWarnings(namespace: string, all: readonly Pod[], policy: LevelVersion): string[] {
+  const checked = inOrderOfInterest(all).slice(0, podsToCheck)
+  const namesByReason = new Map<string, string[]>()
+  for (const pod of checked) {
+    const reason = reasonText(violationsOf(pod, policy))
+    if (reason) namesByReason.set(reason, [...(namesByReason.get(reason) ?? []), pod.metadata.name])
+  }
+  const others = (count: number): string => (count === 0 ? '' : ` (and ${count} other pod${count === 1 ? '' : 's'})`)
+  const told = [...namesByReason].map(([reason, names]) => `${names.sort()[0]}${others(names.length - 1)}: ${reason}`)
+  return [
+    ...(checked.length < all.length
+      ? [`new PodSecurity enforce level only checked against the first ${checked.length} of ${all.length} existing pods`]
+      : []),
+    ...(told.length > 0
+      ? [`existing pods in namespace "${namespace}" violate the new PodSecurity enforce level "${policyText(policy)}"`]
+      : []),
+    ...told.sort(),
+  ]
+}
