@@ -7,10 +7,16 @@ export interface InformerHandler<T> {
   deleted?(object: T): void
 }
 
+interface Index<T> {
+  readonly of: (object: T) => string[]
+  /** Of objects by value: most values have one (a Service its slice), and a set for that one would be large beside it. */
+  readonly keys: Map<string, string | Set<string>>
+}
+
 /** What an informer holds: objects by key and by index, and who is told of changes. Changes are told after they show. */
 export class ObjectCache<T extends KubeObject> {
   readonly #objects = new Map<string, T>()
-  readonly #indexes = new Map<string, { of: (object: T) => string[]; keys: Map<string, Set<string>> }>()
+  readonly #indexes = new Map<string, Index<T>>()
   readonly #handlers = new Set<InformerHandler<T>>()
   readonly #failed: (error: unknown, event: string) => void
   #list: readonly T[] | undefined
@@ -33,7 +39,8 @@ export class ObjectCache<T extends KubeObject> {
   byIndex(index: string, value: string): readonly T[] {
     const entry = this.#indexes.get(index)
     if (!entry) throw new TypeError(`the informer has no index "${index}"`)
-    return [...(entry.keys.get(value) ?? [])].map((key) => this.#objects.get(key) as T)
+    const keys = entry.keys.get(value) ?? []
+    return (typeof keys === 'string' ? [keys] : [...keys]).map((key) => this.#objects.get(key) as T)
   }
 
   on(handler: InformerHandler<T>): () => void {
@@ -56,9 +63,9 @@ export class ObjectCache<T extends KubeObject> {
     this.#list = undefined
     for (const { of, keys } of this.#indexes.values()) {
       for (const value of of(object)) {
-        const set = keys.get(value)
-        if (set) set.add(key)
-        else keys.set(value, new Set([key]))
+        const known = keys.get(value)
+        if (known instanceof Set) known.add(key)
+        else keys.set(value, known === undefined || known === key ? key : new Set([known, key]))
       }
     }
     for (const handler of [...this.#handlers]) {
@@ -86,9 +93,9 @@ export class ObjectCache<T extends KubeObject> {
   #unindex(key: string, object: T): void {
     for (const { of, keys } of this.#indexes.values()) {
       for (const value of of(object)) {
-        const set = keys.get(value)
-        set?.delete(key)
-        if (set?.size === 0) keys.delete(value)
+        const known = keys.get(value)
+        if (known instanceof Set) known.delete(key)
+        if (known === key || (known instanceof Set && known.size === 0)) keys.delete(value)
       }
     }
   }

@@ -27,11 +27,14 @@ const netfilterHeaderLength = 4
 const nested = 0x8000
 const typeMask = 0x3fff
 
+const smallBytes = 16 * 1024
+
 export class MessageWriter {
-  #bytes: Buffer
+  /** Has its memory to itself. */
+  #bytes: Buffer<ArrayBuffer>
   #length = 0
 
-  constructor(capacity = 16 * 1024) {
+  constructor(capacity = smallBytes) {
     this.#bytes = Buffer.alloc(capacity)
   }
 
@@ -46,8 +49,8 @@ export class MessageWriter {
 
   clear(): void {
     this.#length = 0
-    // What one huge batch needed is not kept for the small ones that follow.
-    if (this.#bytes.length > 1024 * 1024) this.#bytes = Buffer.alloc(16 * 1024)
+    // What one large batch needed is not kept for the small ones that follow.
+    if (this.#bytes.length > 64 * 1024) this.#resize(smallBytes)
   }
 
   /** Begins a message of a netfilter subsystem; the answer is for {@link end}. */
@@ -128,12 +131,13 @@ export class MessageWriter {
   #grow(length: number): number {
     const start = this.#length
     this.#length += length
-    if (this.#length > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.max(this.#length, this.#bytes.length * 2))
-      this.#bytes.copy(larger, 0, 0, start)
-      this.#bytes = larger
-    }
+    if (this.#length > this.#bytes.length) this.#resize(Math.max(this.#length, this.#bytes.length * 2))
     return start
+  }
+
+  /** The memory moves, so that what is given up is free at once: to the collector of garbage, many MB are one small object. */
+  #resize(length: number): void {
+    this.#bytes = Buffer.from(this.#bytes.buffer.transfer(length))
   }
 }
 

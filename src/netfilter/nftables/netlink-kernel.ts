@@ -78,7 +78,14 @@ class NetlinkKernel {
   }
 
   apply(transaction: Transaction): void {
-    this.#writer.clear()
+    try {
+      this.#write(transaction)
+    } finally {
+      this.#writer.clear()
+    }
+  }
+
+  #write(transaction: Transaction): void {
     // One number a message is not known before they are written: nothing else comes between.
     const sequence = this.#requests.take(0)
     const origins = writeBatch(transaction, sequence, this.#writer)
