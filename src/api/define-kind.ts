@@ -39,6 +39,7 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     nameRule: 'dns-subdomain',
     hasStatus: false,
     subresources: [],
+    parts: {},
     countsGeneration: false,
     expires: false,
     columns: [nameColumn, ageColumn],

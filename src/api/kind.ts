@@ -51,8 +51,19 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   /** Faults of the change, such as of immutable fields. `validate` runs as well. */
   validateUpdate(object: T, previous: T): FieldError[]
   validateStatusUpdate(object: T, previous: T): FieldError[]
+  /** Parts that clients change by a subresource of their own, by its name: what else they send of the object is not looked at. */
+  readonly parts: Readonly<Partial<Record<PartName, ObjectPart<T>>>>
   /** Seconds that deletion waits if the caller doesn't say; 0 deletes at once. Pods answer their terminationGracePeriodSeconds. */
   gracePeriodSeconds(object: T): number
+}
+
+export type PartName = 'ephemeralcontainers' | 'resize'
+
+export interface ObjectPart<T extends KubeObject = KubeObject> {
+  /** Takes the part from `asked` into `object`, which is as stored but for that. */
+  take(object: T, asked: T): void
+  /** Faults of the change; `validate` runs as well. */
+  validate(object: T, previous: T): FieldError[]
 }
 
 /** The other form of an object: pure conversions, each of which may change what it is given and answers the result. */

@@ -10,6 +10,7 @@ import { applyPatch, type PatchType, patchTypeOf } from '../machinery/patch/appl
 import type { Schema } from '../machinery/schema.ts'
 import { badRequest, invalid, unsupportedMediaType } from '../machinery/status.ts'
 import { checkKind, decodeAs, parsedBody } from './body.ts'
+import type { UpdatedPart } from './prepare.ts'
 import type { WriteOptions } from './request-options.ts'
 import { storedKindOf } from './served-form.ts'
 
@@ -52,7 +53,7 @@ export function patchedObject(
   kind: Kind,
   patch: ReadPatch,
   current: KubeObject | undefined,
-  options: WriteOptions & { readonly subresource: 'status' | 'approval' | undefined; readonly time: string },
+  options: WriteOptions & { readonly subresource: UpdatedPart | undefined; readonly time: string },
 ): Patched {
   const { fieldValidation } = options
   if (patch.type === 'apply') return applied(kind, patch, current, options)
@@ -66,7 +67,7 @@ function applied(
   kind: Kind,
   { value, duplicates }: ReadPatch,
   live: KubeObject | undefined,
-  options: WriteOptions & { readonly subresource: 'status' | 'approval' | undefined; readonly time: string },
+  options: WriteOptions & { readonly subresource: UpdatedPart | undefined; readonly time: string },
 ): Patched {
   if (!isObject(value)) throw badRequest('error decoding YAML: the configuration to apply must be an object')
   checkKind(kind, value)

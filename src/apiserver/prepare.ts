@@ -1,4 +1,4 @@
-import type { Kind } from '../api/kind.ts'
+import type { Kind, ObjectPart, PartName } from '../api/kind.ts'
 import { timestamp } from '../host/clock.ts'
 import { type Random, randomSuffix } from '../host/random.ts'
 import { deepEqual } from '../machinery/equality.ts'
@@ -50,7 +50,12 @@ function keepServerMetadata(metadata: ObjectMeta, previous: ObjectMeta): void {
 }
 
 /** A part of an object that is changed by itself. */
-export type UpdatedPart = 'status' | 'finalize' | 'approval'
+export type UpdatedPart = 'status' | 'finalize' | 'approval' | PartName
+
+/** What `subresource` changes, where it is a part that the kind itself defines. */
+export function partOf(kind: Kind, subresource: UpdatedPart | undefined): ObjectPart | undefined {
+  return subresource === 'ephemeralcontainers' || subresource === 'resize' ? kind.parts[subresource] : undefined
+}
 
 type Loose = KubeObject & { spec?: unknown; status?: unknown }
 
@@ -72,6 +77,13 @@ export function limitUpdate(kind: Kind, object: KubeObject, previous: KubeObject
     const { finalizers } = (next.spec ?? {}) as { finalizers?: unknown }
     keepAllBut('', next, before)
     next.spec = { ...(before.spec as object), finalizers }
+    return
+  }
+  const part = partOf(kind, subresource)
+  if (part) {
+    const asked = { ...next }
+    keepAllBut('', next, before)
+    part.take(next, asked)
     return
   }
   keepServerMetadata(next.metadata, before.metadata)

@@ -122,6 +122,7 @@ export class ResourceApi {
     if (subresource === 'status' && kind.hasStatus) return this.#part(call, 'status')
     if (subresource === 'scale' && kind.scale) return this.#scale(call)
     if (!kind.subresources.some((one) => one.name === subresource)) throw pathNotFound()
+    if (subresource === 'ephemeralcontainers' || subresource === 'resize') return this.#part(call, subresource)
     if (subresource === 'finalize') return this.#finalize(call)
     if (subresource === 'approval') return this.#part(call, 'approval')
     if (subresource === 'binding') return this.#bind(call)
@@ -167,7 +168,7 @@ export class ResourceApi {
     return objectAnswer(200, show.one(item.object), [...warnings, ...to.warnings])
   }
 
-  async #patch(call: Call, subresource: 'status' | 'approval' | undefined): Promise<ApiResponse> {
+  async #patch(call: Call, subresource: UpdatedPart | undefined): Promise<ApiResponse> {
     const { kind, served, request, show } = call
     const options = { ...writeOptionsOf(request, 'PatchOptions'), subresource, time: timestamp(this.#deps.clock.now()) }
     const patch = await readPatch(request, options)
@@ -189,7 +190,7 @@ export class ResourceApi {
     return answer(created ? 201 : 200, item)
   }
 
-  #part(call: Call, part: 'status' | 'approval'): Promise<ApiResponse> {
+  #part(call: Call, part: UpdatedPart): Promise<ApiResponse> {
     switch (call.route.verb) {
       case 'get':
         return this.#get(call)

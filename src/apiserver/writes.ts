@@ -16,7 +16,7 @@ import { AllocationRaceError } from './allocation-guard.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
 import { isService, type Objects, type Place } from './objects.ts'
-import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate, type UpdatedPart } from './prepare.ts'
+import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate, partOf, type UpdatedPart } from './prepare.ts'
 import type { DeleteRequest } from './request-options.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
 import type { WatchCache } from './watch-cache.ts'
@@ -216,8 +216,9 @@ export class Writes {
     kind.setDefaults(next)
     const { subresource, user, warnings } = options
     const request: AdmissionRequest = { ...place, user, operation: 'update', subresource, object: next, previous, warnings }
+    const isJudged = subresource === undefined || partOf(kind, subresource) !== undefined
+    if (isJudged) admit(request, this.#deps.admission)
     if (subresource === undefined) {
-      admit(request, this.#deps.admission)
       kind.prepareForUpdate(next, previous)
       await this.#assign(place, next)
     }
@@ -227,7 +228,7 @@ export class Writes {
     if (options.applies) next.metadata = { ...next.metadata, ...(managedFields ? { managedFields } : {}) }
     else this.#account(kind, next, previous, managedFields, { manager: options.manager, part: options.accountedTo ?? subresource })
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
-    if (subresource === undefined) validateAdmitted(request, this.#deps.admission)
+    if (isJudged) validateAdmitted(request, this.#deps.admission)
     return this.#store(place, current, next, { dryRun: options.dryRun, counts: true })
   }
 
@@ -264,8 +265,10 @@ export class Writes {
     next.metadata = account.length > 0 ? { ...metadata, managedFields: account } : metadata
   }
 
-  #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: string | undefined): FieldError[] {
+  #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: UpdatedPart | undefined): FieldError[] {
     if (subresource === 'status' || subresource === 'approval') return kind.validateStatusUpdate(next, previous)
+    const part = partOf(kind, subresource)
+    if (part) return [...kind.validate(next), ...part.validate(next, previous)]
     if (subresource !== undefined) return []
     return [
       ...validateMetadata(next.metadata, kind, { update: previous.metadata }),

@@ -18,7 +18,7 @@ import {
 } from '../machinery/protobuf.ts'
 
 export const PodSandboxState = { ready: 0, notReady: 1 } as const
-export const NamespaceMode = { pod: 0, container: 1, node: 2 } as const
+export const NamespaceMode = { pod: 0, container: 1, node: 2, target: 3 } as const
 export const Protocol = { TCP: 0, UDP: 1, SCTP: 2 } as const
 export const MountPropagation = { private: 0, 'host-to-container': 1, bidirectional: 2 } as const
 export const SeccompProfile = { RuntimeDefault: 0, Unconfined: 1 } as const

@@ -69,6 +69,10 @@ export function resourcesMessage(resources: LinuxResources): Encodable<typeof Li
   return { cpuPeriod, cpuQuota, cpuShares, memoryLimitInBytes: memoryLimitBytes, oomScoreAdj }
 }
 
+function pidNamespaceOf(pid: ContainerConfig['pidNamespace']): { pid: number; targetId?: string } {
+  return typeof pid === 'string' ? { pid: NamespaceMode[pid] } : { pid: NamespaceMode.target, targetId: pid.containerId }
+}
+
 export function containerMessage(config: ContainerConfig, sandbox: SandboxConfig): Encodable<typeof ContainerConfigMessage> {
   const { name, attempt, command, args, workingDir, annotations, logPath, stdin, stdinOnce, tty, securityContext } = config
   const { privileged, readonlyRootfs, supplementalGroups, noNewPrivileges, addCapabilities, dropCapabilities } = securityContext
@@ -88,7 +92,7 @@ export function containerMessage(config: ContainerConfig, sandbox: SandboxConfig
         capabilities: { addCapabilities, dropCapabilities },
         namespaceOptions: {
           network: config.hostNetwork ? NamespaceMode.node : NamespaceMode.pod,
-          pid: NamespaceMode[config.pidNamespace],
+          ...pidNamespaceOf(config.pidNamespace),
           ipc: config.hostIpc ? NamespaceMode.node : NamespaceMode.pod,
         },
         runAsUser: boxed(securityContext.runAsUser),

@@ -132,8 +132,8 @@ export interface ContainerConfig {
     /** hostPath profiles aside, the two that need no file. */
     seccomp: 'RuntimeDefault' | 'Unconfined'
   }
-  /** Namespace choices are the pod's: repeated here because CRI asks for them with each container. */
-  pidNamespace: 'container' | 'pod' | 'node'
+  /** Namespace choices are the pod's: repeated here because CRI asks for them with each container. Processes may be another container's. */
+  pidNamespace: 'container' | 'pod' | 'node' | { containerId: string }
   hostNetwork: boolean
   hostIpc: boolean
 }

@@ -24,6 +24,8 @@ export interface ContainerParts {
   readonly mounts: readonly Mount[]
   readonly terminationMessageFile: string
   readonly nodeMemoryBytes: number
+  /** The container whose processes this one is to see, where it is to see another's. */
+  readonly targetContainerId: string | undefined
 }
 
 /** A container as the runtime wants it. Throws {@link ConfigError} where the specification forbids what the image wants. */
@@ -54,10 +56,15 @@ export function containerConfigOf(pod: Pod, container: Container, parts: Contain
     tty: container.tty ?? false,
     resources: linuxResources(pod, container, parts.nodeMemoryBytes),
     securityContext: securityContextOf(pod, container, parts.image),
-    pidNamespace: pod.spec.hostPID ? 'node' : pod.spec.shareProcessNamespace ? 'pod' : 'container',
+    pidNamespace: pidNamespaceOf(pod, parts.targetContainerId),
     hostNetwork: pod.spec.hostNetwork ?? false,
     hostIpc: pod.spec.hostIPC ?? false,
   }
+}
+
+function pidNamespaceOf({ spec }: Pod, targetContainerId: string | undefined): ContainerConfig['pidNamespace'] {
+  if (targetContainerId !== undefined) return { containerId: targetContainerId }
+  return spec.hostPID ? 'node' : spec.shareProcessNamespace ? 'pod' : 'container'
 }
 
 function securityContextOf(pod: Pod, container: Container, image: Image): ContainerConfig['securityContext'] {

@@ -38,9 +38,7 @@ function terminated(status: ContainerStatus, message: string): ContainerStateTer
 /** The status of one container; `initialising` is true for all containers of a pod that has init containers. */
 export function containerStatusOf(container: Container, facts: ContainerFacts, initialising: boolean): ApiContainerStatus {
   const [latest, before] = attemptsOf(facts.observed, container.name)
-  const known = [...(facts.pod.status?.containerStatuses ?? []), ...(facts.pod.status?.initContainerStatuses ?? [])].find(
-    ({ name }) => name === container.name,
-  )
+  const known = statusesOf(facts.pod).find(({ name }) => name === container.name)
   const ended = (status: ContainerStatus | undefined): ContainerState =>
     status?.state === 'exited' ? { terminated: terminated(status, facts.terminationMessage(status.id)) } : {}
   const status: ApiContainerStatus = {
@@ -73,6 +71,17 @@ export function containerStatusOf(container: Container, facts: ContainerFacts, i
     status.state = { waiting: waiting ? { ...waiting } : { reason: initialising ? 'PodInitializing' : 'ContainerCreating' } }
   }
   return status
+}
+
+/** What the API says of all containers of a pod. */
+export function statusesOf({ status }: Pod): readonly ApiContainerStatus[] {
+  return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? []), ...(status?.ephemeralContainerStatuses ?? [])]
+}
+
+/** Of a container for debugging: it is neither started nor ready in the sense of probes. */
+export function ephemeralStatusOf(container: Container, facts: ContainerFacts, initialising: boolean): ApiContainerStatus {
+  const { started: _, ...status } = containerStatusOf(container, facts, initialising)
+  return { ...status, ready: false }
 }
 
 function isInit(pod: Pod, container: Container): boolean {

@@ -29,5 +29,7 @@ export async function killContainer(pod: Pod, status: ContainerStatus, graceSeco
 }
 
 export function specOf(pod: Pod, name: string): Container | undefined {
-  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers].find((container) => container.name === name)
+  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers, ...(pod.spec.ephemeralContainers ?? [])].find(
+    (container) => container.name === name,
+  )
 }

@@ -1,7 +1,8 @@
 import { isSidecar, isTerminated } from '../api/core/pod-facts.ts'
-import type { Container, Pod } from '../api/generated/types.ts'
+import type { Container, EphemeralContainer, Pod } from '../api/generated/types.ts'
 import type { ContainerStatus } from '../cri/runtime.ts'
 import { type BackOff, goSeconds, retryAt } from './back-off.ts'
+import { statusesOf } from './container-statuses.ts'
 import { containerHash, containerHashAnnotation, podDescription } from './labels.ts'
 import { attemptsOf, latestOf, type ObservedPod } from './observed-pod.ts'
 
@@ -228,6 +229,7 @@ function current({ observed, sandboxId }: InSandbox, container: Container): Cont
 
 function planContainers(situation: InSandbox, draft: Draft): void {
   const { pod, memory } = situation
+  for (const ephemeral of pod.spec.ephemeralContainers ?? []) startOnce(situation, ephemeral, draft)
   const mainsBegan = pod.spec.containers.some((container) => current(situation, container) !== undefined)
   for (const init of pod.spec.initContainers ?? []) {
     const latest = current(situation, init)
@@ -257,6 +259,15 @@ function keepRunning(situation: InSandbox, container: Container, draft: Draft): 
   const ended = latest ?? latestOf(situation.observed, container.name)
   if (ended?.state === 'exited' && isDone(pod, container, ended)) return
   if (latest?.state === 'exited' && !mayRestart(pod, container, latest)) return
+  bringUp(situation, container, latest, draft)
+}
+
+/** Containers for debugging wait for no other, and what has run of them, in whichever sandbox, is never run again. */
+function startOnce(situation: InSandbox, container: EphemeralContainer, draft: Draft): void {
+  const latest = latestOf(situation.observed, container.name)
+  if (latest?.state === 'running' || latest?.state === 'exited') return
+  const told = situation.pod.status?.ephemeralContainerStatuses?.find(({ name }) => name === container.name)
+  if (!latest && (told?.state?.running || told?.state?.terminated)) return
   bringUp(situation, container, latest, draft)
 }
 
@@ -327,7 +338,6 @@ function planPull({ memory, now }: PodSituation, container: Container, attempt: 
 
 /** The number for a container the runtime knows nothing of: the API may, where the runtime's data was lost. */
 function restartCountIn(pod: Pod, name: string): number {
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
-  const known = statuses.find((status) => status.name === name)
+  const known = statusesOf(pod).find((status) => status.name === name)
   return known && (known.state?.running || known.state?.terminated || known.lastState?.terminated) ? known.restartCount + 1 : 0
 }

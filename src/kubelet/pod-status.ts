@@ -2,7 +2,7 @@ import { isSidecar } from '../api/core/pod-facts.ts'
 import { qosClass } from '../api/core/pod-qos.ts'
 import type { ContainerStatus as ApiContainerStatus, Pod, PodCondition, PodStatus } from '../api/generated/types.ts'
 import { timestamp } from '../host/clock.ts'
-import { type ContainerFacts, containerStatusOf } from './container-statuses.ts'
+import { type ContainerFacts, containerStatusOf, ephemeralStatusOf } from './container-statuses.ts'
 
 export interface PodFacts extends ContainerFacts {
   readonly now: number
@@ -21,6 +21,7 @@ export function podStatusOf(facts: PodFacts): PodStatus {
   const initialised = inits.every((container, i) => (isSidecar(container) ? init[i]?.started : succeeded(init[i])))
   const mainsBegan = pod.spec.containers.some(({ name }) => observed.containers.some((container) => container.name === name))
   const main = pod.spec.containers.map((container) => containerStatusOf(container, facts, initialising))
+  const ephemeral = (pod.spec.ephemeralContainers ?? []).map((container) => ephemeralStatusOf(container, facts, initialising))
   const phase = phaseOf(facts, init, main)
   const ip = pod.spec.hostNetwork ? (observed.sandboxes.length > 0 ? facts.nodeAddress : '') : (observed.sandbox?.ip ?? '')
   const kept = facts.ending && !observed.sandbox ? (pod.status?.podIPs ?? []) : []
@@ -43,7 +44,7 @@ export function podStatusOf(facts: PodFacts): PodStatus {
     qosClass: previous.qosClass ?? qosClass(pod),
     ...(failure?.reason ? { reason: failure.reason } : {}),
     startTime: previous.startTime ?? timestamp(now),
-    ...(previous.ephemeralContainerStatuses ? { ephemeralContainerStatuses: previous.ephemeralContainerStatuses } : {}),
+    ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
   }
 }
 

@@ -1,6 +1,6 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Container, Pod } from '../api/generated/types.ts'
+import type { Container, EphemeralContainer, Pod } from '../api/generated/types.ts'
 import type { Mount, SandboxStatus } from '../cri/runtime.ts'
 import { errorText } from '../machinery/error-text.ts'
 import { nextBackOff } from './back-off.ts'
@@ -72,9 +72,9 @@ export async function startContainer(step: Extract<Step, { do: 'start' }>, conte
 }
 
 async function createContainer(
-  container: Container,
+  container: EphemeralContainer,
   attempt: number,
-  { pod, sandbox, memory, deps, objects }: StartContext,
+  { pod, sandbox, memory, deps, objects, observed }: StartContext,
 ): Promise<string> {
   const { runtime, rootDir, nodeName, nodeAddress, cpuCores, memoryBytes } = deps
   const folder = podFolder(rootDir, pod.metadata.uid)
@@ -90,7 +90,11 @@ async function createContainer(
     const imageRef = memory.pulled.get(container.name)?.imageRef ?? ''
     const image = await runtime.imageStatus(imageRef || (container.image ?? ''))
     if (!image) throw new Error(`image ${container.image} has been removed`)
-    const parts = { attempt, image, imageRef, env, mounts: ownMounts, terminationMessageFile, nodeMemoryBytes: memoryBytes }
+    const targetContainerId = targetOf(container, observed)
+    const parts = {
+      ...{ attempt, image, imageRef, env, mounts: ownMounts, terminationMessageFile, nodeMemoryBytes: memoryBytes },
+      targetContainerId,
+    }
     return { ...containerConfigOf(pod, container, parts), image: container.image ?? '' }
   })
   return named('CreateContainerError', async () => {
@@ -98,6 +102,14 @@ async function createContainer(
     await mkdir(join(sandboxConfig.logDirectory, container.name), { recursive: true, mode: 0o755 })
     return runtime.createContainer(sandbox.id, config, sandboxConfig)
   })
+}
+
+/** The container, by id, whose processes a container for debugging asks to see. */
+function targetOf({ targetContainerName: name }: EphemeralContainer, observed: ObservedPod): string | undefined {
+  if (!name) return undefined
+  const latest = latestOf(observed, name)
+  if (latest?.state !== 'running') throw new Error(`unable to find target container ${name}`)
+  return latest.id
 }
 
 /** The volumes' mounts and, where no volume takes its place, the pod's own /etc/hosts. */

@@ -3,6 +3,7 @@ import type { Pod } from '../generated/types.ts'
 import type { Subresource } from '../kind.ts'
 import { podColumns } from './pod-columns.ts'
 import { setPodDefaults } from './pod-defaults.ts'
+import { ephemeralContainersPart } from './pod-ephemeral-containers.ts'
 import { isTerminated } from './pod-facts.ts'
 import { qosClass } from './pod-qos.ts'
 import { validatePodStatusUpdate, validatePodUpdate } from './pod-update-validation.ts'
@@ -51,8 +52,10 @@ export const pods = defineKind<Pod>({
     { name: 'log', kind: 'Pod', group: '', version: 'v1', verbs: ['get'] },
     ...streams,
     { name: 'binding', kind: 'Binding', group: '', version: 'v1', verbs: ['create'] },
+    { name: 'ephemeralcontainers', kind: 'Pod', group: '', version: 'v1', verbs: ['get', 'patch', 'update'] },
     { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
   ],
+  parts: { ephemeralcontainers: ephemeralContainersPart },
   columns: podColumns,
   selectableFields: {
     'spec.nodeName': ({ spec }) => spec.nodeName ?? '',

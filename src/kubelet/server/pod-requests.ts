@@ -1,4 +1,5 @@
 import type { ContainerStatus } from '../../cri/runtime.ts'
+import { statusesOf } from '../container-statuses.ts'
 import { specOf } from '../kill-container.ts'
 import type { LogQuery } from '../logs/read-log.ts'
 import { attemptsOf } from '../observed-pod.ts'
@@ -43,8 +44,7 @@ export function loggedContainer(worker: PodWorker, name: string, previous: boole
   }
   if (latest?.state === 'running' || latest?.state === 'exited') return latest
   if (before?.state === 'exited') return before
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
-  const waiting = statuses.find((status) => status.name === name)?.state?.waiting
+  const waiting = statusesOf(pod).find((status) => status.name === name)?.state?.waiting
   const reason = waiting?.reason ?? 'ContainerCreating'
   if (reason === 'ErrImagePull' || reason === 'ImagePullBackOff') {
     const what = reason === 'ErrImagePull' ? "image can't be pulled" : 'trying and failing to pull image'
@@ -54,9 +54,7 @@ export function loggedContainer(worker: PodWorker, name: string, previous: boole
 }
 
 function isWaiting({ pod }: PodWorker, name: string): boolean {
-  return [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])].some(
-    (status) => status.name === name && status.state?.waiting !== undefined,
-  )
+  return statusesOf(pod).some((status) => status.name === name && status.state?.waiting !== undefined)
 }
 
 /** As the API server reads it: Python's client writes `True`. */

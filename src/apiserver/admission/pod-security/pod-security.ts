@@ -13,9 +13,10 @@ const podsToCheck = 3000
 export const podSecurity: AdmissionPlugin = {
   name: 'PodSecurity',
   validate(request, facts) {
-    if (request.operation === 'delete' || request.subresource !== undefined) return
+    const debugs = request.subresource === 'ephemeralcontainers'
+    if (request.operation === 'delete' || (request.subresource !== undefined && !debugs)) return
     if (isOf(request, namespaces)) checkNamespace(request, facts)
-    else if (isPod(request)) checkPod(request, facts)
+    else if (debugs || isPod(request)) checkPod(request, facts)
     else warnOfTemplate(request, facts)
   },
 }
