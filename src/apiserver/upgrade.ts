@@ -8,6 +8,7 @@ import type { KubeletRequest, ProxyRequest } from './answer.ts'
 import type { Api } from './api.ts'
 import { type Backends, backendUnreachable } from './backends.ts'
 import { answerTo } from './exchange.ts'
+import { serveWebSocket, translationOf } from './streams/websocket.ts'
 
 interface Upgrade {
   readonly request: IncomingMessage
@@ -28,7 +29,7 @@ const notForwarded = new Set(['host', 'authorization', 'content-length'])
 
 /**
  * A request that wants its connection for itself: exec, attach, port-forward over WebSocket or SPDY. Once the kubelet
- * agrees, bytes pass both ways unread. Never rejects.
+ * agrees, bytes pass both ways unread, or as streams/ translates them. Never rejects.
  */
 export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Deps): Promise<void> {
   const { request, socket, user } = upgrade
@@ -41,7 +42,14 @@ export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Dep
     const authorization = headers.authorization ?? (offered === undefined ? undefined : `Bearer ${offered}`)
     const exchange = { method, url, headers: { ...headers, authorization }, user, input: request, output: socket, respond: () => {} }
     const answer = await answerTo(exchange, api, gone.signal)
-    const outgoing = backends.upgrade(answer, method, forwarded(request), gone.signal)
+    const translation = answer.type === 'kubelet' ? translationOf(request, answer) : undefined
+    const outgoing = translation
+      ? backends.upgrade(answer, 'POST', translation.headers, gone.signal)
+      : backends.upgrade(answer, method, forwarded(request), gone.signal)
+    if (outgoing && translation) {
+      serveWebSocket(upgrade, outgoing, translation, answer as KubeletRequest)
+      return await opened(upgrade, outgoing, answer as KubeletRequest, gone.signal)
+    }
     if (outgoing) return await splice(upgrade, outgoing, answer as KubeletRequest | ProxyRequest, gone.signal)
     if (answer.type === 'object' && answer.code >= 400) return writeStatus(socket, answer.code, answer.object)
     const { status } = badRequest('this resource takes no upgraded connections')
@@ -63,28 +71,29 @@ function forwarded(request: IncomingMessage): Record<string, string | string[]> 
   return headers
 }
 
-function splice(
-  { socket, head }: Upgrade,
-  outgoing: ClientRequest,
-  target: KubeletRequest | ProxyRequest,
-  signal: AbortSignal,
-): Promise<void> {
+function splice(upgrade: Upgrade, outgoing: ClientRequest, target: KubeletRequest | ProxyRequest, signal: AbortSignal): Promise<void> {
+  const { socket, head } = upgrade
+  outgoing.once('upgrade', (response, kubeletSocket, kubeletHead) => {
+    socket.write(headText(response))
+    if (kubeletHead.byteLength > 0) socket.write(kubeletHead)
+    if (head.byteLength > 0) kubeletSocket.write(head)
+    kubeletSocket.on('error', () => socket.destroy())
+    kubeletSocket.once('close', () => socket.end())
+    socket.once('close', () => kubeletSocket.destroy())
+    socket.pipe(kubeletSocket)
+    kubeletSocket.pipe(socket)
+  })
+  return opened(upgrade, outgoing, target, signal)
+}
+
+/** Sends the request; resolves once it is agreed to, or the client has been told why not. */
+function opened({ socket }: Upgrade, outgoing: ClientRequest, target: KubeletRequest | ProxyRequest, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     outgoing.once('error', (error) => {
       if (!signal.aborted) writeStatus(socket, 500, backendUnreachable(target, error).status)
       resolve()
     })
-    outgoing.once('upgrade', (response, kubeletSocket, kubeletHead) => {
-      socket.write(headText(response))
-      if (kubeletHead.byteLength > 0) socket.write(kubeletHead)
-      if (head.byteLength > 0) kubeletSocket.write(head)
-      kubeletSocket.on('error', () => socket.destroy())
-      kubeletSocket.once('close', () => socket.end())
-      socket.once('close', () => kubeletSocket.destroy())
-      socket.pipe(kubeletSocket)
-      kubeletSocket.pipe(socket)
-      resolve()
-    })
+    outgoing.once('upgrade', () => resolve())
     // The kubelet's refusal: no such container, not running.
     outgoing.once('response', (response) => {
       socket.write(headText(response))
