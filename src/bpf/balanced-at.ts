@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { loadLibc } from '../host/libc.ts'
 import { BpfCalls } from './bpf-calls.ts'
-import { closeAll, findMaps, findPrograms, isAttached, openCgroup } from './socket-attachment.ts'
+import { closeAll, findMaps, findPrograms, isAttached, type MapFds, openCgroup } from './socket-attachment.ts'
 import {
   type BalancedProtocol,
   endpointKeyAt,
@@ -25,6 +25,46 @@ export interface BalancedFrontend {
 
 /** Asks the kernel's maps, as the programs do. Undefined: sockets are not balanced there, or not for this frontend. */
 export function balancedAt(cgroupPath: string, protocol: BalancedProtocol, frontend: Place): BalancedFrontend | undefined {
+  return withMaps(cgroupPath, (bpf, maps) => {
+    const value = frontendIn(bpf, maps, protocol, frontend)
+    if (!value) return undefined
+    const [set, count] = [wordIn(value, frontendAt.set), wordIn(value, frontendAt.count)]
+    const endpoints: Place[] = []
+    for (let slot = 0; slot < count; slot++) {
+      const key = new Uint8Array(mapSpecs.endpoints.keyBytes)
+      key.set(wordBytes(set), endpointKeyAt.set)
+      key.set(wordBytes(slot), endpointKeyAt.slot)
+      const place = bpf.lookup(maps.endpoints, key, new Uint8Array(sizes.place))
+      if (place) endpoints.push(placeOf(place))
+    }
+    return { endpoints, affinitySeconds: wordIn(value, frontendAt.affinitySeconds) }
+  })
+}
+
+/** Tells how many connections and flows sockets have begun to any of some frontends. Undefined: sockets are not balanced there. */
+export function balancedCounts(
+  cgroupPath: string,
+  ports: readonly { readonly protocol: BalancedProtocol; readonly frontends: readonly Place[] }[],
+): number[] | undefined {
+  return withMaps(cgroupPath, (bpf, maps) =>
+    ports.map(({ protocol, frontends }) => {
+      const values = frontends.map((frontend) => frontendIn(bpf, maps, protocol, frontend)).filter((value) => value !== undefined)
+      const sets = new Set(values.map((value) => wordIn(value, frontendAt.set)))
+      return [...sets].reduce((sum, set) => sum + countOf(bpf, maps, set), 0)
+    }),
+  )
+}
+
+function frontendIn(bpf: BpfCalls, maps: MapFds, protocol: BalancedProtocol, frontend: Place): Uint8Array | undefined {
+  return bpf.lookup(maps.frontends, frontendKey(protocol, frontend), new Uint8Array(mapSpecs.frontends.valueBytes))
+}
+
+function countOf(bpf: BpfCalls, maps: MapFds, set: number): number {
+  const value = bpf.lookup(maps.counters, wordBytes(set), new Uint8Array(mapSpecs.counters.valueBytes))
+  return value ? Number(new DataView(value.buffer, value.byteOffset).getBigUint64(0, true)) : 0
+}
+
+function withMaps<T>(cgroupPath: string, run: (bpf: BpfCalls, maps: MapFds) => T | undefined): T | undefined {
   const libc = loadLibc()
   if (!libc) return undefined
   const bpf = new BpfCalls(libc)
@@ -36,18 +76,7 @@ export function balancedAt(cgroupPath: string, protocol: BalancedProtocol, front
     for (const program of programs.values()) closeSync(program)
     if (!maps) return undefined
     try {
-      const value = bpf.lookup(maps.frontends, frontendKey(protocol, frontend), new Uint8Array(mapSpecs.frontends.valueBytes))
-      if (!value) return undefined
-      const [set, count] = [wordIn(value, frontendAt.set), wordIn(value, frontendAt.count)]
-      const endpoints: Place[] = []
-      for (let slot = 0; slot < count; slot++) {
-        const key = new Uint8Array(mapSpecs.endpoints.keyBytes)
-        key.set(wordBytes(set), endpointKeyAt.set)
-        key.set(wordBytes(slot), endpointKeyAt.slot)
-        const place = bpf.lookup(maps.endpoints, key, new Uint8Array(sizes.place))
-        if (place) endpoints.push(placeOf(place))
-      }
-      return { endpoints, affinitySeconds: wordIn(value, frontendAt.affinitySeconds) }
+      return run(bpf, maps)
     } finally {
       closeAll(maps)
     }

@@ -37,8 +37,17 @@ function isNamed(full: string, name: string): boolean {
 
 function asText(listed: readonly ListedService[]): string {
   if (listed.length === 0) return 'No Services found.\n'
-  const rows = listed.flatMap(({ name, frontend, nodePort, connections, packets, endpoints }) => [
-    [name, frontend, nodePort === undefined ? '-' : String(nodePort), summary(endpoints), String(connections), counted(packets)],
+  const withSockets = listed.some(({ bySockets }) => bySockets !== undefined)
+  const rows = listed.flatMap(({ name, frontend, nodePort, connections, packets, bySockets, endpoints }) => [
+    [
+      name,
+      frontend,
+      nodePort === undefined ? '-' : String(nodePort),
+      summary(endpoints),
+      String(connections),
+      counted(packets),
+      ...(withSockets ? [counted(bySockets)] : []),
+    ],
     ...endpoints.map((endpoint) => [
       '',
       `  ${endpoint.used ? '→' : ' '} ${endpoint.address}`,
@@ -46,11 +55,13 @@ function asText(listed: readonly ListedService[]): string {
       `${endpoint.state}${endpoint.node ? ` on ${endpoint.node}` : ''}`,
       String(endpoint.connections),
       counted(endpoint.packets),
+      ...(withSockets ? [''] : []),
     ]),
   ])
   const uncounted = listed.some(({ packets }) => packets === undefined)
   const hint = uncounted ? "\nPackets are not counted: 'sysctl net.netfilter.nf_conntrack_acct=1' turns it on for new connections.\n" : ''
-  return table(['SERVICE', 'ADDRESS', 'NODE PORT', 'ENDPOINTS', 'CONNECTIONS', 'PACKETS'], rows) + hint
+  const heads = ['SERVICE', 'ADDRESS', 'NODE PORT', 'ENDPOINTS', 'CONNECTIONS', 'PACKETS', ...(withSockets ? ['BY SOCKETS'] : [])]
+  return table(heads, rows) + hint
 }
 
 function summary(endpoints: ListedService['endpoints']): string {

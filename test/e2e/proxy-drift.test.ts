@@ -119,6 +119,21 @@ describe.skipIf(!root)('our rules among others', () => {
     expect(await mustRun(packets.nodeExec, 'cat', ['/proc/sys/net/ipv4/conf/all/route_localnet'])).toBe('0\n')
   })
 
+  test('a table of another version is replaced at the start, whatever its sets hold', async () => {
+    await stop()
+    await bed().nft(`
+      delete table ip ownkube-proxy
+      table ip ownkube-proxy {
+        map affinity { type ipv4_addr : inet_service; flags dynamic,timeout; elements = { 10.244.2.14 timeout 1h : 8080 } }
+        map cluster-ips { type ipv4_addr : ipv4_addr; elements = { 10.96.0.10 : 10.0.0.1 } }
+        chain services { type filter hook prerouting priority -150; policy accept; ip daddr 10.96.0.0/16 jump ports; }
+        chain ports { drop; }
+      }`)
+    await start()
+    await served()
+    expect(await bed().ownTables()).not.toContain('10.0.0.1')
+  })
+
   test('a proxy that is killed while it changes things leaves what the next one can take over', async () => {
     await stop()
     await bed().remove()

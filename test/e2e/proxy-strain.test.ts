@@ -5,7 +5,7 @@ import { mustRun } from '../../src/host/exec.ts'
 import { service, slice, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
 import { backEnds, eventually, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
-import { buildWorld, type PacketWorld } from './proxy-world.ts'
+import { buildWorld, type PacketWorld, podGateway } from './proxy-world.ts'
 
 const root = process.getuid?.() === 0
 if (!root) console.warn('skipped: the proxy tests need root')
@@ -127,6 +127,28 @@ describe.skipIf(!root).each(backEnds)('more than usual through $name', (backEnd)
       return seen.size > 1
     })
     expect(await pods('10.96.8.21:80', 5)).toEqual(stays)
+  })
+
+  test('node ports answer at the addresses that are asked for, also when these change', async () => {
+    api.put(service('placed', '10.96.8.40', [{ nodePort: 30_840 }], { type: 'NodePort' }))
+    api.put(slice('placed', ['b']))
+    const places = [`${world.nodeAddress}:30840`, `${podGateway}:30840`] as const
+    const answers = (): Promise<string[]> =>
+      Promise.all(places.map(async (place) => ((await ask(place, 1))[0]?.startsWith('b|') ? 'served' : 'not served')))
+    const changeTo = async (nodePortAddresses: readonly string[]): Promise<void> => {
+      await running?.stop()
+      const podTraffic = { by: 'source', cidr: world.podCidr } as const
+      running = await new ProxyBed(packets, backEnd).start(api, {
+        families: [{ family: 'IPv4', nodePortAddresses, podTraffic, serviceCidr: world.serviceCidr }],
+      })
+    }
+    await eventually(async () => (await answers()).join() === 'served,not served')
+    await changeTo([]) // all
+    expect(await answers()).toEqual(['served', 'served'])
+    await changeTo(['169.254.0.0/16', '10.0.0.0/8'])
+    expect(await answers()).toEqual(['not served', 'served'])
+    await changeTo(['192.168.77.0/24', '192.168.77.1/32'])
+    expect(await answers()).toEqual(['served', 'not served'])
   })
 
   test('no connection fails while endpoints come and go', async () => {

@@ -50,6 +50,25 @@ describe('ownkube up --socket-lb', () => {
     expect((await flowsTo(address)).length).toBeGreaterThan(0)
   })
 
+  it('can be asked: ownkube trace and ownkube services know of sockets', async () => {
+    const traced = await cluster.ownkube('trace', 'client', 'web', '-o', 'json')
+    const { ways, notes } = JSON.parse(traced.stdout) as { ways: { source: string; rules: string[] }[]; notes: string[] }
+    expect(ways).toHaveLength(3)
+    for (const { source, rules } of ways) {
+      expect(source).toMatch(/^kept/)
+      expect(rules[0]).toContain('balanced at the socket')
+    }
+    expect(notes).toEqual([])
+    const begun = async (): Promise<number> => {
+      const { stdout } = await cluster.ownkube('services', 'web', '-o', 'json')
+      return (JSON.parse(stdout) as { bySockets: number }[])[0]?.bySockets ?? -1
+    }
+    const before = await begun()
+    await ask(await clusterIp('web'), 7)
+    expect(await begun()).toBe(before + 7)
+    expect((await cluster.ownkube('services')).stdout).toMatch(/^SERVICE .* BY SOCKETS$/m)
+  })
+
   it('keeps pods of before in the cgroup when the agent and containerd are started anew', async () => {
     const address = await clusterIp('web')
     const containerd = Number(readFileSync(join(cluster.runDir, 'containerd/containerd.pid'), 'utf8').split(' ')[0])

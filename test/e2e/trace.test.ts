@@ -14,12 +14,58 @@ beforeAll(async () => {
   await cluster.apply(deployment('web', 2, nameServer(image, [8080])))
   await cluster.apply(service('web', { app: 'web' }, [{ port: 80, targetPort: 8080 }], { type: 'NodePort' }))
   await cluster.apply(service('nobody', { app: 'no-such-app' }, [{ port: 80 }]))
+  await cluster.apply(
+    service('near', { app: 'web' }, [{ port: 80, targetPort: 8080 }], { type: 'NodePort', externalTrafficPolicy: 'Local' }),
+  )
+  await cluster.apply(service('sticky', { app: 'web' }, [{ port: 80, targetPort: 8080 }], { sessionAffinity: 'ClientIP' }))
+  const ranges = { type: 'LoadBalancer', loadBalancerSourceRanges: ['198.51.100.0/24'] }
+  await cluster.apply(service('ranged', { app: 'web' }, [{ port: 80, targetPort: 8080 }], ranges))
+  const ingress = JSON.stringify({ status: { loadBalancer: { ingress: [{ ip: '203.0.113.80' }] } } })
+  await cluster.must(['patch', 'service', 'ranged', '--subresource=status', '--type=merge', '-p', ingress])
+  await cluster.apply(elsewhere())
   await cluster.must(['rollout', 'status', 'deployment/web', '--timeout=90s'])
   await cluster.must(['wait', '--for=condition=Ready', 'pod/client', '--timeout=60s'])
 })
 afterAll(async () => {
   await cluster?.remove()
 })
+
+/** A Service whose endpoint is on another node. */
+function elsewhere(): string {
+  const spec = { type: 'NodePort', externalTrafficPolicy: 'Local', internalTrafficPolicy: 'Local', ports: [{ port: 80 }] }
+  const labels = { 'kubernetes.io/service-name': 'elsewhere' }
+  const endpoints = [{ addresses: ['10.244.250.9'], conditions: { ready: true }, nodeName: 'another' }]
+  const items = [
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'elsewhere' }, spec },
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'elsewhere-1', labels },
+      addressType: 'IPv4',
+      endpoints,
+      ports: [{ port: 80 }],
+    },
+  ]
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items })
+}
+
+interface Answer {
+  facts: string[]
+  ways: { share: number; goesTo: string; source: string }[]
+  notes: string[]
+}
+
+async function answer(client: string, target: string): Promise<Answer> {
+  return JSON.parse(await trace(client, target, '-o', 'json')) as Answer
+}
+
+const nodeAddress = (): Promise<string> =>
+  cluster.must(['get', 'nodes', '-o', 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'])
+const nodePort = async (name: string): Promise<string> =>
+  `${await nodeAddress()}:${await cluster.must(['get', 'service', name, '-o', 'jsonpath={.spec.ports[0].nodePort}'])}`
+const clusterIp = (name: string): Promise<string> => cluster.must(['get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}'])
+const webPods = async (): Promise<string[]> =>
+  (await cluster.must(['get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[*].metadata.name}'])).split(' ').sort()
 
 /** What `ownkube trace` prints. */
 async function trace(client: string, target: string, ...flags: readonly string[]): Promise<string> {
@@ -59,6 +105,59 @@ describe('ownkube trace', () => {
     const stray = await trace('client', `${address}:9999`)
     expect(stray).toMatch(/no Service has port 9999\/tcp there/)
     expect(stray).toMatch(/100\.0 % +rejected/)
+  })
+
+  it('knows our own rules: nothing is left to doubt', async () => {
+    for (const [client, target] of [
+      ['client', 'web'],
+      ['node', 'web'],
+      ['outside', await nodePort('web')],
+      ['outside', await nodePort('near')],
+    ] as const)
+      expect((await answer(client, target)).notes, `${client} to ${target}`).toEqual([])
+  })
+
+  it('tells a pod that reaches itself from others', async () => {
+    const [first = '', second = ''] = await webPods()
+    const { ways } = await answer(first, 'web')
+    expect(ways).toHaveLength(2)
+    const to = (name: string) => ways.find(({ goesTo }) => goesTo.startsWith(`pod default/${name},`))
+    expect(to(first)).toMatchObject({ share: 0.5, source: expect.stringMatching(/^masqueraded/) })
+    expect(to(second)).toMatchObject({ share: 0.5, source: expect.stringMatching(/^kept/) })
+  })
+
+  it('knows the Local policies, and whom they do not concern', async () => {
+    const near = await answer('outside:198.51.100.7', await nodePort('near'))
+    expect(near.ways.map(({ source }) => source)).toEqual(Array(2).fill('kept: the endpoint sees 198.51.100.7'))
+    const away = await nodePort('elsewhere')
+    const dropped = 'dropped: the policy is Local and no endpoint of default/elsewhere is on this node'
+    expect(await answer('outside', away)).toMatchObject({ ways: [{ share: 1, goesTo: dropped }] })
+    expect(await answer('client', 'elsewhere')).toMatchObject({ ways: [{ share: 1, goesTo: dropped }] })
+    const fromPod = await answer('client', away)
+    expect(fromPod).toMatchObject({ ways: [{ share: 1, goesTo: expect.stringContaining('10.244.250.9:80') }] })
+    expect(fromPod.facts[0]).toBe('externalTrafficPolicy Local, but not for what pods of this node and the node itself send')
+  })
+
+  it('knows who may come in by a load balancer', async () => {
+    const balancer = '203.0.113.80:80'
+    expect((await answer('outside:198.51.100.7', balancer)).ways).toHaveLength(2)
+    const stranger = await answer('outside:192.0.2.1', balancer)
+    expect(stranger.ways).toMatchObject([{ share: 1, goesTo: 'dropped: the client is in none of the loadBalancerSourceRanges' }])
+  })
+
+  it('knows addresses that no Service has', async () => {
+    const prefix = (await clusterIp('web')).split('.').slice(0, 2).join('.')
+    const { ways } = await answer('client', `${prefix}.255.77:80`)
+    expect(ways).toMatchObject([{ share: 1, goesTo: 'rejected (tcp reset): there is no such Service port' }])
+  })
+
+  it('knows clients that stay', async () => {
+    expect((await answer('client', 'sticky')).ways.map(({ share }) => share)).toEqual([0.5, 0.5])
+    const asked = ['exec', 'client', '--', 'timeout', '2', 'wget', '-qO-', `http://${await clusterIp('sticky')}/`]
+    const name = (await cluster.must(asked)).trim()
+    const again = await answer('client', 'sticky')
+    expect(again.ways).toMatchObject([{ share: 1, goesTo: expect.stringMatching(`^pod default/${name},`) }])
+    expect(again.facts).toContainEqual(expect.stringMatching(/^sessionAffinity ClientIP: /))
   })
 
   it('says what can be asked about', async () => {

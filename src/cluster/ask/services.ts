@@ -1,9 +1,27 @@
+import { balancedCounts } from '../../bpf/balanced-at.ts'
+import { unifiedCgroup } from '../../cri/unified-cgroup.ts'
 import type { Clock } from '../../host/clock.ts'
 import type { Exec } from '../../host/exec.ts'
 import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { translatedConnections } from '../../netfilter/translated-connections.ts'
-import { type ListedPort, listServices } from '../../proxy/tracing/service-list.ts'
+import { type CountBySockets, type ListedPort, listServices } from '../../proxy/tracing/service-list.ts'
+import { cgroupRootOf } from '../agent.ts'
 import { type AskedCluster, factsOf } from './asked-cluster.ts'
+
+/** Where pods' sockets are balanced, connection tracking knows nothing of what they send. */
+async function socketCounts(cluster: AskedCluster): Promise<CountBySockets> {
+  if (!('config' in cluster) || !cluster.config.socketLb) return () => undefined
+  const cgroup = await unifiedCgroup(cgroupRootOf(cluster.config.name))
+  return (ports) =>
+    cgroup &&
+    balancedCounts(
+      cgroup.path,
+      ports.map(({ protocol, port, clusterIp, externalIps, loadBalancerIps }) => ({
+        protocol: protocol === 'udp' ? 'udp' : 'tcp',
+        frontends: protocol === 'sctp' ? [] : [clusterIp, ...externalIps, ...loadBalancerIps].map((address) => ({ address, port })),
+      })),
+    )
+}
 
 export type ListedService = ListedPort
 
@@ -13,5 +31,5 @@ export async function servicesNow(cluster: AskedCluster, deps: { exec: Exec; clo
   const node = { name: facts.node.metadata.name, zone: facts.node.metadata.labels?.['topology.kubernetes.io/zone'] }
   const families = (await hasIpv6(deps.exec)) ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const)
   const translated = await Promise.all(families.map((family) => translatedConnections(deps.exec, family)))
-  return listServices({ ...facts, node }, families, translated.flat())
+  return listServices({ ...facts, node }, families, translated.flat(), await socketCounts(cluster))
 }

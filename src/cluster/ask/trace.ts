@@ -66,5 +66,6 @@ export async function traced(question: TraceQuestion, cluster: AskedCluster, dep
   const balanced = client.isPod ? await balancedWays(cluster, target) : undefined
   const ways = balanced ?? (await waysThrough(packet, facts.isLocal, { exec: deps.exec, openNftables: openNftables(deps), tag: facts.tag }))
   const isServiceAddress = facts.serviceCidr !== undefined && contains(facts.serviceCidr, target.address)
-  return { client, target, ...explain({ packet, frontend, ways, pods: facts.pods, node: node.name, isServiceAddress }) }
+  const isFromHere = client.isPod || client.from === 'host'
+  return { client, target, ...explain({ packet, frontend, ways, pods: facts.pods, node: node.name, isFromHere, isServiceAddress }) }
 }

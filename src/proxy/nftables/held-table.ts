@@ -55,10 +55,13 @@ function groupFrom(id: number, found: readonly Slot[]): EndpointGroup {
   return { id, slots, lastNumber: slots.reduce((last, { number }) => Math.max(last, number), 0) }
 }
 
-/** Clients that are remembered, to be carried over into a table made anew. */
-export function rememberedClients(held: HeldTable | undefined): Element[] {
-  const found = held?.sets.find((set) => set.name === sets.affinity)?.elements ?? []
-  return found.flatMap(({ key, data, timeoutMs }) => (data === undefined || timeoutMs === undefined ? [] : [{ key, data, timeoutMs }]))
+/** Clients that are remembered, to be carried over into a table made anew; none out of a set of another form, as other versions may have had. */
+export function rememberedClients(held: HeldTable | undefined, wanted: NftSet): Element[] {
+  const found = held?.sets.find((set) => set.name === wanted.name)
+  if (!sameSet(found, wanted)) return []
+  return (found?.elements ?? []).flatMap(({ key, data, timeoutMs }) =>
+    data === undefined || timeoutMs === undefined ? [] : [{ key, data, timeoutMs }],
+  )
 }
 
 /** Whether chains, rules and sets (not their elements) are the wanted ones. */

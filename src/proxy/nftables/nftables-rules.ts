@@ -142,7 +142,7 @@ export class NftablesRules implements ServiceRules {
     const table = skeleton(context)
     const wanted = (set: NftSet): readonly Element[] =>
       set.name === sets.affinity
-        ? rememberedClients(held)
+        ? rememberedClients(held, set)
         : [...fixedElements(context, set.name), ...this.#elements.table.elements(set.name)]
     if (!held) return createTable(table, wanted)
     if (!sameSkeleton(held, table)) return replaceTable(table, wanted)

@@ -67,6 +67,12 @@ export function slice(
 const thirds = { a: 1 / 3, b: 1 / 3, c: 1 / 3 }
 const ending = { ready: false, serving: true, terminating: true }
 
+/** A Service that asks for another proxy. */
+function anothers(): Service {
+  const one = service('anothers', '10.96.0.33', [{ nodePort: 30009 }], { type: 'NodePort', externalIPs: ['198.51.100.9'] })
+  return { ...one, metadata: { ...one.metadata, labels: { 'service.kubernetes.io/service-proxy-name': 'theirs' } } }
+}
+
 /** Everything that the cases send to, side by side as in a real cluster. */
 export const services: readonly Service[] = [
   service('web', '10.96.0.10', [{ nodePort: 30001 }], { type: 'NodePort' }),
@@ -107,6 +113,12 @@ export const services: readonly Service[] = [
   },
   service('self', '10.96.0.29', [{}], { externalIPs: ['198.51.100.8'], externalTrafficPolicy: 'Local' }),
   service('silent', '10.96.0.30', [{ port: 53, protocol: 'UDP' }]),
+  service('answers', '10.96.0.31', [{ port: 53, protocol: 'UDP', nodePort: 30007 }], { type: 'NodePort' }),
+  service('answers-local', '10.96.0.32', [{ port: 53, protocol: 'UDP', nodePort: 30008 }], {
+    type: 'NodePort',
+    externalTrafficPolicy: 'Local',
+  }),
+  anothers(),
   service('headless', 'None', [{}]),
   { ...service('named', '10.96.0.24', [{}], { type: 'ExternalName', externalName: 'example.com' }) },
 ]
@@ -137,6 +149,9 @@ export const slices: readonly EndpointSlice[] = [
   slice('by-another', ['a']),
   slice('ranged', ['a']),
   slice('self', ['a']),
+  slice('answers', ['a', 'b'], [{ protocol: 'UDP' }]),
+  slice('answers-local', ['a', 'far'], [{ protocol: 'UDP' }]),
+  slice('anothers', ['a']),
   slice('headless', ['a']),
 ]
 
@@ -200,6 +215,11 @@ export const cases: readonly Case[] = [
   },
   { name: 'hairpin by an external IP, Local', from: 'a', to: '198.51.100.8:80', arrives: { a: 1 }, source: 'masqueraded' },
   { name: 'no endpoints, UDP', from: 'a', to: '10.96.0.30:53', protocol: 'udp', arrives: 'rejected' },
+  { name: 'UDP, node port', from: 'outside', to: `${node}:30007`, protocol: 'udp', arrives: { a: 1 / 2, b: 1 / 2 }, source: 'masqueraded' },
+  { name: 'UDP, node port, Local', from: 'outside', to: `${node}:30008`, protocol: 'udp', arrives: { a: 1 }, source: 'own' },
+  { name: 'TCP to a node port of UDP', from: 'outside', to: `${node}:30007`, arrives: 'nowhere' },
+  { name: 'node port of a Service that another proxy serves', from: 'outside', to: `${node}:30009`, arrives: 'nowhere' },
+  { name: 'external IP of a Service that another proxy serves', from: 'outside', to: '198.51.100.9:80', arrives: 'nowhere' },
   { name: 'first of two ports', from: 'a', to: '10.96.0.23:80', arrives: { c: 1 }, source: 'own' },
   { name: 'second of two ports', from: 'a', to: '10.96.0.23:81', arrives: { c: 1 }, source: 'own' },
   { name: 'a port that the Service lacks', from: 'a', to: '10.96.0.10:9999', arrives: 'rejected' },

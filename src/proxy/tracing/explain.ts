@@ -29,6 +29,8 @@ interface Context {
   readonly ways: readonly Way[]
   readonly pods: readonly Pod[]
   readonly node: string
+  /** The client is a pod of this node or the node itself, whom the external policy does not concern. */
+  readonly isFromHere: boolean
   /** Addresses of all Services of the cluster contain the destination. */
   readonly isServiceAddress: boolean
 }
@@ -48,16 +50,17 @@ function destinationText({ frontend, isServiceAddress, packet }: Context): strin
   return 'no address of a Service'
 }
 
-function factsOf({ frontend, node }: Context): string[] {
+function factsOf({ frontend, node, isFromHere }: Context): string[] {
   if (!frontend) return []
   const { port, choice, kind } = frontend
   const policy = kind === 'cluster address' ? port.internalPolicy : port.externalPolicy
   const field = kind === 'cluster address' ? 'internalTrafficPolicy' : 'externalTrafficPolicy'
+  const isSpared = isFromHere && kind !== 'cluster address'
   const ready = port.endpoints.filter((endpoint) => endpoint.ready)
   const ending = port.endpoints.filter((endpoint) => endpoint.terminating && endpoint.serving)
   const here = ready.filter(({ nodeName }) => nodeName === node).length
   const facts = [
-    `${field} ${policy}${policy === 'Local' ? `: only endpoints on ${node}` : ''}`,
+    `${field} ${policy}${policy === 'Local' ? (isSpared ? ', but not for what pods of this node and the node itself send' : `: only endpoints on ${node}`) : ''}`,
     `endpoints: ${port.endpoints.length}, of which ${ready.length} ready (${here} on this node)${ending.length > 0 ? `, ${ending.length} ending but still serving` : ''}`,
   ]
   if (ready.length === 0 && choice.any) facts.push('none is ready, so those that are ending and still serve are used')

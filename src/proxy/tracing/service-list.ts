@@ -1,5 +1,5 @@
 import type { TranslatedConnections } from '../../netfilter/translated-connections.ts'
-import type { AddressFamily } from '../service-port.ts'
+import type { AddressFamily, ProxiedPort } from '../service-port.ts'
 import { portsOf, type ServiceFacts } from './frontend-at.ts'
 
 /** A Service port with its endpoints, and what goes on there now. */
@@ -9,6 +9,8 @@ export interface ListedPort {
   readonly nodePort: number | undefined
   readonly connections: number
   readonly packets: number | undefined
+  /** Connections that pods' sockets have begun, past the rules, since the Service has endpoints; undefined: sockets are not balanced. */
+  readonly bySockets: number | undefined
   readonly endpoints: readonly ListedEndpoint[]
 }
 
@@ -22,14 +24,19 @@ export interface ListedEndpoint {
   readonly packets: number | undefined
 }
 
+/** What sockets have begun, for each port; undefined: they are not balanced. */
+export type CountBySockets = (ports: readonly ProxiedPort[]) => readonly (number | undefined)[] | undefined
+
 export function listServices(
   facts: ServiceFacts,
   families: readonly AddressFamily[],
   translated: readonly TranslatedConnections[],
+  bySockets: CountBySockets = () => undefined,
 ): ListedPort[] {
-  return families
-    .flatMap((family) => [...portsOf(facts, family)])
-    .map(({ port, choice }) => {
+  const ports = families.flatMap((family) => [...portsOf(facts, family)])
+  const begun = bySockets(ports.map(({ port }) => port))
+  return ports
+    .map(({ port, choice }, i) => {
       const own = translated.filter(
         (each) =>
           each.protocol === port.protocol &&
@@ -55,6 +62,7 @@ export function listServices(
         nodePort: port.nodePort,
         connections: sum(own, ({ connections }) => connections),
         packets: total(own, ({ packets }) => packets),
+        bySockets: begun?.[i],
         endpoints,
       }
     })

@@ -38,6 +38,7 @@ const explained = (target: string, ways: readonly Way[], more: Partial<Parameter
       } as unknown as Pod,
     ],
     node: world.node,
+    isFromHere: false,
     isServiceAddress: target.startsWith('10.96.'),
     ...more,
   })
