@@ -103,6 +103,8 @@ export async function buildWorld(): Promise<PacketWorld> {
     await inside(node, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding')
     // A hairpin goes out where it came in. Redirects for that share a rate limit with the refusals that we want to see.
     await inside(node, 'sh', '-c', 'for each in all default; do echo 0 > /proc/sys/net/ipv4/conf/$each/send_redirects; done')
+    // In IPv6 they cannot be turned off, so the limit goes: a pod that was redirected a moment ago would hear of no refusal.
+    await inside(node, 'sh', '-c', 'echo 0 > /proc/sys/net/ipv6/icmp/ratelimit')
     for (const { name, address, gateway } of members) {
       const own = namespaceOf(name)
       await mustRun(systemExec, 'ip', ['netns', 'add', own])
