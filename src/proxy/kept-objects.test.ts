@@ -6,7 +6,8 @@ const managers = { managedFields: [{ manager: 'kubectl' }], labels: { app: 'web'
 
 test('nothing that decides where traffic goes is lost of what the proxy keeps', () => {
   for (const plain of services) {
-    const full = { ...plain, metadata: { ...plain.metadata, ...managers }, spec: { ...plain.spec, selector: { app: 'web' } } }
+    const labels = { ...managers.labels, ...plain.metadata.labels }
+    const full = { ...plain, metadata: { ...plain.metadata, ...managers, labels }, spec: { ...plain.spec, selector: { app: 'web' } } }
     expect(keptService(full)).toEqual(plain)
   }
   const targetRef = { kind: 'Pod', namespace: 'test', name: 'a' }

@@ -130,20 +130,22 @@ test('removal takes all of ours, and route_localnet goes back to what it was', a
 })
 
 test('health and metrics are served while it runs', async () => {
-  const [healthPort, metricsPort] = [20_000 + (process.pid % 10_000), 30_000 + (process.pid % 10_000)]
+  // An address of this process's own, where nobody else has a port.
+  const host = `127.77.${(process.pid >> 8) & 255}.${process.pid & 255}`
+  const [healthPort, metricsPort] = [10_256, 10_249]
   const proxy = await started(kernelOfNode(), webApi(), {
-    healthAddress: { host: '127.0.0.1', port: healthPort },
-    metricsAddress: { host: '127.0.0.1', port: metricsPort },
+    healthAddress: { host, port: healthPort },
+    metricsAddress: { host, port: metricsPort },
   })
-  const health = await fetch(`http://127.0.0.1:${healthPort}/healthz`)
+  const health = await fetch(`http://${host}:${healthPort}/healthz`)
   expect([health.status, Object.keys((await health.json()) as object)]).toEqual([200, ['lastUpdated', 'currentTime', 'nodeEligible']])
-  const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+  const metrics = await (await fetch(`http://${host}:${metricsPort}/metrics`)).text()
   expect(metrics).toMatch(/^kubeproxy_sync_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m)
   expect(metrics).toMatch(/^kubeproxy_sync_proxy_rules_iptables_total\{ip_family="IPv4",table="nat"\} [1-9]/m)
   expect(metrics).toMatch(/^kubeproxy_proxy_healthz_total\{code="200"\} 1$/m)
   expect(metrics).toMatch(/^kubeproxy_sync_proxy_rules_endpoint_changes_pending 0$/m)
   await proxy.stop()
-  await expect(fetch(`http://127.0.0.1:${healthPort}/healthz`)).rejects.toThrow()
+  await expect(fetch(`http://${host}:${healthPort}/healthz`)).rejects.toThrow()
 })
 
 const udpApi = (...pods: ('a' | 'b')[]): TableApi => {
