@@ -33,7 +33,7 @@ const changesForMs = 1_500
 const changes = { least: 5, most: 100 }
 const restMs = 1_500
 /** As agents and `ownkube proxy` are run. */
-const nodeFlags = ['--max-semi-space-size=2']
+const nodeFlags = ['--max-semi-space-size=2', '--heap-growing-percent=50']
 const patienceMs = 200_000
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -100,8 +100,10 @@ export class NftablesRules implements ServiceRules {
 
   #takePending(held?: HeldTable): void {
     const found = held && foundIn(held)
-    for (const [key, ports] of this.#pending) this.#elements.update(key, ports, found)
-    this.#pending.clear()
+    for (const [key, ports] of this.#pending) {
+      this.#elements.update(key, ports, found)
+      this.#pending.delete(key) // one by one: of a full load, all of them are many MB
+    }
   }
 
   #context(): SkeletonContext {
