@@ -79,6 +79,24 @@ describe('exec over WebSocket', () => {
     expect(Buffer.concat(parts).toString()).toBe(`${sha(bytes)}  -\n`)
   })
 
+  it('passes kubectl proxy, where that lets it', async () => {
+    const args = ['--kubeconfig', cluster.kubeconfig, 'proxy', '--port=0', '--reject-paths=^/none$']
+    const proxy = spawn(cluster.programs.kubectl, args)
+    try {
+      const address = await new Promise<string>((resolve, reject) => {
+        proxy.stdout.on('data', (part: Buffer) => resolve(/127\.0\.0\.1:\d+/.exec(part.toString())?.[0] ?? ''))
+        proxy.once('exit', () => reject(new Error('kubectl proxy has ended')))
+      })
+      const through = ['--kubeconfig=/dev/null', `--server=http://${address}`, 'exec', '-i', 'app', '--', 'cat']
+      expect(await run(cluster.programs.kubectl, through, { input: 'piped\n', timeoutMs: 30_000 })).toMatchObject({
+        code: 0,
+        stdout: 'piped\n',
+      })
+    } finally {
+      proxy.kill()
+    }
+  })
+
   it('a big tree is copied in and out', async () => {
     const tree = join(cluster.folder, 'tree')
     for (let folder = 0; folder < 20; folder++) {
