@@ -10,6 +10,7 @@ import { Access } from './access/access.ts'
 import { newServiceAccountKey } from './access/service-account-tokens.ts'
 import { AddressPool } from './address-pool.ts'
 import type { AdmissionFacts } from './admission/plugin.ts'
+import { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { Api } from './api.ts'
 import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
@@ -74,7 +75,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     issuer: serviceAccountIssuer,
     serviceAccountKey: options.serviceAccountKey ?? newServiceAccountKey(),
   })
-  const writes = new Writes({ objects, cache, addresses, admission: factsOf(cache, access, random), clock, random })
+  const writes = new Writes({
+    objects,
+    cache,
+    addresses,
+    admission: factsOf(cache, access, random),
+    quotas: new QuotaLedger(cache),
+    clock,
+    random,
+  })
   const reads = new Reads({ store, cache, clock, random })
   const fairness = new Fairness(clock)
   const metrics = new Metrics(clock, fairness)

@@ -10,8 +10,10 @@ import { type FieldError, required } from '../machinery/field-error.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject, ManagedFieldsEntry } from '../machinery/object.ts'
 import { alreadyExists, badRequest, conflict, invalid, isAlreadyExists, isNotFound, objectModified } from '../machinery/status.ts'
+import type { Change } from '../storage/store.ts'
 import { admit, validateAdmitted } from './admission/admission.ts'
 import type { AdmissionFacts, AdmissionRequest } from './admission/plugin.ts'
+import type { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { AllocationRaceError } from './allocation-guard.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
@@ -26,6 +28,7 @@ interface Deps {
   readonly cache: WatchCache
   readonly addresses: ServiceAddresses
   readonly admission: AdmissionFacts
+  readonly quotas: QuotaLedger
   readonly clock: Clock
   readonly random: Random
 }
@@ -130,7 +133,7 @@ export class Writes {
   async rewrite(place: Place, dryRun: boolean, change: (copy: KubeObject) => KubeObject): Promise<CachedObject> {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const current = await this.#deps.objects.read(place)
-      const written = await this.#store(place, current, change(current.copy()), { dryRun, counts: false })
+      const written = await this.#store(place, current, change(current.copy()), { dryRun, counts: false, charges: [] })
       if (written) return written
     }
     throw conflict(place.kind, place.name, objectModified)
@@ -191,7 +194,7 @@ export class Writes {
     refuse(kind, name, [...(await this.#assign(place, object)), ...validateMetadata(object.metadata, kind), ...kind.validate(object)])
     validateAdmitted(request, admission)
     if (!options.applies) this.#account(kind, object, undefined, object.metadata.managedFields, options)
-    return objects.insert(place, object, options.dryRun)
+    return this.#deps.quotas.charged(request, (charges) => objects.insert(place, object, options.dryRun, charges))
   }
 
   async #assign({ kind, namespace, name }: Place, object: KubeObject): Promise<FieldError[]> {
@@ -229,7 +232,9 @@ export class Writes {
     else this.#account(kind, next, previous, managedFields, { manager: options.manager, part: options.accountedTo ?? subresource })
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
     if (isJudged) validateAdmitted(request, this.#deps.admission)
-    return this.#store(place, current, next, { dryRun: options.dryRun, counts: true })
+    return this.#deps.quotas.charged(request, (charges) =>
+      this.#store(place, current, next, { dryRun: options.dryRun, counts: true, charges }),
+    )
   }
 
   /**
@@ -289,7 +294,7 @@ export class Writes {
     place: Place,
     current: CachedObject,
     next: KubeObject,
-    { dryRun, counts }: { dryRun: boolean; counts: boolean },
+    { dryRun, counts, charges }: { dryRun: boolean; counts: boolean; charges: readonly Change[] },
   ): Promise<CachedObject | undefined> {
     const { objects } = this.#deps
     // Through JSON once, so that what is undefined is gone before anything is compared.
@@ -303,7 +308,7 @@ export class Writes {
       return new CachedObject(key, { namespace, name }, value, revision)
     }
     if (deepEqual(object, current.object)) return current
-    return objects.replace(place, current, value, dryRun)
+    return objects.replace(place, current, value, dryRun, charges)
   }
 }
 

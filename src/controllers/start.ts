@@ -13,6 +13,7 @@ import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
+import { resourceQuotaController } from './resource-quota.ts'
 import { serviceAccountController } from './service-account.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 
@@ -42,6 +43,7 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     nodeLifecycleController,
     taintEvictionController,
     podGarbageCollector,
+    resourceQuotaController,
     garbageCollector,
   ]
   const runs = controllers.map((controller) => controller({ ...deps, informers }))
