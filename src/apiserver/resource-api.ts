@@ -1,6 +1,6 @@
-import type { EndpointSlice, Node, Pod, Service, ServiceAccount } from '../api/generated/types.ts'
+import type { EndpointSlice, Node, Pod, PodDisruptionBudget, Service, ServiceAccount } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
-import { endpointSlices, nodes, pods } from '../api/registry.ts'
+import { endpointSlices, nodes, podDisruptionBudgets, pods } from '../api/registry.ts'
 import { schemaOf } from '../api/schema.ts'
 import { type Clock, timestamp } from '../host/clock.ts'
 import type { Random } from '../host/random.ts'
@@ -13,6 +13,7 @@ import { answerTokenRequest } from './access/token-request.ts'
 import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { plainBody } from './body.ts'
 import type { CachedObject } from './cached-object.ts'
+import { evictionStep, takeDisruption } from './eviction.ts'
 import { kubeletRequestOf } from './kubelet-request.ts'
 import { negotiate } from './negotiation.ts'
 import type { Place } from './objects.ts'
@@ -276,7 +277,20 @@ export class ResourceApi {
     if (call.route.verb !== 'create') throw methodNotAllowed()
     const body = await requiredBody(call.request)
     const options = isObject(body.deleteOptions) ? body.deleteOptions : undefined
-    await this.#deps.writes.delete(placeOf(call), deleteRequestOf(call.request, options))
+    const request = deleteRequestOf(call.request, options)
+    const place = placeOf(call)
+    const { reads, writes, cache, clock } = this.#deps
+    const pod = (await reads.get(place, '')).object as Pod
+    const budgets = cache.kind(podDisruptionBudgets).list(place.namespace)
+    const { budget, resourceVersion } = evictionStep(
+      pod,
+      budgets.map(({ object }) => object as PodDisruptionBudget),
+    )
+    if (budget) {
+      const at = { kind: podDisruptionBudgets as unknown as Kind, namespace: place.namespace, name: budget.metadata.name }
+      await writes.rewrite(at, request.dryRun, (copy) => takeDisruption(copy as PodDisruptionBudget, place.name, clock.now()))
+    }
+    await writes.delete(place, { ...request, resourceVersion: request.resourceVersion ?? resourceVersion })
     return objectAnswer(201, success(201))
   }
 

@@ -5,6 +5,7 @@ import type { Random } from '../host/random.ts'
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import type { Controller } from './controller-deps.ts'
 import { deploymentController } from './deployment/controller.ts'
+import { disruptionController } from './disruption.ts'
 import { endpointsController } from './endpoints/endpoints.ts'
 import { endpointSliceController } from './endpoints/endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
@@ -43,6 +44,7 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     nodeLifecycleController,
     taintEvictionController,
     podGarbageCollector,
+    disruptionController,
     resourceQuotaController,
     garbageCollector,
   ]
