@@ -69,6 +69,8 @@ export {
   endpointSlices,
   endpoints,
   events,
+  ingressClasses,
+  ingresses,
   leases,
   limitRanges,
   namespaces,
@@ -81,9 +83,11 @@ export {
   resourceQuotas,
   roleBindings,
   roles,
+  runtimeClasses,
   secrets,
   serviceAccounts,
   services,
+  storageClasses,
 }
 
 /** Forgets which objects a kind is for. Sound because the server only ever hands a kind objects of that kind. */

@@ -43,6 +43,12 @@ function amountsOfPod({ spec }: Pod, part: Part): Map<string, Quantity> {
   return new Map([...most(running, start), ...amountsOf(spec.resources?.[part])])
 }
 
+/** With what the pod's RuntimeClass costs. `onlyKnown`: what the containers don't name stays without limit. */
+export function withOverhead(amounts: PodAmounts, { spec }: Pod, onlyKnown: boolean): Map<string, Quantity> {
+  const overhead = [...amountsOf(spec.overhead)].filter(([resource]) => !onlyKnown || amounts.has(resource))
+  return plus(amounts, new Map(overhead))
+}
+
 /** What the pod's containers ask for. */
 export const podRequirements = (pod: Pod): Map<string, Quantity> => amountsOfPod(pod, 'requests')
 /** What the pod's containers may use at most. */

@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../machinery/object.ts'
 import { parseQuantity, type Quantity } from '../../machinery/quantity.ts'
 import type { PersistentVolumeClaim, Pod, Service } from '../generated/types.ts'
-import { podLimits, podRequirements } from './pod-amounts.ts'
+import { podLimits, podRequirements, withOverhead } from './pod-amounts.ts'
 import { isTerminated } from './pod-facts.ts'
 
 type Resource = { readonly group: string; readonly plural: string }
@@ -55,11 +55,12 @@ export function quotaUsageOf(kind: Resource, object: KubeObject): Usage {
 function podUsage(pod: Pod, usage: Usage): Usage {
   if (isTerminated(pod)) return usage
   usage.set('pods', pieces(1))
-  for (const [resource, amount] of podRequirements(pod)) {
+  for (const [resource, amount] of withOverhead(podRequirements(pod), pod, false)) {
     usage.set(`requests.${resource}`, amount)
     if (compute.includes(resource) || resource.startsWith('hugepages-')) usage.set(resource, amount)
   }
-  for (const [resource, amount] of podLimits(pod)) if (compute.includes(resource)) usage.set(`limits.${resource}`, amount)
+  for (const [resource, amount] of withOverhead(podLimits(pod), pod, true))
+    if (compute.includes(resource)) usage.set(`limits.${resource}`, amount)
   return usage
 }
 

@@ -1,3 +1,5 @@
+import { claimResize } from './claim-resize.ts'
+import { defaultIngressClass, defaultStorageClass } from './default-class.ts'
 import { defaultTolerations } from './default-tolerations.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
@@ -6,6 +8,7 @@ import type { AdmissionFacts, AdmissionPlugin, AdmissionRequest } from './plugin
 import { podSecurity } from './pod-security/pod-security.ts'
 import { priority } from './priority.ts'
 import { rbacEscalation } from './rbac-escalation.ts'
+import { runtimeClass } from './runtime-class.ts'
 import { serviceAccount } from './service-account.ts'
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
 
@@ -24,6 +27,10 @@ const plugins: readonly AdmissionPlugin[] = [
   podSecurity,
   priority,
   defaultTolerations,
+  defaultStorageClass,
+  claimResize,
+  runtimeClass,
+  defaultIngressClass,
   rbacEscalation,
 ]
 

@@ -41,6 +41,11 @@ export function isOf({ kind, subresource }: AdmissionRequest, { group, plural }:
   return kind.plural === plural && kind.group === group && subresource === undefined
 }
 
+/** An update of a pod by one of its subresources, such as `resize`. */
+export function isPodPart({ kind, subresource }: AdmissionRequest, part: string): boolean {
+  return kind.plural === 'pods' && kind.group === '' && subresource === part
+}
+
 const podResource = { group: '', plural: 'pods' }
 
 export const isPod = (request: AdmissionRequest): boolean => isOf(request, podResource)

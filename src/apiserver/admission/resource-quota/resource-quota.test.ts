@@ -45,6 +45,15 @@ test.each([
     },
     used: { 'requests.storage': '3Gi', 'fast.storageclass.storage.k8s.io/requests.storage': '2Gi' },
   },
+  {
+    name: 'a pod with its overhead, beside limits that it has',
+    quota: quotaOf({ cpu: '2', 'limits.cpu': '2', 'limits.memory': '1Gi' }, { cpu: '0', 'limits.cpu': '0', 'limits.memory': '0' }),
+    object: podOf(
+      { requests: { cpu: '1' }, limits: { cpu: '1', memory: '1Mi' } },
+      { overhead: { cpu: '100m', 'ephemeral-storage': '1Mi' } },
+    ),
+    used: { cpu: '1100m', 'limits.cpu': '1100m', 'limits.memory': '1Mi' },
+  },
   { name: 'nothing that it does not limit', quota: quotaOf({ secrets: '1' }, { secrets: '1' }), object: podOf(), used: undefined },
   {
     name: 'no pod out of its scopes',
