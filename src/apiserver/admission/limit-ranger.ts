@@ -3,7 +3,7 @@ import type { Container, LimitRange, LimitRangeItem, PersistentVolumeClaim, Pod 
 import { limitRanges, persistentVolumeClaims } from '../../api/registry.ts'
 import { compareQuantities, formatQuantity, quantityNumber } from '../../machinery/quantity.ts'
 import { forbidden } from '../../machinery/status.ts'
-import { type AdmissionPlugin, type AdmissionRequest, isOf, isPodCreate } from './plugin.ts'
+import { type AdmissionPlugin, type AdmissionRequest, isOf, isPodCreate, isPodResize } from './plugin.ts'
 
 const annotation = 'kubernetes.io/limit-ranger'
 
@@ -16,7 +16,7 @@ export const limitRanger: AdmissionPlugin = {
   },
   validate(request, facts) {
     const isClaim = request.operation !== 'delete' && isOf(request, persistentVolumeClaims)
-    if (!isClaim && !isPodCreate(request)) return
+    if (!isClaim && !isPodCreate(request) && !isPodResize(request)) return
     for (const range of facts.list(limitRanges, request.namespace)) {
       const items = range.spec?.limits ?? []
       refuse(request, isClaim ? claimFaults(request.object as PersistentVolumeClaim, items) : podFaults(request.object as Pod, items))

@@ -41,9 +41,9 @@ export function isOf({ kind, subresource }: AdmissionRequest, { group, plural }:
   return kind.plural === plural && kind.group === group && subresource === undefined
 }
 
-/** An update of a pod by one of its subresources, such as `resize`. */
-export function isPodPart({ kind, subresource }: AdmissionRequest, part: string): boolean {
-  return kind.plural === 'pods' && kind.group === '' && subresource === part
+/** A pod's containers get other resources in place. */
+export function isPodResize({ kind, subresource }: AdmissionRequest): boolean {
+  return kind.plural === 'pods' && kind.group === '' && subresource === 'resize'
 }
 
 const podResource = { group: '', plural: 'pods' }

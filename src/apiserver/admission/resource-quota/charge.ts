@@ -3,7 +3,7 @@ import { quotaUsageOf, type Usage, usesQuotaResource } from '../../../api/core/q
 import type { Pod, ResourceQuota } from '../../../api/generated/types.ts'
 import { addQuantities, compareQuantities, formatQuantity } from '../../../machinery/quantity.ts'
 import { forbidden } from '../../../machinery/status.ts'
-import { type AdmissionRequest, isPod } from '../plugin.ts'
+import { type AdmissionRequest, isPod, isPodResize } from '../plugin.ts'
 
 type Amounts = Readonly<Record<string, string>>
 
@@ -19,7 +19,7 @@ const changing = new Set(['pods', 'services', 'persistentvolumeclaims'])
 /** What the quotas of a namespace are charged for a request. Throws Forbidden where one has not enough left. */
 export function chargesFor(request: AdmissionRequest, quotas: readonly ResourceQuota[]): Charge[] {
   const { kind, operation, subresource, object } = request
-  if (!object || operation === 'delete' || subresource !== undefined || quotas.length === 0) return []
+  if (!object || operation === 'delete' || (subresource !== undefined && !isPodResize(request)) || quotas.length === 0) return []
   if (operation === 'update' && (kind.group !== '' || !changing.has(kind.plural))) return []
   return quotas.flatMap((quota) => chargeOf(request, quota) ?? [])
 }

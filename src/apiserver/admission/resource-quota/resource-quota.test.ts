@@ -98,6 +98,13 @@ test('an update is charged for what it adds', () => {
   expect(chargesFor(requestOf(claim('1Gi'), claim('2Gi')), [quota])).toEqual([])
 })
 
+test('a pod that is resized is charged for what it adds, one whose status is written is not', () => {
+  const quota = quotaOf({ cpu: '2', pods: '1' }, { cpu: '1', pods: '1' })
+  const resize = requestOf(podOf(cpu('1500m')), podOf(cpu('1')))
+  expect(chargesFor({ ...resize, subresource: 'resize' }, [quota])[0]?.used).toEqual({ cpu: '1500m', pods: '1' })
+  expect(chargesFor({ ...resize, subresource: 'status' }, [quota])).toEqual([])
+})
+
 test.each([
   {
     quota: quotaOf({ pods: '1', cpu: '2' }, { pods: '1', cpu: '1500m' }),
