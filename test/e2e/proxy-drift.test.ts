@@ -122,6 +122,7 @@ describe.skipIf(!root)('our rules among others', () => {
   test('a table of another version is replaced at the start, whatever its sets hold', async () => {
     await stop()
     await bed().nft(`
+      table ip ownkube-proxy
       delete table ip ownkube-proxy
       table ip ownkube-proxy {
         map affinity { type ipv4_addr : inet_service; flags dynamic,timeout; elements = { 10.244.2.14 timeout 1h : 8080 } }
