@@ -76,6 +76,7 @@ export {
   namespaces,
   nodes,
   persistentVolumeClaims,
+  persistentVolumes,
   podDisruptionBudgets,
   pods,
   priorityClasses,

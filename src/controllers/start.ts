@@ -17,6 +17,7 @@ import { replicaSetController } from './replicaset.ts'
 import { resourceQuotaController } from './resource-quota.ts'
 import { serviceAccountController } from './service-account.ts'
 import { taintEvictionController } from './taint-eviction.ts'
+import { claimProtectionController, volumeProtectionController } from './volume-protection.ts'
 
 export interface StartControllersDeps {
   client: Client
@@ -45,6 +46,8 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     taintEvictionController,
     podGarbageCollector,
     disruptionController,
+    claimProtectionController,
+    volumeProtectionController,
     resourceQuotaController,
     garbageCollector,
   ]

@@ -1,6 +1,7 @@
 import { claimResize } from './claim-resize.ts'
 import { defaultIngressClass, defaultStorageClass } from './default-class.ts'
 import { defaultTolerations } from './default-tolerations.ts'
+import { inUseProtection } from './in-use-protection.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
@@ -28,6 +29,7 @@ const plugins: readonly AdmissionPlugin[] = [
   priority,
   defaultTolerations,
   defaultStorageClass,
+  inUseProtection,
   claimResize,
   runtimeClass,
   defaultIngressClass,
