@@ -220,7 +220,11 @@ describe('an object of every kind', () => {
     expect(said.filter((line) => !/ deleted( from \w+ namespace)?$/.test(line))).toEqual([])
     expect(said).toHaveLength(manifests.length)
     const left = lines(await kubectl('get', '-f', file, '--ignore-not-found', '-o', 'name'))
-    // Nobody empties namespaces here.
-    expect(left.filter((line) => !line.startsWith('Warning:'))).toEqual(['namespace/one'])
+    // Nobody empties namespaces here, nor tells that volumes and claims are out of use.
+    expect(left.filter((line) => !line.startsWith('Warning:'))).toEqual([
+      'namespace/one',
+      'persistentvolume/one',
+      'persistentvolumeclaim/one',
+    ])
   }, 60_000)
 })
