@@ -218,7 +218,7 @@ export async function resolveConfig(
     }
     if (options.datastore && !kept.datastore) {
       throw new ConfigError(
-        `cluster ${kept.name} keeps its objects in ${dataDir}, and they do not move by themselves: remove it with 'ownkube down --delete' to start anew on etcd`,
+        `cluster ${kept.name} keeps its objects in ${dataDir}, and they do not move by themselves: save them with 'ownkube backup FILE', remove the cluster with 'ownkube down --delete', boot it on etcd and take it down again, and bring them back with 'ownkube restore FILE --overwrite'`,
       )
     }
     return {
