@@ -6,7 +6,7 @@ import type { Log } from '../../host/log.ts'
 /**
  * Hands an upgraded connection (SPDY/3.1 or WebSocket) to the runtime's streaming server: the request is sent there as it came,
  * with the path that the runtime gave, and from then on bytes go both ways untouched. What the runtime refuses goes back as it is,
- * so that kubectl can fall back from WebSocket to SPDY.
+ * so that a client whose protocol the API server does not translate can fall back from WebSocket to SPDY.
  */
 export function passThrough(request: IncomingMessage, client: Duplex, head: Buffer, url: string, log: Log): void {
   const { hostname, port, pathname, search } = new URL(url)
