@@ -71,6 +71,7 @@ export {
   events,
   ingressClasses,
   ingresses,
+  ipAddresses,
   leases,
   limitRanges,
   namespaces,
@@ -87,6 +88,7 @@ export {
   runtimeClasses,
   secrets,
   serviceAccounts,
+  serviceCidrs,
   services,
   storageClasses,
 }

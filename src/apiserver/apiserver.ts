@@ -1,5 +1,5 @@
 import type { Kind } from '../api/kind.ts'
-import { apiServices, kinds, services, storedKinds } from '../api/registry.ts'
+import { apiServices, ipAddresses, kinds, serviceCidrs, services, storedKinds } from '../api/registry.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
@@ -8,7 +8,6 @@ import type { KubeObject } from '../machinery/object.ts'
 import type { Store } from '../storage/store.ts'
 import { Access } from './access/access.ts'
 import { newServiceAccountKey } from './access/service-account-tokens.ts'
-import { AddressPool } from './address-pool.ts'
 import type { AdmissionFacts } from './admission/plugin.ts'
 import { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { Api } from './api.ts'
@@ -24,7 +23,11 @@ import { pathAnswer } from './path-api.ts'
 import { Reads } from './reads.ts'
 import { ResourceApi } from './resource-api.ts'
 import { ServerAddresses } from './server-addresses.ts'
-import { type PortRange, ServiceAddresses } from './service-addresses.ts'
+import { AddressRepair } from './services/address-repair.ts'
+import { DefaultServiceCidr } from './services/default-service-cidr.ts'
+import { NodePorts, type PortRange } from './services/node-ports.ts'
+import { ServiceAddresses } from './services/service-addresses.ts'
+import { ServiceRanges } from './services/service-ranges.ts'
 import { WatchCache } from './watch-cache.ts'
 import { Writes } from './writes.ts'
 
@@ -65,9 +68,10 @@ export interface ApiServer {
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { store, clock, random } = options
   const log = options.log.named('apiserver')
-  const pools = poolsOf(options.serviceCidr)
   const cache = await WatchCache.start(storedKinds, { store, clock, log })
-  const addresses = new ServiceAddresses(cache.kind(services), { pools, nodePorts: options.nodePortRange, random })
+  const ranges = new ServiceRanges(cache.kind(serviceCidrs), options.serviceCidr)
+  const nodePorts = new NodePorts(cache.kind(services), options.nodePortRange, random)
+  const addresses = new ServiceAddresses({ ranges, addresses: cache.kind(ipAddresses), nodePorts, clock, random })
   const objects = new Objects(store, cache, { eventTtlSeconds: options.eventTtlSeconds ?? 3600 })
   const access = new Access(cache, {
     clock,
@@ -101,20 +105,27 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     metrics,
     log,
   })
+  const serviceCidr = new DefaultServiceCidr({ writes, cache, clock, log }, ranges)
+  const repair = new AddressRepair({ writes, cache, clock, log })
   const establish = async (): Promise<void> => {
     const reachedAt = servers ? await servers.all() : advertise && { addresses: [advertise.address], port: advertise.port }
     await bootstrap(
-      { writes, cache },
-      { serviceAddress: pools[0]?.first as string, groupVersions, advertise: reachedAt?.addresses.length === 0 ? undefined : reachedAt },
+      { writes, cache, serviceCidr },
+      {
+        serviceAddress: ranges.configured[0]?.first as string,
+        groupVersions,
+        advertise: reachedAt?.addresses.length === 0 ? undefined : reachedAt,
+      },
     )
   }
   const servers =
     advertise && options.sharesStore ? new ServerAddresses({ store, clock, log, own: advertise, renewed: establish }) : undefined
+  await repair.begin()
   await servers?.begin()
   await establish()
   let closed = false
   watchOver(cache, () => {
-    establish().catch((error) => closed || log.error('cannot restore the kubernetes Service', { error }))
+    establish().catch((error) => closed || log.error('cannot restore what every cluster begins with', { error }))
   })
   const backends = new Backends(options.kubeletClient)
   const frontEnds: FrontEnd[] = []
@@ -128,6 +139,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     },
     async close() {
       closed = true
+      await repair.close()
       await servers?.end().catch((error) => log.warn('cannot tell the other servers that this one goes', { error }))
       // Watches first: a connection with an open answer would hold up its end.
       await cache.close()
@@ -135,15 +147,6 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       backends.close()
     },
   }
-}
-
-/** One range a family. */
-function poolsOf(serviceCidr: string): AddressPool[] {
-  const pools = serviceCidr.split(',').map((cidr) => new AddressPool(cidr))
-  if (pools.length > 2 || (pools.length === 2 && pools[0]?.family === pools[1]?.family)) {
-    throw new Error(`addresses of Services are one range, or two of different families: ${serviceCidr}`)
-  }
-  return pools
 }
 
 function factsOf(cache: WatchCache, access: Access, random: Random): AdmissionFacts {

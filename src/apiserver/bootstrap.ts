@@ -1,12 +1,14 @@
 import type { Kind } from '../api/kind.ts'
-import { apiServices, endpointSlices, endpoints, namespaces, priorityClasses, services } from '../api/registry.ts'
-import type { UserInfo } from '../machinery/api-request.ts'
+import { apiServices, endpointSlices, endpoints, namespaces, priorityClasses, serviceCidrs, services } from '../api/registry.ts'
 import type { KubeObject, NewObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
 import { defaultRoleObjects } from './access/ensure-roles.ts'
+import { byServer } from './by-server.ts'
 import type { GroupVersion } from './discovery.ts'
 import { priorityOf } from './group-priorities.ts'
 import type { ReachedAt } from './server-addresses.ts'
+import type { DefaultServiceCidr } from './services/default-service-cidr.ts'
+import { defaultServiceCidr } from './services/service-ranges.ts'
 import type { WatchCache } from './watch-cache.ts'
 import type { Writes } from './writes.ts'
 
@@ -29,6 +31,7 @@ const systemPriorityClasses = [
 interface Deps {
   readonly writes: Writes
   readonly cache: WatchCache
+  readonly serviceCidr: DefaultServiceCidr
 }
 
 interface Address {
@@ -40,12 +43,8 @@ interface Address {
   readonly advertise: ReachedAt | undefined
 }
 
-/** The server itself, on nobody's behalf. */
-const server: UserInfo = { name: 'system:apiserver', uid: '', groups: ['system:masters'], extra: {} }
-const byServer = { user: server, dryRun: false, manager: 'kube-apiserver', applies: false, warnings: new Set<string>() }
-
 /** What every cluster begins with. Objects that are there already stay as they are. */
-export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<void> {
+export async function bootstrap({ writes, cache, serviceCidr }: Deps, at: Address): Promise<void> {
   const ensure = async (kind: Kind, namespace: string | undefined, object: NewObject<KubeObject>): Promise<void> => {
     if (cache.kind(kind).get(namespace, object.metadata.name as string)) return
     try {
@@ -54,7 +53,10 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
       if (!isAlreadyExists(error)) throw error
     }
   }
-  await Promise.all(systemNamespaces.map((name) => ensure(anyKind(namespaces), undefined, { metadata: { name } })))
+  await Promise.all([
+    serviceCidr.ensure(),
+    ...systemNamespaces.map((name) => ensure(anyKind(namespaces), undefined, { metadata: { name } })),
+  ])
   await cache.fresh()
   await Promise.all([
     ensureRoles({ writes, cache }, ensure),
@@ -77,7 +79,7 @@ export async function bootstrap({ writes, cache }: Deps, at: Address): Promise<v
 }
 
 async function ensureRoles(
-  { writes, cache }: Deps,
+  { writes, cache }: Pick<Deps, 'writes' | 'cache'>,
   ensure: (kind: Kind, namespace: string | undefined, object: NewObject<KubeObject>) => Promise<void>,
 ): Promise<void> {
   await Promise.all(
@@ -92,13 +94,16 @@ async function ensureRoles(
   )
 }
 
-/** Has `restore` called when someone deletes an object by which pods find this server. */
+/** Has `restore` called when someone deletes an object by which pods find this server, or where addresses come from. */
 export function watchOver(cache: WatchCache, restore: () => void): void {
   for (const kind of [services, endpoints, endpointSlices]) {
     cache.kind(kind).onChange(({ item, previous }) => {
       if (!item && previous?.namespace === 'default' && previous.name === 'kubernetes') restore()
     })
   }
+  cache.kind(serviceCidrs).onChange(({ item, previous }) => {
+    if (!item && previous?.name === defaultServiceCidr) restore()
+  })
 }
 
 const anyKind = (kind: unknown): Kind => kind as Kind

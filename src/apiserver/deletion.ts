@@ -13,6 +13,8 @@ export type DeletionStep =
   /** Its deletion is under way already. */
   | { readonly do: 'nothing' }
 
+type HowToDelete = Partial<Pick<DeleteRequest, 'gracePeriodSeconds' | 'propagation'>>
+
 const orphanFinalizer = 'orphan'
 const foregroundFinalizer = 'foregroundDeletion'
 
@@ -28,7 +30,7 @@ export function checkPreconditions(kind: Kind, object: KubeObject, request: Dele
 }
 
 /** Decides one step of deletion. `object` is the caller's own copy and is changed into what is to be stored. */
-export function nextDeletionStep(kind: Kind, object: KubeObject, request: DeleteRequest, nowMs: number): DeletionStep {
+export function nextDeletionStep(kind: Kind, object: KubeObject, request: HowToDelete, nowMs: number): DeletionStep {
   if (kind.plural === 'namespaces' && kind.group === '') return namespaceStep(object, nowMs)
   const graceSeconds = graceOf(kind, object, request)
   const finalizersChanged = setCascade(object, request)
@@ -49,7 +51,7 @@ function namespaceStep(object: KubeObject, nowMs: number): DeletionStep {
   return { do: 'mark', object }
 }
 
-function graceOf(kind: Kind, object: KubeObject, request: DeleteRequest): number {
+function graceOf(kind: Kind, object: KubeObject, request: HowToDelete): number {
   const own = kind.gracePeriodSeconds(object)
   // Kinds without a grace of their own take none from the caller; nor do objects that nothing has to end first.
   if (own === 0) return 0
@@ -59,7 +61,7 @@ function graceOf(kind: Kind, object: KubeObject, request: DeleteRequest): number
 }
 
 /** True: the finalizers have changed. */
-function setCascade({ metadata }: KubeObject, { propagation }: DeleteRequest): boolean {
+function setCascade({ metadata }: KubeObject, { propagation }: HowToDelete): boolean {
   if (propagation === undefined) return false
   const wanted = { Orphan: orphanFinalizer, Foreground: foregroundFinalizer, Background: undefined }[propagation]
   const before = metadata.finalizers ?? []

@@ -2,13 +2,22 @@ import type { Kind } from '../api/kind.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import { notFound } from '../machinery/status.ts'
 import type { Change, CommitResult, Store } from '../storage/store.ts'
-import { AllocationGuard, AllocationRaceError } from './allocation-guard.ts'
 import { CachedObject, encodeValue } from './cached-object.ts'
 import { storageKey } from './kind-cache.ts'
 import { QuotaRaceError } from './quota-race-error.ts'
+import { AllocationGuard, AllocationRaceError } from './services/allocation-guard.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 export const isService = (kind: Kind): boolean => kind.plural === 'services' && kind.group === ''
+
+/** What is written in the same commit as an object, or not at all. */
+export interface WithCommit {
+  readonly changes: readonly Change[]
+  /** Node ports are taken, which only those may do who have seen all that others took. */
+  readonly takesPorts: boolean
+}
+
+const nothingElse: WithCommit = { changes: [], takesPorts: false }
 
 /** One object's place: which kind, where, what name. */
 export interface Place {
@@ -42,12 +51,12 @@ export class Objects {
     return found
   }
 
-  /** Undefined: there is one of that name already. A dry run only looks. `charges` go with it, or nothing does. */
-  async insert(place: Place, object: KubeObject, dryRun: boolean, charges: readonly Change[] = []): Promise<CachedObject | undefined> {
+  /** Undefined: there is one of that name already. A dry run only looks. */
+  async insert(place: Place, object: KubeObject, dryRun: boolean, along = nothingElse): Promise<CachedObject | undefined> {
     const key = storageKey(place.kind, place.namespace, place.name)
     const value = encodeValue(object)
     if (dryRun) return (await this.find(place)) ? undefined : stored(place, key, value, 0, object)
-    const result = await this.#commit(place, { key, value, expect: 0, ...this.#life(place) }, charges)
+    const result = await this.#commit(place, { key, value, expect: 0, ...this.#life(place) }, along)
     if (!result.ok) return undefined
     return stored(place, key, value, result.revision, object)
   }
@@ -58,32 +67,33 @@ export class Objects {
     current: CachedObject,
     value: Uint8Array,
     dryRun: boolean,
-    charges: readonly Change[] = [],
+    along = nothingElse,
   ): Promise<CachedObject | undefined> {
     if (dryRun) return stored(place, current.key, value, current.revision)
-    const result = await this.#commit(place, { key: current.key, value, expect: current.revision, ...this.#life(place) }, charges)
+    const result = await this.#commit(place, { key: current.key, value, expect: current.revision, ...this.#life(place) }, along)
     return result.ok ? stored(place, current.key, value, result.revision) : undefined
   }
 
   /** False: it has changed since `current`. */
-  async remove(current: CachedObject, dryRun: boolean): Promise<boolean> {
+  async remove(current: CachedObject, dryRun: boolean, along = nothingElse): Promise<boolean> {
     if (dryRun) return true
-    return (await this.#store.commit([{ key: current.key, value: undefined, expect: current.revision }])).ok
+    return (await this.#store.commit([{ key: current.key, value: undefined, expect: current.revision }, ...along.changes])).ok
   }
 
   /**
-   * Throws AllocationRaceError for a Service that may have been given what another server gave away, QuotaRaceError where
+   * Throws AllocationRaceError for a Service that may have been given what another was given meanwhile, QuotaRaceError where
    * nothing but a quota has changed.
    */
-  async #commit({ kind }: Place, change: Change, charges: readonly Change[]): Promise<CommitResult> {
-    const claims = isService(kind) ? [this.#allocations.claim()] : []
-    const result = await this.#store.commit([change, ...charges, ...claims])
-    if (claims.length > 0) this.#allocations.settle(result)
+  async #commit({ kind }: Place, change: Change, { changes, takesPorts }: WithCommit): Promise<CommitResult> {
+    const claims = takesPorts ? [this.#allocations.claim()] : []
+    const result = await this.#store.commit([change, ...changes, ...claims])
+    if (takesPorts) this.#allocations.settle(result)
     if (result.ok || result.conflicts.has(change.key)) return result
-    const raced = charges.find(({ key }) => result.conflicts.has(key))
+    // A Service looks for its addresses anew, whatever has changed: they may be in conflict as well.
+    if (isService(kind)) throw new AllocationRaceError()
+    const raced = changes.find(({ key }) => result.conflicts.has(key))
     if (!raced) return result
-    // A Service looks for its addresses anew: they may be in conflict as well.
-    throw claims.length > 0 ? new AllocationRaceError() : new QuotaRaceError(raced.key)
+    throw new QuotaRaceError(raced.key)
   }
 
   /** Begins anew with each write, as upstream. */

@@ -14,13 +14,14 @@ import type { Change } from '../storage/store.ts'
 import { admit, validateAdmitted } from './admission/admission.ts'
 import type { AdmissionFacts, AdmissionRequest } from './admission/plugin.ts'
 import type { QuotaLedger } from './admission/resource-quota/ledger.ts'
-import { AllocationRaceError } from './allocation-guard.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
-import { isService, type Objects, type Place } from './objects.ts'
+import { storageKey } from './kind-cache.ts'
+import { isService, type Objects, type Place, type WithCommit } from './objects.ts'
 import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate, partOf, type UpdatedPart } from './prepare.ts'
 import type { DeleteRequest } from './request-options.ts'
-import type { ServiceAddresses } from './service-addresses.ts'
+import { AllocationRaceError } from './services/allocation-guard.ts'
+import type { ServiceAddresses } from './services/service-addresses.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 interface Deps {
@@ -155,7 +156,8 @@ export class Writes {
       if (step.do === 'mark') {
         const marked = await objects.replace(place, current, encodeValue(step.object), request.dryRun)
         if (marked) return { item: marked, removed: false }
-      } else if (await objects.remove(current, request.dryRun)) return { item: current, removed: true }
+      } else if (await objects.remove(current, request.dryRun, this.#along(place, current.object, undefined)))
+        return { item: current, removed: true }
     }
     throw conflict(kind, name, objectModified)
   }
@@ -191,20 +193,39 @@ export class Writes {
     const request: AdmissionRequest = { ...place, user, operation: 'create', subresource: undefined, object, previous: undefined, warnings }
     admit(request, admission)
     kind.prepareForCreate(object, user)
-    refuse(kind, name, [...(await this.#assign(place, object)), ...validateMetadata(object.metadata, kind), ...kind.validate(object)])
+    refuse(kind, name, [
+      ...(await this.#assign(place, object, undefined)),
+      ...validateMetadata(object.metadata, kind),
+      ...kind.validate(object),
+    ])
     validateAdmitted(request, admission)
     if (!options.applies) this.#account(kind, object, undefined, object.metadata.managedFields, options)
-    return this.#deps.quotas.charged(request, (charges) => objects.insert(place, object, options.dryRun, charges))
+    return this.#deps.quotas.charged(request, (charges) =>
+      objects.insert(place, object, options.dryRun, this.#along(place, undefined, object, charges)),
+    )
   }
 
-  async #assign({ kind, namespace, name }: Place, object: KubeObject): Promise<FieldError[]> {
+  async #assign({ kind, namespace, name }: Place, object: KubeObject, previous: KubeObject | undefined): Promise<FieldError[]> {
     if (!isService(kind)) return []
     await this.#deps.cache.fresh()
-    const key = `/registry/core/services/${namespace}/${name}`
-    const faults = this.#deps.addresses.assign(object as unknown as Service, key)
+    const key = storageKey(kind, namespace, name)
+    const faults = this.#deps.addresses.assign(object as Service, previous as Service | undefined, key)
     // As upstream: what cannot be allocated is the whole answer.
     refuse(kind, name, faults)
     return []
+  }
+
+  /** What goes into the same commit as the object: charges of quotas, and what a Service takes and gives back. */
+  #along(
+    { kind, namespace, name }: Place,
+    before: KubeObject | undefined,
+    after: KubeObject | undefined,
+    charges: readonly Change[] = [],
+  ): WithCommit {
+    if (!isService(kind)) return { changes: charges, takesPorts: false }
+    const service = { namespace: namespace as string, name }
+    const own = this.#deps.addresses.changes(before as Service | undefined, after as Service | undefined, service)
+    return { ...own, changes: [...charges, ...own.changes] }
   }
 
   async #replace(place: Place, current: CachedObject, next: KubeObject, options: UpdateOptions): Promise<CachedObject | undefined> {
@@ -223,7 +244,7 @@ export class Writes {
     if (isJudged) admit(request, this.#deps.admission)
     if (subresource === undefined) {
       kind.prepareForUpdate(next, previous)
-      await this.#assign(place, next)
+      await this.#assign(place, next, previous)
     }
     if (subresource === 'status' || subresource === 'approval') {
       kind.prepareForStatusUpdate(next, previous, { part: subresource, time: timestamp(this.#deps.clock.now()) })
@@ -302,13 +323,13 @@ export class Writes {
     if (counts) countGeneration(place.kind, object, current.object)
     const value = encodeValue(object)
     if (isFinished(object)) {
-      if (!(await objects.remove(current, dryRun))) return undefined
+      if (!(await objects.remove(current, dryRun, this.#along(place, current.object, undefined)))) return undefined
       // What it was at the end, without the last of its finalizers.
       const { key, namespace, name, revision } = current
       return new CachedObject(key, { namespace, name }, value, revision)
     }
     if (deepEqual(object, current.object)) return current
-    return objects.replace(place, current, value, dryRun, charges)
+    return objects.replace(place, current, value, dryRun, this.#along(place, current.object, object, charges))
   }
 }
 

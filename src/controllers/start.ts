@@ -16,6 +16,7 @@ import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
 import { resourceQuotaController } from './resource-quota.ts'
 import { serviceAccountController } from './service-account.ts'
+import { serviceCidrController } from './service-cidr.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { claimProtectionController, volumeProtectionController } from './volume-protection.ts'
 
@@ -49,6 +50,7 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     claimProtectionController,
     volumeProtectionController,
     resourceQuotaController,
+    serviceCidrController,
     garbageCollector,
   ]
   const runs = controllers.map((controller) => controller({ ...deps, informers }))

@@ -1,4 +1,4 @@
-import type { Random } from '../host/random.ts'
+import type { Random } from '../../host/random.ts'
 
 /** Any number of the range that is not taken: one at random, then whatever comes next. Undefined: all are. */
 export function pick(range: { from: number; to: number }, taken: (value: number) => boolean, random: Random): number | undefined {

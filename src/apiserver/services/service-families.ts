@@ -1,8 +1,7 @@
-import type { Service } from '../api/generated/types.ts'
-import { type FieldError, invalidValue } from '../machinery/field-error.ts'
-import type { IpFamily } from './address-pool.ts'
+import type { Service } from '../../api/generated/types.ts'
+import { type FieldError, invalidValue } from '../../machinery/field-error.ts'
+import { familyOf, type IpFamily } from './address-range.ts'
 
-const familyOf = (address: string): IpFamily => (address.includes(':') ? 'IPv6' : 'IPv4')
 const other = (family: IpFamily): IpFamily => (family === 'IPv4' ? 'IPv6' : 'IPv4')
 
 /**
