@@ -57,7 +57,7 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   gracePeriodSeconds(object: T): number
 }
 
-export type PartName = 'ephemeralcontainers'
+export type PartName = 'ephemeralcontainers' | 'resize'
 
 export interface ObjectPart<T extends KubeObject = KubeObject> {
   /** Takes the part from `asked` into `object`, which is as stored but for that. */

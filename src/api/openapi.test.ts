@@ -57,6 +57,7 @@ describe('OpenAPI v3', () => {
     const theirs = JSON.parse(readFileSync(oracle, 'utf8')) as Document
     const different: string[] = []
     for (const [path, item] of Object.entries(core.paths)) {
+      if (path.endsWith('/pods/{name}/resize')) continue // newer than the document at hand
       for (const [method, operation] of Object.entries(item)) {
         if (method === 'parameters') continue
         const other = theirs.paths[path]?.[method]

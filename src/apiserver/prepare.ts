@@ -54,7 +54,7 @@ export type UpdatedPart = 'status' | 'finalize' | 'approval' | PartName
 
 /** What `subresource` changes, where it is a part that the kind itself defines. */
 export function partOf(kind: Kind, subresource: UpdatedPart | undefined): ObjectPart | undefined {
-  return subresource === 'ephemeralcontainers' ? kind.parts[subresource] : undefined
+  return subresource === 'ephemeralcontainers' || subresource === 'resize' ? kind.parts[subresource] : undefined
 }
 
 type Loose = KubeObject & { spec?: unknown; status?: unknown }

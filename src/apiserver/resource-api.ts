@@ -123,7 +123,7 @@ export class ResourceApi {
     if (subresource === 'status' && kind.hasStatus) return this.#part(call, 'status')
     if (subresource === 'scale' && kind.scale) return this.#scale(call)
     if (!kind.subresources.some((one) => one.name === subresource)) throw pathNotFound()
-    if (subresource === 'ephemeralcontainers') return this.#part(call, subresource)
+    if (subresource === 'ephemeralcontainers' || subresource === 'resize') return this.#part(call, subresource)
     if (subresource === 'finalize') return this.#finalize(call)
     if (subresource === 'approval') return this.#part(call, 'approval')
     if (subresource === 'binding') return this.#bind(call)

@@ -1,5 +1,6 @@
 import { amountsOf, podRequests } from '../api/core/pod-requests.ts'
 import type { Node, Pod } from '../api/generated/types.ts'
+import type { ResizeRefusal } from './resizing.ts'
 
 /** Why this node will not run a pod that was given to it, or undefined. The scheduler checks as well; pods can be bound by hand. */
 export function refusalOf(pod: Pod, others: readonly Pod[], node: Node): { reason: string; message: string } | undefined {
@@ -17,17 +18,38 @@ export function refusalOf(pod: Pod, others: readonly Pod[], node: Node): { reaso
       reason: 'OutOfpods',
       message: `Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: ${others.length}, capacity: ${capacity}`,
     }
+  const short = shortage(pod, others, node)
+  if (!short) return undefined
+  const { resource, requested, used, capacity: whole } = short
+  return { reason: `OutOf${resource}`, message: `Pod was rejected: ${shortageText(resource, requested, used, whole)}` }
+}
+
+/** Why what a running pod wants (`pod`) is not granted to it; `others` as far as they are granted. */
+export function resizeRefusalOf(pod: Pod, others: readonly Pod[], node: Node): ResizeRefusal | undefined {
+  const alone = shortage(pod, [], node)
+  if (alone) {
+    const { resource, requested, capacity } = alone
+    const message = `Node didn't have enough capacity: ${resource}, requested: ${requested}, capacity: ${capacity}`
+    return { reason: 'Infeasible', message }
+  }
+  const short = shortage(pod, others, node)
+  return short && { reason: 'Deferred', message: shortageText(short.resource, short.requested, short.used, short.capacity) }
+}
+
+function shortageText(resource: string, requested: number, used: number, capacity: number): string {
+  return `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`
+}
+
+function shortage(pod: Pod, others: readonly Pod[], node: Node) {
+  const allocatable = amountsOf(node.status?.allocatable)
   for (const resource of ['cpu', 'memory']) {
-    const of = (one: Pod): number => podRequests(one).get(resource) ?? 0
+    // What the status tells of a resize is the past: this is where it is decided.
+    const of = ({ status: _, ...one }: Pod): number => podRequests(one).get(resource) ?? 0
     const requested = of(pod)
-    const whole = allocatable.get(resource)
-    if (requested === 0 || whole === undefined) continue
+    const capacity = allocatable.get(resource)
+    if (requested === 0 || capacity === undefined) continue
     const used = others.reduce((sum, other) => sum + of(other), 0)
-    if (requested + used <= whole) continue
-    return {
-      reason: `OutOf${resource}`,
-      message: `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${whole}`,
-    }
+    if (requested + used > capacity) return { resource, requested, used, capacity }
   }
   return undefined
 }

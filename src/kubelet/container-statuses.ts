@@ -5,6 +5,7 @@ import type {
   ContainerState,
   ContainerStateTerminated,
   Pod,
+  ResourceRequirements,
 } from '../api/generated/types.ts'
 import type { ContainerStatus } from '../cri/runtime.ts'
 import { timestamp } from '../host/clock.ts'
@@ -12,6 +13,7 @@ import { attemptsOf, type ObservedPod } from './observed-pod.ts'
 
 /** What else decides a container's status. */
 export interface ContainerFacts {
+  /** As far as its resources are granted. */
   readonly pod: Pod
   readonly observed: ObservedPod
   readonly waiting: ReadonlyMap<string, { reason: string; message?: string }>
@@ -21,6 +23,8 @@ export interface ContainerFacts {
   readonly isReady: (containerId: string) => boolean
   /** What the container left at its termination message path, by container id. */
   readonly terminationMessage: (containerId: string) => string
+  /** What running containers have been given, by container id. */
+  readonly given: ReadonlyMap<string, ResourceRequirements>
 }
 
 function terminated(status: ContainerStatus, message: string): ContainerStateTerminated {
@@ -41,14 +45,16 @@ export function containerStatusOf(container: Container, facts: ContainerFacts, i
   const known = statusesOf(facts.pod).find(({ name }) => name === container.name)
   const ended = (status: ContainerStatus | undefined): ContainerState =>
     status?.state === 'exited' ? { terminated: terminated(status, facts.terminationMessage(status.id)) } : {}
+  const requests = container.resources?.requests
   const status: ApiContainerStatus = {
+    ...(latest && requests ? { allocatedResources: requests } : {}),
     ...(latest ? { containerID: `containerd://${latest.id}` } : {}),
     image: latest?.image ?? container.image ?? '',
     imageID: latest?.imageRef ?? '',
     lastState: ended(before),
     name: container.name,
     ready: false,
-    resources: container.resources ?? {},
+    resources: (latest && facts.given.get(latest.id)) ?? container.resources ?? {},
     restartCount: latest?.attempt ?? 0,
     started: false,
     state: {},

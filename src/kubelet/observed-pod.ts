@@ -23,6 +23,11 @@ export function latestOf(observed: ObservedPod, name: string): ContainerStatus |
   return observed.containers.find((container) => container.name === name)
 }
 
+/** Ids of the containers that run, by name. */
+export function runningOf(observed: ObservedPod): Map<string, string> {
+  return new Map(observed.containers.filter(({ state }) => state === 'running').map(({ name, id }) => [name, id]))
+}
+
 /** Reads pods from the runtime; what cannot change any more (ended containers, a sandbox's address) is asked for once. */
 export class PodObserver {
   readonly #runtime: ContainerRuntime

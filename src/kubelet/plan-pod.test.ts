@@ -54,7 +54,7 @@ function observed(sandboxes: SandboxStatus[], containers: ContainerStatus[] = []
   return { sandboxes, sandbox: sandboxes[0]?.ready ? sandboxes[0] : undefined, containers }
 }
 
-const ready = (more: Partial<PodMemory> = {}): PodMemory => ({ ...newMemory(), volumesReady: true, ...more })
+const ready = (more: Partial<PodMemory> = {}): PodMemory => ({ ...newMemory(pod()), volumesReady: true, ...more })
 
 /** Steps in short, such as `start web 1` or `kill web-0 30`. */
 function shown(step: Step): string {
@@ -69,6 +69,8 @@ function shown(step: Step): string {
       return `create-sandbox ${step.attempt}`
     case 'stop-sandbox':
       return `stop-sandbox ${step.id}`
+    case 'resize':
+      return `resize ${step.containerId}`
     case 'fail':
       return `fail ${step.reason}`
     default:
@@ -83,7 +85,7 @@ const init: Container = { name: 'init', image: 'web:1' }
 const pulled = (...names: [string, number][]) => new Map(names.map(([name, attempt]) => [name, { attempt, imageRef: 'i' }]))
 
 const cases: [string, Partial<PodSituation>, string[]][] = [
-  ['a new pod: volumes first', { memory: newMemory() }, ['mount-volumes']],
+  ['a new pod: volumes first', { memory: newMemory(pod()) }, ['mount-volumes']],
   ['then the sandbox', {}, ['create-sandbox 0']],
   ['then the image', { observed: observed([sandbox(0)]) }, ['pull web 0']],
   ['then the container', { observed: observed([sandbox(0)]), memory: ready({ pulled: pulled(['web', 0]) }) }, ['start web 0']],

@@ -5,6 +5,7 @@ import { type BackOff, goSeconds, retryAt } from './back-off.ts'
 import { statusesOf } from './container-statuses.ts'
 import { containerHash, containerHashAnnotation, podDescription } from './labels.ts'
 import { attemptsOf, latestOf, type ObservedPod } from './observed-pod.ts'
+import { type Allotment, allotmentOf, resizeOf } from './resizing.ts'
 
 /** What the worker of a pod knows beyond the API and the runtime; lost (harmlessly) when the kubelet restarts. */
 export interface PodMemory {
@@ -29,6 +30,7 @@ export interface PodMemory {
   readonly started: Set<string>
   /** Containers (by id) that must be restarted, and the message of their Killing event. */
   readonly condemned: Map<string, string>
+  readonly allotment: Allotment
   sandboxFailure: { retryAt: number; delayMs: number } | undefined
   volumeFailure: { retryAt: number; delayMs: number } | undefined
   /** The API has been told to delete the pod for good. */
@@ -37,12 +39,12 @@ export interface PodMemory {
   removed: boolean
 }
 
-export function newMemory(): PodMemory {
+export function newMemory(pod: Pod): PodMemory {
   return {
     ...{ volumesReady: false, volumeChanges: 0, released: false, finished: false, removed: false },
     ...{ starting: undefined, renewVolumesAt: undefined, failure: undefined, sandboxFailure: undefined, volumeFailure: undefined },
     ...{ restarts: new Map(), pulled: new Map(), pullFailures: new Map(), startFailures: new Map() },
-    ...{ started: new Set(), condemned: new Map() },
+    ...{ started: new Set(), condemned: new Map(), allotment: allotmentOf(pod) },
   }
 }
 
@@ -64,6 +66,7 @@ export interface StartFailure {
 }
 
 export interface PodSituation {
+  /** As far as its resources are granted. */
   readonly pod: Pod
   /** The API knows this pod no more. */
   readonly gone: boolean
@@ -81,7 +84,10 @@ export type Step =
   | { do: 'note-pull-back-off'; container: Container }
   /** `replaces`: was created but never started. */
   | { do: 'start'; container: Container; attempt: number; replaces?: string }
-  | { do: 'kill'; container: ContainerStatus; graceSeconds: number; message: string }
+  /** `resized`: it ends only to begin anew with other resources. */
+  | { do: 'kill'; container: ContainerStatus; graceSeconds: number; message: string; resized?: true }
+  /** Gives a running container what it is granted. */
+  | { do: 'resize'; container: Container; containerId: string }
   | { do: 'fail'; reason: string; message: string }
   /** All processes have ended: take volumes down. */
   | { do: 'release' }
@@ -253,6 +259,11 @@ function keepRunning(situation: InSandbox, container: Container, draft: Draft): 
     const message = changed ? `Container ${container.name} definition changed, will be restarted` : condemned
     const graceSeconds = Math.max(pod.spec.terminationGracePeriodSeconds ?? 30, 1)
     if (message !== undefined) draft.steps.push({ do: 'kill', container: latest, graceSeconds, message })
+    else planResize(situation, container, latest, graceSeconds, draft)
+    return
+  }
+  if (latest && memory.allotment.restarting.has(latest.id)) {
+    bringUp(situation, container, latest, draft)
     return
   }
   // Done for good is done also where the sandbox has been made anew since.
@@ -260,6 +271,17 @@ function keepRunning(situation: InSandbox, container: Container, draft: Draft): 
   if (ended?.state === 'exited' && isDone(pod, container, ended)) return
   if (latest?.state === 'exited' && !mayRestart(pod, container, latest)) return
   bringUp(situation, container, latest, draft)
+}
+
+function planResize({ memory, now }: InSandbox, container: Container, latest: ContainerStatus, graceSeconds: number, draft: Draft): void {
+  const { allotment } = memory
+  const how = resizeOf(container, latest.id, allotment)
+  if (how === undefined) return
+  if (how === 'restart') {
+    const message = `Container ${container.name} resize requires restart`
+    draft.steps.push({ do: 'kill', container: latest, graceSeconds, message, resized: true })
+  } else if (allotment.failure && allotment.failure.retryAt > now) lookAgain(draft, allotment.failure.retryAt)
+  else draft.steps.push({ do: 'resize', container, containerId: latest.id })
 }
 
 /** Containers for debugging wait for no other, and what has run of them, in whichever sandbox, is never run again. */
@@ -288,7 +310,7 @@ function bringUp(situation: InSandbox, container: Container, latest: ContainerSt
   const newest = latestOf(observed, name)
   const unstarted = latest?.state === 'created' || latest?.state === 'unknown' ? latest : undefined
   const attempt = unstarted ? unstarted.attempt : newest ? newest.attempt + 1 : restartCountIn(pod, name)
-  if (latest?.state === 'exited') {
+  if (latest?.state === 'exited' && !memory.allotment.restarting.has(latest.id)) {
     const entry = memory.restarts.get(name)
     const at = retryAt(entry, latest.finishedAt)
     const failure = memory.startFailures.get(name)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isTerminated } from '../api/core/pod-facts.ts'
 import type { Node, Pod } from '../api/generated/types.ts'
 import type { SandboxSummary } from '../cri/runtime.ts'
-import { refusalOf } from './admit-pod.ts'
+import { refusalOf, resizeRefusalOf } from './admit-pod.ts'
 import type { PodDeps } from './pod-deps.ts'
 import { PodWorker } from './pod-worker.ts'
 import type { PullBackOffs } from './pull-image.ts'
@@ -87,20 +87,34 @@ export class PodManager {
     return [...this.#workers.values()]
   }
 
+  #wakeThoseWithoutRoom(): void {
+    for (const worker of this.#workers.values()) if (worker.awaitsRoom) worker.wake()
+  }
+
   #close(): void {
     for (const worker of this.#workers.values()) worker.close()
   }
 
   #start(pod: Pod): PodWorker {
     const { uid } = pod.metadata
-    const worker = new PodWorker(pod, this.#deps, this.#pullBackOffs, () => this.#workers.delete(uid))
+    const worker = new PodWorker(pod, this.#deps, this.#pullBackOffs, {
+      resizeRefusal: (wanted) => {
+        const node = this.#node()
+        return node && resizeRefusalOf(wanted, this.#active(wanted), node)
+      },
+      roomChanged: () => this.#wakeThoseWithoutRoom(),
+      removed: () => {
+        this.#workers.delete(uid)
+        this.#wakeThoseWithoutRoom()
+      },
+    })
     this.#workers.set(uid, worker)
     return worker
   }
 
   #active(except: Pod): Pod[] {
     return [...this.#workers.values()]
-      .map(({ pod }) => pod)
+      .map(({ allotted }) => allotted)
       .filter(({ metadata, status }) => metadata.uid !== except.metadata.uid && !isTerminated({ status }))
   }
 }

@@ -3,16 +3,20 @@ import { qosClass } from '../api/core/pod-qos.ts'
 import type { ContainerStatus as ApiContainerStatus, Pod, PodCondition, PodStatus } from '../api/generated/types.ts'
 import { timestamp } from '../host/clock.ts'
 import { type ContainerFacts, containerStatusOf, ephemeralStatusOf } from './container-statuses.ts'
+import { runningOf } from './observed-pod.ts'
+import { type Allotment, isResizing, resizeConditions } from './resizing.ts'
 
-export interface PodFacts extends ContainerFacts {
+export interface PodFacts extends Omit<ContainerFacts, 'given'> {
   readonly now: number
   readonly nodeAddress: string
   readonly secondNodeAddress?: string | undefined
   readonly failure: { reason: string; message: string } | undefined
+  readonly allotment: Allotment
 }
 
 /** The status that the API should show for this pod. Pure; conditions keep their transition time while they don't change. */
-export function podStatusOf(facts: PodFacts): PodStatus {
+export function podStatusOf(podFacts: PodFacts): PodStatus {
+  const facts = { ...podFacts, given: podFacts.allotment.given }
   const { pod, observed, now } = facts
   const inits = pod.spec.initContainers ?? []
   // As upstream: of a pod with init containers no container is ever said to be creating, not even the one whose turn it is.
@@ -127,13 +131,17 @@ function conditionsOf(
     { type: 'Ready', ...gated },
     { type: 'ContainersReady', ...notReady },
   ]
+  if (!ending) own.push(...resizeConditions(facts.allotment, isResizing(pod, runningOf(observed), facts.allotment)))
   if (!pod.status?.conditions?.some(({ type }) => type === 'PodScheduled')) own.push({ type: 'PodScheduled', status: 'True' })
   return mergeConditions(pod, own, facts.now)
 }
 
+/** Ours, that go when what they tell of is over. */
+const passing = new Set(['PodResizePending', 'PodResizeInProgress'])
+
 /** Our conditions, then those of others as they are. */
 function mergeConditions(pod: Pod, own: readonly Omit<PodCondition, 'lastTransitionTime'>[], now: number): PodCondition[] {
-  const before = pod.status?.conditions ?? []
+  const before = (pod.status?.conditions ?? []).filter(({ type }) => !passing.has(type) || own.some((one) => one.type === type))
   const merged = own.map((condition) => {
     const known = before.find(({ type }) => type === condition.type)
     const lastTransitionTime = known?.status === condition.status && known.lastTransitionTime ? known.lastTransitionTime : timestamp(now)

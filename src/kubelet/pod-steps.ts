@@ -12,6 +12,7 @@ import type { ObservedPod } from './observed-pod.ts'
 import type { PodMemory, Step } from './plan-pod.ts'
 import type { PodDeps } from './pod-deps.ts'
 import { notePullBackOff, type PullBackOffs, pullForContainer } from './pull-image.ts'
+import { resizeContainer } from './resize-container.ts'
 import { cgroupParents } from './resources.ts'
 import { sandboxConfigOf } from './sandbox-config.ts'
 import { startContainer } from './start-container.ts'
@@ -41,6 +42,8 @@ export function keyOf(step: Step): string {
       return `pull ${step.container.name}`
     case 'note-pull-back-off':
       return `note ${step.container.name}`
+    case 'resize':
+      return `resize ${step.containerId}`
     case 'kill':
       return `kill ${step.container.id} ${step.graceSeconds}`
     default:
@@ -70,6 +73,8 @@ export async function carryOut(step: Step, context: StepContext): Promise<void> 
     case 'start':
       if (observed.sandbox) await startContainer(step, { ...context, sandbox: observed.sandbox })
       return
+    case 'resize':
+      return resizeContainer(step, context)
     case 'kill':
       return kill(step, context)
     case 'fail':
@@ -89,8 +94,9 @@ export async function carryOut(step: Step, context: StepContext): Promise<void> 
   }
 }
 
-async function kill(step: Extract<Step, { do: 'kill' }>, { pod, observed, deps, killing }: StepContext): Promise<void> {
-  const { container, graceSeconds, message } = step
+async function kill(step: Extract<Step, { do: 'kill' }>, { pod, observed, memory, deps, killing }: StepContext): Promise<void> {
+  const { container, graceSeconds, message, resized } = step
+  if (resized) memory.allotment.restarting.add(container.id)
   if (!killing.has(container.id)) {
     killing.add(container.id)
     deps.events(pod, 'Normal', 'Killing', message, container.name)

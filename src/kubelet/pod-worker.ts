@@ -3,18 +3,29 @@ import type { Pod, PodStatus } from '../api/generated/types.ts'
 import { errorText } from '../machinery/error-text.ts'
 import type { ReferencedObjects } from './env/environment.ts'
 import { namespaceOf, podDescription } from './labels.ts'
-import { nothingObserved, type ObservedPod } from './observed-pod.ts'
+import { nothingObserved, type ObservedPod, runningOf } from './observed-pod.ts'
 import { isEnding, newMemory, type PodMemory, type PodPlan, planPod, type Step } from './plan-pod.ts'
 import type { PodDeps } from './pod-deps.ts'
 import { PodProbes } from './pod-probes.ts'
 import { podStatusOf } from './pod-status.ts'
 import { building, carryOut, keyOf, razing } from './pod-steps.ts'
 import type { PullBackOffs } from './pull-image.ts'
+import { allottedPod, grant, isResizing, type ResizeRefusal, resizeText, wantsOther } from './resizing.ts'
 import { StatusWriter, sameStatus } from './status-writer.ts'
 import { readTerminationMessage } from './termination-message.ts'
 
 /** How long after an unexpected failure (the runtime is away, the API is) all is looked at again. */
 const retryMs = 1000
+
+/** What a worker asks of the node that all share. */
+export interface SharedNode {
+  /** Why the pod, as it wants to be, has no room beside the others. */
+  resizeRefusal(pod: Pod): ResizeRefusal | undefined
+  /** Others may find room now. */
+  roomChanged(): void
+  /** Nothing of the pod is left. */
+  removed(): void
+}
 
 /**
  * Looks after one pod (by uid) from the first sight to the last trace: observes, plans, starts the plan's steps, writes the status,
@@ -23,8 +34,8 @@ const retryMs = 1000
 export class PodWorker {
   readonly #deps: PodDeps
   readonly #pullBackOffs: PullBackOffs
-  readonly #onRemoved: () => void
-  readonly #memory: PodMemory = newMemory()
+  readonly #node: SharedNode
+  readonly #memory: PodMemory
   readonly #active = new Set<string>()
   readonly #killing = new Set<string>()
   readonly #lastWords = new Map<string, string>()
@@ -33,6 +44,8 @@ export class PodWorker {
   readonly #probes: PodProbes
   readonly #writer: StatusWriter
   #pod: Pod
+  /** A resize has been begun that is not told to be over. */
+  #resizing = false
   #gone = false
   #observed: ObservedPod = nothingObserved
   #waiting: PodPlan['waiting'] = new Map()
@@ -41,11 +54,12 @@ export class PodWorker {
   #looping = false
   #cancelTimer: () => void = () => {}
 
-  constructor(pod: Pod, deps: PodDeps, pullBackOffs: PullBackOffs, onRemoved: () => void) {
+  constructor(pod: Pod, deps: PodDeps, pullBackOffs: PullBackOffs, node: SharedNode) {
     this.#pod = pod
+    this.#memory = newMemory(pod)
     this.#deps = deps
     this.#pullBackOffs = pullBackOffs
-    this.#onRemoved = onRemoved
+    this.#node = node
     this.#objects = deps.objects.heldBy(pod.metadata.uid, () => this.#referenceChanged())
     this.#probes = new PodProbes(
       deps,
@@ -58,6 +72,13 @@ export class PodWorker {
 
   get pod(): Pod {
     return this.#pod
+  }
+  /** The pod as far as its resources are granted. */
+  get allotted(): Pod {
+    return allottedPod(this.#pod, this.#memory.allotment)
+  }
+  get awaitsRoom(): boolean {
+    return this.#memory.allotment.pending?.reason === 'Deferred'
   }
   get observed(): ObservedPod {
     return this.#observed
@@ -128,7 +149,7 @@ export class PodWorker {
     if (this.#memory.removed) {
       this.close()
       this.#deps.objects.release(this.#pod.metadata.uid)
-      this.#onRemoved()
+      this.#node.removed()
     }
   }
 
@@ -140,7 +161,8 @@ export class PodWorker {
     // A step that ended meanwhile may have made what this look has missed: never plan on that, or it would be made twice.
     if (completed !== this.#completed) return
     await this.#readLastWords()
-    const situation = () => ({ pod: this.#pod, gone: this.#gone, observed: this.#observed, memory: this.#memory, now: clock.now() })
+    this.#allot()
+    const situation = () => ({ pod: this.allotted, gone: this.#gone, observed: this.#observed, memory: this.#memory, now: clock.now() })
     this.#probes.update(this.#pod, this.#observed, isEnding(situation()))
     const plan = planPod(situation())
     this.#waiting = plan.waiting
@@ -150,13 +172,37 @@ export class PodWorker {
     if (!this.#gone && !this.#memory.finished) this.#showStatus()
   }
 
+  /** Grants the pod what it wants, if the node has room for that, and tells how a resize goes. */
+  #allot(): void {
+    const { allotment } = this.#memory
+    const pod = this.#pod
+    if (isEnding({ pod, gone: this.#gone, memory: this.#memory, observed: this.#observed })) return
+    if (wantsOther(pod, allotment)) {
+      const before = allotment.pending
+      allotment.pending = this.#node.resizeRefusal(pod)
+      const { pending } = allotment
+      if (!pending) {
+        grant(pod, allotment)
+        this.#resizing = true
+        this.#deps.events(pod, 'Normal', 'ResizeStarted', resizeText('started', pod))
+        this.#node.roomChanged()
+      } else if (before?.reason !== pending.reason || before.message !== pending.message) {
+        this.#deps.events(pod, 'Warning', `Resize${pending.reason}`, resizeText(pending.reason.toLowerCase(), pod, pending.message))
+      }
+    } else allotment.pending = undefined
+    if (!this.#resizing || isResizing(this.allotted, runningOf(this.#observed), allotment)) return
+    if (allotment.restarting.size > 0) return
+    this.#resizing = false
+    this.#deps.events(pod, 'Normal', 'ResizeCompleted', resizeText('completed', pod))
+  }
+
   #begin(step: Step): void {
     const key = keyOf(step)
     if (this.#active.has(key)) return
     if (razing.has(step.do) && [...this.#active].some((other) => building.has(other))) return
     this.#active.add(key)
     const context = {
-      ...{ pod: this.#pod, observed: this.#observed, memory: this.#memory, deps: this.#deps, objects: this.#objects },
+      ...{ pod: this.allotted, observed: this.#observed, memory: this.#memory, deps: this.#deps, objects: this.#objects },
       ...{ pullBackOffs: this.#pullBackOffs, killing: this.#killing, flushStatus: () => this.#writer.write(this.#pod, this.#status()) },
     }
     carryOut(step, context).then(
@@ -180,9 +226,10 @@ export class PodWorker {
 
   #status(): PodStatus {
     const { clock, nodeAddress, secondNodeAddress } = this.#deps
-    const { failure, started } = this.#memory
+    const { failure, started, allotment } = this.#memory
     return podStatusOf({
-      ...{ pod: this.#pod, observed: this.#observed, waiting: this.#waiting, now: clock.now(), nodeAddress, secondNodeAddress, failure },
+      ...{ pod: this.allotted, observed: this.#observed, waiting: this.#waiting, now: clock.now() },
+      ...{ nodeAddress, secondNodeAddress, failure, allotment },
       ending: isEnding({ pod: this.#pod, gone: this.#gone, memory: this.#memory, observed: this.#observed }),
       isStarted: (id) => started.has(id),
       isReady: (id) => this.#probes.isReady(id),

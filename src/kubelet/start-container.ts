@@ -12,6 +12,7 @@ import { podDescription } from './labels.ts'
 import { latestOf, type ObservedPod } from './observed-pod.ts'
 import type { PodMemory, Step } from './plan-pod.ts'
 import type { PodDeps } from './pod-deps.ts'
+import { forgetGiven } from './resizing.ts'
 import { hostNameOf, sandboxConfigOf } from './sandbox-config.ts'
 import { mountsOf, podFolder } from './volumes/pod-volumes.ts'
 
@@ -48,17 +49,21 @@ export async function startContainer(step: Extract<Step, { do: 'start' }>, conte
   const { container, attempt } = step
   const { name } = container
   const now = deps.clock.now()
-  if (latestOf(observed, name)?.state === 'exited') memory.restarts.set(name, nextBackOff(memory.restarts.get(name), now))
+  const latest = latestOf(observed, name)
+  if (latest?.state === 'exited' && !memory.allotment.restarting.has(latest.id))
+    memory.restarts.set(name, nextBackOff(memory.restarts.get(name), now))
   memory.starting = name
   try {
     if (step.replaces) await deps.runtime.removeContainer(step.replaces)
     const id = await createContainer(container, attempt, context)
     deps.observer.claim(id, pod.metadata.uid)
+    memory.allotment.given.set(id, container.resources ?? {})
     deps.events(pod, 'Normal', 'Created', 'Container created', name)
     await named('RunContainerError', () => deps.runtime.startContainer(id))
     deps.events(pod, 'Normal', 'Started', 'Container started', name)
     deps.log.info('container started', { pod: podDescription(pod), container: name, attempt })
     memory.startFailures.delete(name)
+    if (latest) memory.allotment.restarting.delete(latest.id)
     await postStart(container, id, context)
   } catch (error) {
     if (!(error instanceof StartError)) throw error
@@ -68,7 +73,7 @@ export async function startContainer(step: Extract<Step, { do: 'start' }>, conte
   } finally {
     memory.starting = undefined
   }
-  await pruneAttempts(name, observed, deps)
+  await pruneAttempts(name, context)
 }
 
 async function createContainer(
@@ -142,8 +147,9 @@ async function postStart(container: Container, containerId: string, { pod, sandb
 }
 
 /** The runtime keeps the newest attempt and the one before, for `logs --previous`; older ones go. */
-async function pruneAttempts(name: string, observed: ObservedPod, { runtime, observer }: PodDeps): Promise<void> {
+async function pruneAttempts(name: string, { observed, memory, deps: { runtime, observer } }: StartContext): Promise<void> {
   const old = observed.containers.filter((container) => container.name === name && container.state !== 'running').slice(1)
   for (const { id } of old) await runtime.removeContainer(id)
   observer.forget(old.map(({ id }) => id))
+  for (const { id } of old) forgetGiven(memory.allotment, id)
 }

@@ -5,7 +5,15 @@ import type { Client } from '../client/client.ts'
 import { isConflict, isNotFound } from '../machinery/status.ts'
 import { namespaceOf } from './labels.ts'
 
-const ours = new Set(['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled'])
+const ours = new Set([
+  'PodReadyToStartContainers',
+  'Initialized',
+  'Ready',
+  'ContainersReady',
+  'PodScheduled',
+  'PodResizePending',
+  'PodResizeInProgress',
+])
 
 /** True when writing `status` would change nothing that the API shows. */
 export function sameStatus(shown: PodStatus | undefined, status: PodStatus): boolean {

@@ -24,7 +24,18 @@ function most(a: Amounts, b: Amounts): Map<string, number> {
   return larger
 }
 
-const requestsOf = (container: Container): Map<string, number> => amountsOf(container.resources?.requests)
+/**
+ * What a container asks for; of one that is being resized the most of what it wants, is granted and has, and where the node can
+ * never grant what it wants, what it has: https://kubernetes.io/docs/tasks/configure-pod-container/resize-container-resources/
+ */
+function requestsOf(container: Container, { status }: Pod): Map<string, number> {
+  const wanted = amountsOf(container.resources?.requests)
+  const told = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])].find(({ name }) => name === container.name)
+  if (!told?.allocatedResources) return wanted
+  const had = most(amountsOf(told.allocatedResources), amountsOf(told.resources?.requests))
+  const infeasible = status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible')
+  return infeasible ? had : most(wanted, had)
+}
 
 /** Objects of the API never change, so what a pod needs is worked out once: each decision asks it of every pod on a changed node. */
 const knownRequests = new WeakMap<Pod, Amounts>()
@@ -44,14 +55,14 @@ function remembered(known: WeakMap<Pod, Amounts>, pod: Pod, workOut: () => Amoun
  * https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
  */
 export function podRequests(pod: Pod): Amounts {
-  return remembered(knownRequests, pod, () => sumOf(pod, requestsOf))
+  return remembered(knownRequests, pod, () => sumOf(pod, (container) => requestsOf(container, pod)))
 }
 
 /** As {@link podRequests}, with 100m and 200Mi for each container that names none: so that such pods spread as well. */
 export function assumedRequests(pod: Pod): Amounts {
   return remembered(knownAssumed, pod, () =>
     sumOf(pod, (container) => {
-      const amounts = requestsOf(container)
+      const amounts = requestsOf(container, pod)
       if (!amounts.has('cpu')) amounts.set('cpu', 100)
       if (!amounts.has('memory')) amounts.set('memory', 200 * 2 ** 20)
       return amounts

@@ -6,6 +6,7 @@ import { setPodDefaults } from './pod-defaults.ts'
 import { ephemeralContainersPart } from './pod-ephemeral-containers.ts'
 import { isTerminated } from './pod-facts.ts'
 import { qosClass } from './pod-qos.ts'
+import { resizePart } from './pod-resize.ts'
 import { validatePodStatusUpdate, validatePodUpdate } from './pod-update-validation.ts'
 import { validatePod } from './pod-validation.ts'
 
@@ -54,8 +55,9 @@ export const pods = defineKind<Pod>({
     { name: 'binding', kind: 'Binding', group: '', version: 'v1', verbs: ['create'] },
     { name: 'ephemeralcontainers', kind: 'Pod', group: '', version: 'v1', verbs: ['get', 'patch', 'update'] },
     { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
+    { name: 'resize', kind: 'Pod', group: '', version: 'v1', verbs: ['get', 'patch', 'update'] },
   ],
-  parts: { ephemeralcontainers: ephemeralContainersPart },
+  parts: { ephemeralcontainers: ephemeralContainersPart, resize: resizePart },
   columns: podColumns,
   selectableFields: {
     'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
