@@ -12,6 +12,7 @@ import { seededRandom } from '../src/host/seeded-random.ts'
 import { VirtualClock } from '../src/host/virtual-clock.ts'
 import type { KubeObject } from '../src/machinery/object.ts'
 import { isConflict, isNotFound } from '../src/machinery/status.ts'
+import { anyCertificate } from '../src/machinery/testing/certificate-requests.ts'
 import { startScheduler } from '../src/scheduler/start.ts'
 import { MemoryStore } from '../src/storage/memory-store.ts'
 
@@ -38,7 +39,7 @@ async function simulate(seed: number) {
   const client = directClient(apiServer.handle, admin, 'simulation')
   await settled(
     Promise.all([
-      startControllers({ client, clock, random, log, signal, clusterCa: 'PEM' }),
+      startControllers({ client, clock, random, log, signal, clusterCa: anyCertificate, signCertificate: undefined }),
       startScheduler({ client, clock, random, log, signal }),
     ]),
     clock,

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { FieldError } from '../machinery/field-error.ts'
+import { certificateRequests, anyCertificate as pem } from '../machinery/testing/certificate-requests.ts'
 import { apiServices } from './apiregistration/api-service.ts'
 import { certificateSigningRequests } from './certificates/certificate-signing-request.ts'
 import { clusterTrustBundles } from './certificates/cluster-trust-bundle.ts'
@@ -70,7 +72,9 @@ test('a RuntimeClass names its handler for ever', () => {
   expect(changeFaults(runtimeClasses, { handler: 'a' }, { handler: 'b' })).toEqual(['handler: Invalid value: "b": field is immutable'])
 })
 
-const request = Buffer.from('-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n').toString('base64')
+const fieldErrorText = ({ field, message }: FieldError): string => `${field}: ${message}`
+
+const request = Buffer.from(certificateRequests.person).toString('base64')
 const csr = (spec: object): Record<string, unknown> => ({
   spec: { request, signerName: 'example.com/a', usages: ['client auth'], ...spec },
 })
@@ -101,6 +105,11 @@ describe('a CertificateSigningRequest', () => {
       ['spec.expirationSeconds: Invalid value: 60: may not specify a duration less than 600 seconds (10 minutes)'],
     ],
     [
+      'that is cut off',
+      csr({ request: Buffer.from(certificateRequests.person.replace(/MIHY.{40}/, 'MIHY')).toString('base64') }),
+      [expect.stringMatching(/^spec.request: Invalid value: "[^"]+": asn1: structure error: malformed certificate request$/)],
+    ],
+    [
       'that asks for nothing',
       csr({ request: 'bm9uc2Vuc2U=' }),
       ['spec.request: Invalid value: "bm9uc2Vuc2U=": PEM block type must be CERTIFICATE REQUEST'],
@@ -115,7 +124,7 @@ describe('a CertificateSigningRequest', () => {
       status: { conditions: types.map((type) => ({ type, status: 'True' })) },
     })
     const faults = (now: string[], before: string[]) =>
-      certificateSigningRequests.validateStatusUpdate(decided(...now), decided(...before)).map(({ message }) => message)
+      certificateSigningRequests.validateStatusUpdate(decided(...now), decided(...before), 'approval').map(({ message }) => message)
     expect(faults(['Approved'], [])).toEqual([])
     expect(faults(['Approved', 'Denied'], ['Approved'])).toEqual([
       'Invalid value: "Denied": Approved and Denied conditions are mutually exclusive',
@@ -137,15 +146,30 @@ test('a decision is dated, and the status leaves it', () => {
     lastUpdateTime: '2026-03-01T12:00:00Z',
     lastTransitionTime: '2026-03-01T12:00:00Z',
   })
-  const failed = decided('Failed', 'Denied')
+  const failed = decided('Approved', 'Failed')
   certificateSigningRequests.prepareForStatusUpdate(failed, approved, { part: 'status', time: '2026-03-01T13:00:00Z' })
   expect(failed.status?.conditions?.map(({ type, lastTransitionTime }) => [type, lastTransitionTime])).toEqual([
     ['Approved', '2026-03-01T12:00:00Z'],
     ['Failed', '2026-03-01T13:00:00Z'],
   ])
+  const faults = certificateSigningRequests.validateStatusUpdate(decided('Approved'), decided(), 'status')
+  expect(faults.map(fieldErrorText)).toEqual(['status.conditions: Forbidden: updates may not add a condition of type "Approved"'])
 })
 
-const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
+test('a certificate stays as it was issued', () => {
+  const issued = (text?: string): ReturnType<typeof created<CertificateSigningRequest>> => ({
+    ...created(certificateSigningRequests, csr({})),
+    status: text === undefined ? {} : { certificate: Buffer.from(text).toString('base64') },
+  })
+  const faults = (before: string | undefined, after: string | undefined): string[] =>
+    certificateSigningRequests.validateStatusUpdate(issued(after), issued(before), 'status').map(fieldErrorText)
+  expect(faults(undefined, pem)).toEqual([])
+  expect(faults(pem, pem)).toEqual([])
+  expect(faults(pem, `${pem}${pem}`)).toEqual(['status.certificate: Forbidden: updates may not modify existing certificate content'])
+  expect(faults(undefined, 'nonsense')).toEqual([
+    'status.certificate: Invalid value: "<certificate data>": must contain at least one CERTIFICATE PEM block',
+  ])
+})
 
 test('a ClusterTrustBundle is named for its signer', () => {
   const bundle = (name: string, spec: object): string[] =>
@@ -155,7 +179,12 @@ test('a ClusterTrustBundle is named for its signer', () => {
   expect(bundle('one', { signerName: 'example.com/a' })).toEqual([
     'metadata.name: Invalid value: "one": ClusterTrustBundle for signerName example.com/a must be named with prefix example.com:a:',
   ])
-  expect(bundle('one', { trustBundle: '' })).toEqual(['spec.trustBundle: Required value: at least one trust anchor must be provided'])
+  const anchors = (trustBundle: string): string[] =>
+    bundle('one', { trustBundle }).map((fault) => fault.replace('spec.trustBundle: Invalid value: "<value omitted>": ', ''))
+  expect(anchors('')).toEqual(['at least one trust anchor must be provided'])
+  expect(anchors(`${pem}${pem}`)).toEqual(['duplicate trust anchor (indices [0 1])'])
+  expect(anchors(`${pem}${certificateRequests.person}`)).toEqual(['entry 1 has bad block type: CERTIFICATE REQUEST'])
+  expect(anchors('-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n')).toEqual(['entry 0 does not parse as X.509'])
 })
 
 test('a PodCertificateRequest says whose it is, and holds for a day', () => {

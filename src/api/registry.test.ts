@@ -49,7 +49,7 @@ describe('the registry', () => {
     kind.validate(object)
     kind.prepareForUpdate(object, previous)
     kind.validateUpdate(object, previous)
-    kind.validateStatusUpdate(object, previous)
+    kind.validateStatusUpdate(object, previous, 'status')
     kind.gracePeriodSeconds(object)
     for (const column of kind.columns) column.value(object, 0)
     for (const field of Object.values(kind.selectableFields)) expect(field(object)).toBeTypeOf('string')

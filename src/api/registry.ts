@@ -62,8 +62,10 @@ import { storageVersionMigrations } from './storagemigration/storage-version-mig
 
 export {
   apiServices,
+  certificateSigningRequests,
   clusterRoleBindings,
   clusterRoles,
+  clusterTrustBundles,
   configMaps,
   deployments,
   endpointSlices,

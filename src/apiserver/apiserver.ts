@@ -159,6 +159,7 @@ function factsOf(cache: WatchCache, access: Access, random: Random): AdmissionFa
         .list(namespace)
         .map(({ object }) => object as T),
     random,
+    allows: (user, route) => access.authorizer.allows(user, route),
     checkEscalation: access.checkEscalation,
   }
 }

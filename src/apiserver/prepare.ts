@@ -70,7 +70,8 @@ export function limitUpdate(kind: Kind, object: KubeObject, previous: KubeObject
   if (subresource === 'approval') {
     const { conditions } = (next.status ?? {}) as { conditions?: unknown }
     keepAllBut('', next, before)
-    next.status = { ...(before.status as object), ...(conditions === undefined ? {} : { conditions }) }
+    const { conditions: _, ...status } = (before.status ?? {}) as { conditions?: unknown }
+    next.status = conditions === undefined ? status : { ...status, conditions }
     return
   }
   if (subresource === 'finalize') {

@@ -252,7 +252,7 @@ export class Writes {
     if (options.applies) next.metadata = { ...next.metadata, ...(managedFields ? { managedFields } : {}) }
     else this.#account(kind, next, previous, managedFields, { manager: options.manager, part: options.accountedTo ?? subresource })
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
-    if (isJudged) validateAdmitted(request, this.#deps.admission)
+    validateAdmitted(request, this.#deps.admission)
     return this.#deps.quotas.charged(request, (charges) =>
       this.#store(place, current, next, { dryRun: options.dryRun, counts: true, charges }),
     )
@@ -292,7 +292,7 @@ export class Writes {
   }
 
   #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: UpdatedPart | undefined): FieldError[] {
-    if (subresource === 'status' || subresource === 'approval') return kind.validateStatusUpdate(next, previous)
+    if (subresource === 'status' || subresource === 'approval') return kind.validateStatusUpdate(next, previous, subresource)
     const part = partOf(kind, subresource)
     if (part) return [...kind.validate(next), ...part.validate(next, previous)]
     if (subresource !== undefined) return []

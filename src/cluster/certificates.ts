@@ -152,6 +152,11 @@ async function ensureServiceAccountKey(directory: string): Promise<string> {
   return key
 }
 
+/** The CA with its key, which the server alone reads. Undefined on a machine that is kept from it. */
+export function readAuthority(directory: string): Promise<KeyPair | undefined> {
+  return readPair(directory, 'ca')
+}
+
 /** The certificates as `up` left them. */
 export async function readCertificates(directory: string): Promise<ClusterCertificates> {
   const names = ['apiserver', 'apiserver-kubelet-client', 'admin', 'kubelet-client', 'kubelet-server', 'proxy-client']

@@ -97,3 +97,65 @@ export async function issueCertificate(
   })
   return await toPair(certificate, keys.privateKey)
 }
+
+/** What the API calls the usages of a key, as X.509's flags. */
+const keyUsages: Readonly<Record<string, number>> = {
+  signing: x509.KeyUsageFlags.digitalSignature,
+  'digital signature': x509.KeyUsageFlags.digitalSignature,
+  'content commitment': x509.KeyUsageFlags.nonRepudiation,
+  'key encipherment': x509.KeyUsageFlags.keyEncipherment,
+  'key agreement': x509.KeyUsageFlags.keyAgreement,
+  'data encipherment': x509.KeyUsageFlags.dataEncipherment,
+  'cert sign': x509.KeyUsageFlags.keyCertSign,
+  'crl sign': x509.KeyUsageFlags.cRLSign,
+  'encipher only': x509.KeyUsageFlags.encipherOnly,
+  'decipher only': x509.KeyUsageFlags.decipherOnly,
+}
+/** The others, which are extended key usages. */
+const purposes: Readonly<Record<string, string>> = {
+  any: '2.5.29.37.0',
+  'server auth': serverAuth,
+  'client auth': clientAuth,
+  'code signing': '1.3.6.1.5.5.7.3.3',
+  'email protection': '1.3.6.1.5.5.7.3.4',
+  's/mime': '1.3.6.1.5.5.7.3.4',
+  'ipsec end system': '1.3.6.1.5.5.7.3.5',
+  'ipsec tunnel': '1.3.6.1.5.5.7.3.6',
+  'ipsec user': '1.3.6.1.5.5.7.3.7',
+  timestamping: '1.3.6.1.5.5.7.3.8',
+  'ocsp signing': '1.3.6.1.5.5.7.3.9',
+  'microsoft sgc': '1.3.6.1.4.1.311.10.3.3',
+  'netscape sgc': '2.16.840.1.113730.4.1',
+}
+
+/** PEM of a certificate with the subject, names and key of a PEM request; undefined where that isn't signed by its own key. */
+export async function signRequest(
+  authority: KeyPair,
+  wanted: { request: string; usages: readonly string[]; notBefore: number; notAfter: number },
+): Promise<string | undefined> {
+  const request = new x509.Pkcs10CertificateRequest(wanted.request)
+  if (!(await request.verify())) return undefined
+  const issuer = new x509.X509Certificate(authority.cert)
+  if (issuer.notAfter.getTime() <= wanted.notBefore) throw new Error(`the authority has expired: ${issuer.notAfter.toISOString()}`)
+  const flags = wanted.usages.reduce((sum, usage) => sum | (keyUsages[usage] ?? 0), 0)
+  const extended = [...new Set(wanted.usages.flatMap((usage) => purposes[usage] ?? []))]
+  const names = request.getExtension('2.5.29.17')
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: request.subjectName,
+    issuer: issuer.subject,
+    notBefore: new Date(wanted.notBefore),
+    notAfter: new Date(Math.min(wanted.notAfter, issuer.notAfter.getTime())),
+    signingAlgorithm: algorithm,
+    publicKey: request.publicKey,
+    signingKey: await importPrivateKey(authority.key),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      ...(flags ? [new x509.KeyUsagesExtension(flags, true)] : []),
+      ...(extended.length ? [new x509.ExtendedKeyUsageExtension(extended)] : []),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer),
+      ...(names ? [names] : []),
+    ],
+  })
+  return `${certificate.toString('pem')}\n`
+}

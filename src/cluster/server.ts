@@ -8,10 +8,11 @@ import type { Random } from '../host/random.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
 import { startScheduler } from '../scheduler/start.ts'
 import type { Store } from '../storage/store.ts'
-import { readCertificates } from './certificates.ts'
+import { type KeyPair, readAuthority, readCertificates } from './certificates.ts'
 import type { ClusterConfig } from './config.ts'
 import { openDatastore, requireOneCluster } from './datastore.ts'
 import { pathsOf } from './paths.ts'
+import { signerOf } from './sign-request.ts'
 
 /** Components of the control plane, which live in the API server's own process. */
 function componentUser(name: string): UserInfo {
@@ -33,6 +34,8 @@ export interface ControlPlaneConfig {
   /** Where the `kubernetes` Service leads; undefined leaves it without endpoints. */
   advertise: { address: string; port: number } | undefined
   clusterCa: string
+  /** Signs what is asked for through the API; undefined: requests for certificates are left to others. */
+  authority: KeyPair | undefined
   /** Undefined: tokens end with the process. */
   serviceAccountKey: string | undefined
   kubeletClient: { ca: string; cert: string; key: string } | undefined
@@ -68,6 +71,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
           log: log.named('controllers'),
           signal: term,
           clusterCa: config.clusterCa,
+          signCertificate: config.authority && signerOf(config.authority),
         }),
     },
     {
@@ -108,6 +112,7 @@ export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDe
         eventTtlSeconds: config.eventTtlSeconds,
         advertise: { address: config.nodeAddress, port: config.apiPort },
         clusterCa: certificates.ca,
+        authority: await readAuthority(paths.pki),
         serviceAccountKey: certificates.serviceAccountKey,
         kubeletClient: { ca: certificates.ca, ...certificates.apiserverKubeletClient },
         // As client-go's: a server that comes back is another candidate than the one that went.

@@ -9,7 +9,7 @@ import { type Clock, systemClock } from '../host/clock.ts'
 import { type Log, silentLog } from '../host/log.ts'
 import { type Random, systemRandom } from '../host/random.ts'
 import { MemoryStore } from '../storage/memory-store.ts'
-import { type ClusterCertificates, ensureCertificates } from './certificates.ts'
+import { type ClusterCertificates, ensureCertificates, type KeyPair, readAuthority } from './certificates.ts'
 import { firstAddress } from './config.ts'
 import { startControlPlane } from './server.ts'
 
@@ -48,6 +48,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<I
       eventTtlSeconds: 3600,
       advertise: undefined,
       clusterCa,
+      authority: certificates?.authority,
       serviceAccountKey: certificates?.serviceAccountKey,
       kubeletClient: undefined,
       candidate: undefined,
@@ -74,11 +75,12 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<I
 }
 
 /** Good from now on by the machine's own clock, whatever the cluster's says: those who connect go by theirs. */
-async function newCertificates(serviceCidr: string): Promise<ClusterCertificates> {
+async function newCertificates(serviceCidr: string): Promise<ClusterCertificates & { authority: KeyPair | undefined }> {
   const folder = await mkdtemp(join(tmpdir(), 'ownkube-pki-'))
   try {
     const names = { nodeName: 'localhost', nodeAddress: '127.0.0.1', serviceAddress: firstAddress(serviceCidr) }
-    return await ensureCertificates(folder, names, systemClock.now())
+    const certificates = await ensureCertificates(folder, names, systemClock.now())
+    return { ...certificates, authority: await readAuthority(folder) }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -2,6 +2,10 @@ import type { Client } from '../client/client.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
+import { certificateApprovingController } from './certificates/approving.ts'
+import { certificateCleaner } from './certificates/cleaner.ts'
+import { certificateSigningController, type SignCertificate } from './certificates/signing.ts'
+import { trustBundlePublisher } from './certificates/trust-bundle-publisher.ts'
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import type { Controller } from './controller-deps.ts'
 import { deploymentController } from './deployment/controller.ts'
@@ -27,8 +31,10 @@ export interface StartControllersDeps {
   log: Log
   /** Ends all controllers. */
   signal: AbortSignal
-  /** PEM: what pods find in kube-root-ca.crt. */
+  /** PEM: what pods find in kube-root-ca.crt; '': there is none, as nothing is served. */
   clusterCa: string
+  /** Signs requests for certificates; undefined: those are left to others. */
+  signCertificate: SignCertificate | undefined
 }
 
 /** Starts all controllers; resolves once their informers are synced and their workers run. */
@@ -52,6 +58,10 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     resourceQuotaController,
     serviceCidrController,
     garbageCollector,
+    certificateApprovingController,
+    ...(deps.signCertificate ? [certificateSigningController(deps.signCertificate)] : []),
+    certificateCleaner,
+    ...(deps.clusterCa ? [trustBundlePublisher(deps.clusterCa)] : []),
   ]
   const runs = controllers.map((controller) => controller({ ...deps, informers }))
   await informers.synced()

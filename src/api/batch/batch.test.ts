@@ -217,7 +217,7 @@ describe('policies of a Job', () => {
 describe('the status of a Job', () => {
   const ended = (status: object): Job => ({ ...created(jobs, job({})), status: { startTime: '2026-03-01T12:00:00Z', ...status } })
   const faults = (now: object, before: object = {}): string[] =>
-    jobs.validateStatusUpdate(ended(now), ended(before)).map(({ field, message }) => `${field}: ${message}`)
+    jobs.validateStatusUpdate(ended(now), ended(before), 'status').map(({ field, message }) => `${field}: ${message}`)
   const is = (...types: string[]): object => ({ conditions: types.map((type) => ({ type, status: 'True' })) })
   const done = { completionTime: '2026-03-01T12:01:00Z' }
 

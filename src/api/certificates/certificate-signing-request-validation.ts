@@ -1,6 +1,9 @@
+import { certificateRequestFault } from '../../machinery/certificate-request.ts'
 import { duplicate, type FieldError, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
+import { certificateIn, pemBlocks } from '../../machinery/pem.ts'
 import type { Faults } from '../field-checks.ts'
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '../generated/types.ts'
+import type { StatusUpdate } from '../kind.ts'
 
 const usages = [
   'any',
@@ -40,14 +43,23 @@ export function* signerNameFaults(path: string, name: string): Faults {
   }
 }
 
-function isRequest(base64: string): boolean {
-  const text = Buffer.from(base64, 'base64').toString('latin1')
-  return /-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----[\s\S]+-----END (?:NEW )?CERTIFICATE REQUEST-----/.test(text)
+const textOf = (base64: string): string => Buffer.from(base64, 'base64').toString('latin1')
+
+/** One or more PEM certificates, and nothing that is another kind of block. */
+function certificateFault(certificate: string): string | undefined {
+  const blocks = pemBlocks(textOf(certificate))
+  if (blocks.length === 0) return 'must contain at least one CERTIFICATE PEM block'
+  for (const block of blocks) {
+    if (block.label !== 'CERTIFICATE') return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(block.label)}`
+    if (block.hasHeaders) return 'no PEM block headers are permitted'
+    if (!certificateIn(block)) return 'x509: malformed certificate'
+  }
+  return undefined
 }
 
 function* specFaults({ spec }: CertificateSigningRequest): Faults {
-  if (!spec.request || !isRequest(spec.request))
-    yield invalidValue('spec.request', spec.request ?? '', 'PEM block type must be CERTIFICATE REQUEST')
+  const fault = certificateRequestFault(textOf(spec.request ?? ''))
+  if (fault) yield invalidValue('spec.request', spec.request ?? '', fault)
   if (!spec.usages?.length) yield required('spec.usages')
   const seen = new Set<string>()
   for (const [index, usage] of (spec.usages ?? []).entries()) {
@@ -63,7 +75,11 @@ function* specFaults({ spec }: CertificateSigningRequest): Faults {
   }
 }
 
-function* conditionFaults(conditions: readonly CertificateSigningRequestCondition[] = []): Faults {
+type Condition = CertificateSigningRequestCondition
+
+const decisions = ['Approved', 'Denied']
+
+function* conditionFaults(conditions: readonly Condition[] = []): Faults {
   const seen = new Set<string>()
   for (const [index, { type, status }] of conditions.entries()) {
     const path = `status.conditions[${index}]`
@@ -71,27 +87,46 @@ function* conditionFaults(conditions: readonly CertificateSigningRequestConditio
     const statuses = ['Approved', 'Denied', 'Failed'].includes(type) ? ['True'] : ['False', 'True', 'Unknown']
     if (!status) yield required(`${path}.status`)
     else if (!statuses.includes(status)) yield notSupported(`${path}.status`, status, statuses)
+    if (decisions.includes(type) && decisions.some((other) => other !== type && seen.has(other))) {
+      yield invalidValue(`${path}.type`, type, 'Approved and Denied conditions are mutually exclusive')
+    }
     if (seen.has(type)) yield duplicate(`${path}.type`, type)
     seen.add(type)
-  }
-  if (seen.has('Approved') && seen.has('Denied')) {
-    yield invalidValue('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive')
   }
 }
 
 export const validateSigningRequest = (request: CertificateSigningRequest): FieldError[] => [...specFaults(request)]
 
-/** A decision once made stays: conditions of these types are neither added with the request nor taken away. */
-function* decisionFaults(request: CertificateSigningRequest, previous: CertificateSigningRequest): Faults {
-  const types = (of: CertificateSigningRequest): string[] => (of.status?.conditions ?? []).map(({ type }) => type)
+/** How often the status holds a condition of the type. */
+export const countOf = ({ status }: CertificateSigningRequest, type: string): number =>
+  (status?.conditions ?? []).filter((condition) => condition.type === type).length
+
+/** A decision once made stays, and is made nowhere but in `approval`. */
+function* decisionFaults(request: CertificateSigningRequest, previous: CertificateSigningRequest, part: StatusUpdate['part']): Faults {
+  const path = 'status.conditions'
   for (const type of ['Approved', 'Denied', 'Failed']) {
-    if (types(previous).includes(type) && !types(request).includes(type)) {
-      yield forbiddenField('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`)
-    }
+    const more = countOf(request, type) - countOf(previous, type)
+    if (more < 0) yield forbiddenField(path, `updates may not remove a condition of type ${JSON.stringify(type)}`)
+    const isElsewhere = part !== 'approval' && decisions.includes(type)
+    if (more > 0 && isElsewhere) yield forbiddenField(path, `updates may not add a condition of type ${JSON.stringify(type)}`)
   }
 }
 
-export const validateSigningRequestStatus = (request: CertificateSigningRequest, previous: CertificateSigningRequest): FieldError[] => [
+function* certificateFaults({ status }: CertificateSigningRequest, previous: CertificateSigningRequest): Faults {
+  const issued = previous.status?.certificate
+  const certificate = status?.certificate
+  if (certificate === issued) return
+  const fault = certificate && certificateFault(certificate)
+  if (fault) yield invalidValue('status.certificate', '<certificate data>', fault)
+  if (issued) yield forbiddenField('status.certificate', 'updates may not modify existing certificate content')
+}
+
+export const validateSigningRequestStatus = (
+  request: CertificateSigningRequest,
+  previous: CertificateSigningRequest,
+  part: StatusUpdate['part'],
+): FieldError[] => [
   ...conditionFaults(request.status?.conditions),
-  ...decisionFaults(request, previous),
+  ...decisionFaults(request, previous, part),
+  ...certificateFaults(request, previous),
 ]

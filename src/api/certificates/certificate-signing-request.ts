@@ -4,7 +4,7 @@ import { defineKind } from '../define-kind.ts'
 import { humanDuration } from '../duration.ts'
 import type { CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestSpec } from '../generated/types.ts'
 import type { StatusUpdate } from '../kind.ts'
-import { validateSigningRequest, validateSigningRequestStatus } from './certificate-signing-request-validation.ts'
+import { countOf, validateSigningRequest, validateSigningRequestStatus } from './certificate-signing-request-validation.ts'
 
 function conditionText({ status }: CertificateSigningRequest): string {
   const has = (type: string): boolean => status?.conditions?.some((condition) => condition.type === type) === true
@@ -33,14 +33,15 @@ function noteRequester(request: CertificateSigningRequest, by: UserInfo | undefi
 
 type Condition = CertificateSigningRequestCondition
 
-/** Decisions are made by approval alone; every condition says since when it holds. */
+/** A status that tells the decisions anew leaves them as they were made; every condition says since when it holds. */
 function prepareStatus(request: CertificateSigningRequest, previous: CertificateSigningRequest, { part, time }: StatusUpdate): void {
   const before = previous.status?.conditions ?? []
-  const isDecision = ({ type }: Condition): boolean => type === 'Approved' || type === 'Denied'
-  const given = request.status?.conditions ?? []
-  const kept = part === 'status' ? [...before.filter(isDecision), ...given.filter((one) => !isDecision(one))] : given
-  if (kept.length === 0) return
-  const conditions = kept.map((condition) => {
+  const given = request.status?.conditions
+  if (!given?.length) return
+  const isKept = ({ type }: Condition): boolean =>
+    part === 'status' && (type === 'Approved' || type === 'Denied') && countOf(request, type) === countOf(previous, type)
+  const conditions = given.map((condition) => {
+    if (isKept(condition)) return before.find(({ type }) => type === condition.type) as Condition
     const same = before.find(({ type, status }) => type === condition.type && status === condition.status)
     return {
       ...condition,

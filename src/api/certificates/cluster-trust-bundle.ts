@@ -1,4 +1,5 @@
-import { type FieldError, invalidValue, required } from '../../machinery/field-error.ts'
+import { type FieldError, invalidValue, tooLong } from '../../machinery/field-error.ts'
+import { certificateIn, type PemBlock, pemBlocks } from '../../machinery/pem.ts'
 import { column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { type Faults, immutableFaults } from '../field-checks.ts'
@@ -20,10 +21,33 @@ function* bundleFaults({ metadata, spec }: ClusterTrustBundle): Faults {
   } else if (metadata.name?.includes(':')) {
     yield invalidValue('metadata.name', metadata.name, 'ClusterTrustBundle without signer name must not have ":" in its name')
   }
-  if (!spec.trustBundle) yield required('spec.trustBundle', 'at least one trust anchor must be provided')
-  else if (!/-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/.test(spec.trustBundle)) {
-    yield invalidValue('spec.trustBundle', '<value omitted>', 'at least one trust anchor must be provided')
+}
+
+const path = 'spec.trustBundle'
+const maxBytes = 1 << 20
+
+/** Certificates of authorities as PEM, each of them once. */
+function* anchorFaults(trustBundle: string): Faults {
+  if (Buffer.byteLength(trustBundle) > maxBytes) return yield tooLong(path, maxBytes)
+  const blocks = pemBlocks(trustBundle)
+  const faults = blocks.flatMap((block, index) => anchorFault(block, index) ?? [])
+  if (faults.length > 0) return yield* faults
+  if (blocks.length === 0) return yield invalidValue(path, omitted, 'at least one trust anchor must be provided')
+  const places = Map.groupBy(blocks.keys(), (index) => certificateIn(blocks[index] as PemBlock)?.fingerprint512)
+  for (const indices of places.values()) {
+    if (indices.length > 1) yield invalidValue(path, omitted, `duplicate trust anchor (indices [${indices.join(' ')}])`)
   }
+}
+
+const omitted = '<value omitted>'
+
+function anchorFault(block: PemBlock, index: number): FieldError | undefined {
+  const fault = (what: string): FieldError => invalidValue(path, omitted, `entry ${index} ${what}`)
+  if (block.label !== 'CERTIFICATE') return fault(`has bad block type: ${block.label}`)
+  if (block.hasHeaders) return fault('has PEM block headers')
+  const certificate = certificateIn(block)
+  if (!certificate) return fault('does not parse as X.509')
+  return certificate.ca ? undefined : fault('does not have the CA bit set')
 }
 
 export const clusterTrustBundles = defineKind<ClusterTrustBundle>({
@@ -38,6 +62,6 @@ export const clusterTrustBundles = defineKind<ClusterTrustBundle>({
   setDefaults: (bundle) => {
     bundle.spec ??= {} as ClusterTrustBundleSpec
   },
-  validate: (bundle): FieldError[] => [...bundleFaults(bundle)],
+  validate: (bundle): FieldError[] => [...bundleFaults(bundle), ...anchorFaults(bundle.spec.trustBundle ?? '')],
   validateUpdate: (bundle, previous) => [...immutableFaults('spec.signerName', bundle.spec.signerName, previous.spec.signerName)],
 })

@@ -101,7 +101,7 @@ describe('Namespaces', () => {
 
   test('are terminating only once they are being deleted', () => {
     const terminating: Namespace = { ...space({}), status: { phase: 'Terminating' } }
-    expect(texts(namespaces.validateStatusUpdate(terminating, space({})))).toEqual([
+    expect(texts(namespaces.validateStatusUpdate(terminating, space({}), 'status'))).toEqual([
       'status.Phase: Invalid value: "Terminating": may only be \'Active\' if `deletionTimestamp` is empty',
     ])
   })

@@ -326,7 +326,7 @@ describe('a change of a pod', () => {
     }
     const revived = structuredClone(ended)
     revived.status!.containerStatuses![0]!.state = { running: {} }
-    expect(texts(pods.validateStatusUpdate(revived, ended))).toEqual([
+    expect(texts(pods.validateStatusUpdate(revived, ended, 'status'))).toEqual([
       'status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state',
     ])
   })

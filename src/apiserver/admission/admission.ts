@@ -1,3 +1,7 @@
+import { certificateApproval } from './certificates/approval.ts'
+import { certificateSigning } from './certificates/signing.ts'
+import { certificateSubjectRestriction } from './certificates/subject-restriction.ts'
+import { clusterTrustBundleAttest } from './certificates/trust-bundle-attest.ts'
 import { claimResize } from './claim-resize.ts'
 import { defaultIngressClass, defaultStorageClass } from './default-class.ts'
 import { defaultTolerations } from './default-tolerations.ts'
@@ -32,6 +36,10 @@ const plugins: readonly AdmissionPlugin[] = [
   inUseProtection,
   claimResize,
   runtimeClass,
+  certificateApproval,
+  certificateSigning,
+  clusterTrustBundleAttest,
+  certificateSubjectRestriction,
   defaultIngressClass,
   rbacEscalation,
 ]

@@ -2,6 +2,7 @@ import type { Kind } from '../../api/kind.ts'
 import type { Random } from '../../host/random.ts'
 import type { UserInfo } from '../../machinery/api-request.ts'
 import type { KubeObject } from '../../machinery/object.ts'
+import type { Route } from '../route.ts'
 
 export interface AdmissionRequest {
   readonly user: UserInfo
@@ -23,6 +24,7 @@ export interface AdmissionFacts {
   get<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string): T | undefined
   list<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined): readonly T[]
   readonly random: Random
+  allows(user: UserInfo, route: Route): boolean
   /** Throws Forbidden for a role or binding that grants more than its writer holds. */
   checkEscalation(write: AdmissionRequest & { readonly object: KubeObject }): void
 }
@@ -37,8 +39,16 @@ export interface AdmissionPlugin {
   readonly validate?: (request: AdmissionRequest, facts: AdmissionFacts) => void
 }
 
-export function isOf({ kind, subresource }: AdmissionRequest, { group, plural }: { group: string; plural: string }): boolean {
-  return kind.plural === plural && kind.group === group && subresource === undefined
+interface Resource {
+  readonly group: string
+  readonly plural: string
+}
+
+/** The request is about objects of the resource, none of their parts. */
+export const isOf = (request: AdmissionRequest, resource: Resource): boolean => isPartOf(request, resource, undefined)
+
+export function isPartOf({ kind, subresource }: AdmissionRequest, { group, plural }: Resource, part: string | undefined): boolean {
+  return kind.plural === plural && kind.group === group && subresource === part
 }
 
 /** A pod's containers get other resources in place. */

@@ -7,7 +7,9 @@ import { timestamp } from '../../host/clock.ts'
 import { lineLog } from '../../host/log.ts'
 import { seededRandom } from '../../host/seeded-random.ts'
 import { VirtualClock } from '../../host/virtual-clock.ts'
+import { anyCertificate } from '../../machinery/testing/certificate-requests.ts'
 import { MemoryStore } from '../../storage/memory-store.ts'
+import type { SignCertificate } from '../certificates/signing.ts'
 import { startControllers } from '../start.ts'
 
 const admin = { name: 'system:admin', uid: '', groups: ['system:masters', 'system:authenticated'], extra: {} }
@@ -26,7 +28,7 @@ export class ControlPlane {
     this.#close = close
   }
 
-  static async start(): Promise<ControlPlane> {
+  static async start(signCertificate?: SignCertificate): Promise<ControlPlane> {
     const clock = new VirtualClock()
     const random = seededRandom(1)
     const stop = new AbortController()
@@ -35,7 +37,7 @@ export class ControlPlane {
     const store = new MemoryStore({ clock })
     const api = await createApiServer({ store, clock, random, log, serviceCidr: '10.96.0.0/16', nodePortRange: { from: 30000, to: 32767 } })
     const client = directClient(api.handle, admin, 'test')
-    await startControllers({ client, clock, random, log, signal: stop.signal, clusterCa: 'PEM' })
+    await startControllers({ client, clock, random, log, signal: stop.signal, clusterCa: anyCertificate, signCertificate })
     return new ControlPlane(clock, client, errors, async () => {
       stop.abort(new Error('the test is over'))
       await api.close()
