@@ -52,7 +52,15 @@ export async function startBareApiServer(env: Record<string, string> = {}, optio
   if (options.controllers) {
     const user = { name: 'system:kube-controller-manager', uid: '', groups: ['system:masters'], extra: {} }
     const client = directClient(server.handle, user, 'kube-controller-manager')
-    await startControllers({ client, clock: systemClock, random: systemRandom, log: silentLog, signal: stop.signal, clusterCa: ca })
+    await startControllers({
+      client,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      signal: stop.signal,
+      clusterCa: ca,
+      signCertificate: undefined,
+    })
   }
   const base64 = (text: string): string => Buffer.from(text).toString('base64')
   const kubeconfig = {
