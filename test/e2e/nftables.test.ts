@@ -58,7 +58,10 @@ describe('through the program nft', () => {
         hook: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
         rules: [
           {
-            statements: [{ kind: 'dnat', to: { map: 'pairs', key: ['ip daddr', 'meta l4proto', { numgen: 'random', modulus: 2 }] } }],
+            statements: [
+              { kind: 'match', key: 'meta l4proto', value: 'tcp' },
+              { kind: 'dnat', to: { map: 'pairs', key: ['ip daddr', 'meta l4proto', { numgen: 'random', modulus: 2 }] } },
+            ],
             comment: 'why',
           },
         ],
@@ -93,10 +96,38 @@ describe('through the program nft', () => {
     expect(shape(read)).toEqual(shape(held))
   })
 
-  it('tells what was refused, and whether a table is there', async () => {
+  it('takes rules for each protocol that look into a map from before, and elements of it', async () => {
+    await program.apply(load)
+    const to = { map: 'pairs', key: ['ip daddr', 'meta l4proto', { numgen: 'random', modulus: 3 }] } as const
+    const rules = ['tcp', 'udp', 'sctp'].map((protocol) => ({
+      kind: 'add rule' as const,
+      chain: 'more',
+      rule: {
+        statements: [
+          { kind: 'match', key: 'meta l4proto', value: protocol },
+          { kind: 'dnat', to },
+        ] as const,
+      },
+    }))
+    await program.apply({ table, changes: [{ kind: 'add chain', chain: 'more' }, ...rules] })
+    const other = { ...element, key: keyOf(set.key, '10.0.0.1', 'tcp', 2) }
+    await program.apply({ table, changes: [{ kind: 'add elements', set, elements: [other] }] })
+    const held = await netlink.read('ip', 'text')
+    expect(held?.chains.map(({ name, rules: its }) => [name, its.length])).toEqual([
+      ['prerouting', 1],
+      ['more', 3],
+    ])
+    expect(held?.sets[0]?.elements).toHaveLength(2)
+  })
+
+  it('tells what was refused, whether a table is there, and the names in it', async () => {
     expect(await program.read('ip', 'text')).toBeUndefined()
     await program.apply(load)
-    expect(await program.read('ip', 'text')).toMatchObject({ name: 'text', sets: [] })
+    expect(await program.read('ip', 'text')).toMatchObject({
+      name: 'text',
+      sets: [{ name: 'pairs', elements: [] }, { name: 'seen' }],
+      chains: [{ name: 'prerouting', rules: [] }],
+    })
     const change = { kind: 'delete chain', chain: 'none' } as const
     await expect(program.apply({ table, changes: [{ kind: 'add table' }, change] })).rejects.toMatchObject({ code: 'ENOENT', change })
     await expect(program.readAll()).rejects.toThrow('only be read over netlink')

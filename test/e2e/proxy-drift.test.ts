@@ -10,7 +10,7 @@ import { buildWorld, type PacketWorld } from './proxy-world.ts'
 const root = process.getuid?.() === 0
 if (!root) console.warn('skipped: the proxy tests need root')
 
-const [nftables, , iptablesNft, iptablesLegacy] = backEnds as [BackEnd, BackEnd, BackEnd, BackEnd]
+const [nftables, program, iptablesNft, iptablesLegacy] = backEnds as [BackEnd, BackEnd, BackEnd, BackEnd]
 
 /** A connection from a pod to a Service that stays open, and can be asked whether it still lives. */
 class OpenConnection {
@@ -87,6 +87,43 @@ describe.skipIf(!root)('our rules among others', () => {
     await bed().nft(input)
     await eventually(async () => (await bed().ownTables()) === good)
     await served()
+  })
+
+  test('the program nft writes what netlink writes', async () => {
+    const written = async (backEnd: BackEnd): Promise<string[]> => {
+      await stop()
+      await bed().remove()
+      await start(backEnd)
+      // Types apart: nft keeps by what examples they were told, and writes their numbers as it was told them.
+      const lines = (await bed().ownTables()).split('\n').filter((line) => !/: type(of)? /.test(line))
+      return lines.map((line) => line.replaceAll(/0x[0-9a-f]{8}\b/g, (number) => String(Number(number))))
+    }
+    expect(await written(program)).toEqual(await written(nftables))
+  })
+
+  test.each([nftables, program])('meanwhile no connection fails: $name', async (backEnd) => {
+    await stop()
+    await start(backEnd)
+    let isOver = false
+    const disturbing = (async () => {
+      while (!isOver) {
+        await bed().nft('add set ip ownkube-proxy theirs { type ipv4_addr ; }\ninsert rule ip ownkube-proxy services counter')
+        await systemClock.sleep(100)
+      }
+    })()
+    try {
+      const answers = await Promise.all([
+        packets.ask('far', 'tcp', '10.96.0.10:80', 1_000),
+        packets.ask('far', 'tcp', '10.96.0.17:80', 1_000),
+        packets.ask('outside', 'tcp', `${world.nodeAddress}:30001`, 1_000),
+      ])
+      for (const each of answers) expect(each.filter((answer) => !/^[abc]\|/.test(answer))).toEqual([])
+    } finally {
+      isOver = true
+      await disturbing
+    }
+    await eventually(async () => !(await bed().ownTables()).includes('theirs'))
+    await stop()
   })
 
   test.each([

@@ -45,7 +45,8 @@ const examples: Record<DataType, string> = {
   ipv4_addr: 'ip daddr',
   ipv6_addr: 'ip6 daddr',
   inet_proto: 'meta l4proto',
-  inet_service: 'th dport',
+  // Not `th dport`: into a map that is in the kernel already nft 1.0 then takes no rule that looks after a match on a protocol.
+  inet_service: 'tcp dport',
   mark: 'meta mark',
   classid: 'meta priority',
   index: rows.index.example,

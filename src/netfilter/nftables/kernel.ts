@@ -4,7 +4,7 @@ import { elementText } from './transaction-text.ts'
 
 /** The nftables of one network namespace. */
 export interface NftKernel {
-  /** False: `read` tells only whether a table is there, always empty, and to be sure of it is to write it anew; `readAll` throws. */
+  /** False: `read` tells only the names of sets and chains, all empty, and to be sure of what they hold is to write it anew; `readAll` throws. */
   readonly readsBack: boolean
   /** Takes all changes or none. Throws {@link RefusedError}. */
   apply(transaction: Transaction): Promise<void>

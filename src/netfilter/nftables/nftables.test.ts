@@ -51,7 +51,7 @@ delete table ip example
 add table ip example
 add chain ip example of-two
 add chain ip example prerouting { type nat hook prerouting priority -100 ; policy accept ; }
-add map ip example endpoints { typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport ; }
+add map ip example endpoints { typeof ip daddr . meta l4proto . tcp dport . numgen random mod 65536 : ip daddr . tcp dport ; }
 add map ip example choices { type mark : verdict ; }
 add set ip example sources { type ipv4_addr . inet_service ; flags interval ; }
 add map ip example affinity { type ipv4_addr : mark ; flags dynamic,timeout ; size 1000 ; }

@@ -27,7 +27,7 @@ const errnoTexts: Readonly<Record<string, string>> = {
 
 /**
  * nftables through the program `nft`, for where there are no system calls. It starts a process for each transaction, and reads nothing
- * back but whether a table is there: {@link NftKernel.readsBack}.
+ * back but names: {@link NftKernel.readsBack}.
  */
 export function openProgramKernel(options: ProgramKernelOptions): NftKernel {
   return new ProgramKernel(options)
@@ -73,8 +73,8 @@ class ProgramKernel implements NftKernel {
   }
 
   async read(family: Family, table: string): Promise<HeldTable | undefined> {
-    const isThere = await this.#inTurn(() => this.#list(family, table))
-    return isThere === undefined ? undefined : { family, name: table, dormant: false, sets: [], chains: [], counters: [] }
+    const text = await this.#inTurn(() => this.#list(family, table))
+    return text === undefined ? undefined : namesIn(family, table, text)
   }
 
   async readAll(): Promise<HeldTable[]> {
@@ -134,10 +134,23 @@ class ProgramKernel implements NftKernel {
   }
 }
 
+type Listed = Record<string, { name: string; flags?: string[]; elem?: unknown }>
+
+const listedIn = (json: string): Listed[] => (JSON.parse(json) as { nftables: Listed[] }).nftables
+
+function namesIn(family: Family, table: string, json: string): HeldTable {
+  const named: HeldTable = { family, name: table, dormant: false, sets: [], chains: [], counters: [] }
+  for (const { chain, set, map } of listedIn(json)) {
+    if (chain) named.chains.push({ name: chain.name, rules: [] })
+    const held = set ?? map
+    if (held) named.sets.push({ name: held.name, key: undefined, keyLength: 0, dataLength: 0, anonymous: false, elements: [] })
+  }
+  return named
+}
+
 function stableText(json: string): string {
-  const { nftables } = JSON.parse(json) as { nftables: Record<string, { flags?: string[]; elem?: unknown }>[] }
   return JSON.stringify(
-    nftables
+    listedIn(json)
       .filter((entry) => !('metainfo' in entry))
       .map((entry) => {
         const set = entry.set ?? entry.map

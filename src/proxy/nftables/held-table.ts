@@ -2,7 +2,7 @@ import type { Bytes } from '../../netfilter/netlink/message.ts'
 import { compileRule } from '../../netfilter/nftables/compile.ts'
 import { type DataType, keyLength } from '../../netfilter/nftables/data-types.ts'
 import { verdictText } from '../../netfilter/nftables/expressions.ts'
-import type { Element, HeldSet, HeldTable, NftSet, Table } from '../../netfilter/nftables/ruleset.ts'
+import type { BaseHook, Chain, Element, HeldChain, HeldSet, HeldTable, NftSet, Table } from '../../netfilter/nftables/ruleset.ts'
 import { codeOf, groupOf, numberOfBytes } from './destination.ts'
 import type { SetChanges } from './element-table.ts'
 import type { EndpointGroup, Slot } from './endpoint-group.ts'
@@ -64,28 +64,21 @@ export function rememberedClients(held: HeldTable | undefined, wanted: NftSet): 
   )
 }
 
-/** Whether chains, rules and sets (not their elements) are the wanted ones. */
-export function sameSkeleton(held: HeldTable, wanted: Table): boolean {
-  if (held.dormant || held.chains.length !== wanted.chains.length || held.sets.length !== wanted.sets.length) return false
-  const chains = new Map(held.chains.map((chain) => [chain.name, chain]))
-  const heldSets = new Map(held.sets.map((set) => [set.name, set]))
-  return (
-    wanted.sets.every((set) => sameSet(heldSets.get(set.name), set)) &&
-    wanted.chains.every(({ name, hook, rules }) => {
-      const found = chains.get(name)
-      if (!found || found.foreignHook || canonical(found.hook) !== canonical(hook) || found.rules.length !== rules.length) return false
-      return rules.every((rule, i) => {
-        const its = found.rules[i]
-        return its?.comment === rule.comment && canonical(its?.expressions) === canonical(compileRule(wanted, rule))
-      })
-    })
-  )
+export function sameChain(held: HeldChain | undefined, table: Table, { hook, rules }: Chain): boolean {
+  if (!held || !sameHook(held, hook) || held.rules.length !== rules.length) return false
+  return rules.every((rule, i) => {
+    const its = held.rules[i]
+    return its?.comment === rule.comment && canonical(its?.expressions) === canonical(compileRule(table, rule))
+  })
 }
+
+export const sameHook = (held: HeldChain, hook: BaseHook | undefined): boolean =>
+  !held.foreignHook && canonical(held.hook) === canonical(hook)
 
 /** The kernel keeps what numgen yields as any other number. */
 const plain = (types: readonly DataType[]): readonly DataType[] => types.map((type) => (type === 'index' ? 'mark' : type))
 
-function sameSet(held: HeldSet | undefined, wanted: NftSet): boolean {
+export function sameSet(held: HeldSet | undefined, wanted: NftSet): boolean {
   if (!held || held.keyLength !== keyLength(wanted.key)) return false
   const traits = ({ data, interval, dynamic, timeoutMs, size, counter }: Partial<NftSet>): string =>
     canonical({ data, interval, dynamic, timeoutMs, size, counter })

@@ -4,8 +4,9 @@ import { describe, expect, test } from 'vitest'
 import type { EndpointSlice, Service } from '../../api/generated/types.ts'
 import { silentLog } from '../../host/log.ts'
 import { FakeKernel } from '../../netfilter/fake-kernel.ts'
+import type { Element } from '../../netfilter/nftables/ruleset.ts'
 import { FakeNftables } from '../../netfilter/nftables/testing/fake-nftables.ts'
-import { createTable } from '../../netfilter/nftables/transaction.ts'
+import { createTable, replaceTable } from '../../netfilter/nftables/transaction.ts'
 import { transactionText } from '../../netfilter/nftables/transaction-text.ts'
 import type { AddressFamily } from '../service-port.ts'
 import type { RuleSettings } from '../service-rules.ts'
@@ -30,6 +31,8 @@ const settings = (family: AddressFamily): RuleSettings => ({
   tag: '',
 })
 
+type ProgrammingOptions = Partial<RuleSettings> & { kernel?: FakeNftables; readsBack?: boolean; now?: () => number }
+
 /** Services and their rules, as the proxy's loop puts them together. */
 class Programming {
   readonly kernel: FakeNftables
@@ -38,14 +41,14 @@ class Programming {
   disturbed = 0
   readonly #table: ServiceTable
 
-  constructor({ family = 'IPv4', kernel, ...more }: Partial<RuleSettings> & { kernel?: FakeNftables; now?: () => number } = {}) {
+  constructor({ family = 'IPv4', kernel, readsBack = true, ...more }: ProgrammingOptions = {}) {
     this.family = family
     this.kernel = kernel ?? new FakeNftables({ addresses: [sceneOf[family].nodeAddress], ...(more.now ? { now: more.now } : {}) })
     this.#table = new ServiceTable({ node: () => ({ name: world.node, zone: undefined }), family })
     this.rules = new NftablesRules({
       ...settings(family),
       ...more,
-      kernel: this.kernel.open(),
+      kernel: this.kernel.open({ readsBack }),
       exec: new FakeKernel({ addresses: [] }),
       log: silentLog,
       routeLocalnetWas: family === 'IPv4' ? '0' : undefined,
@@ -74,6 +77,9 @@ class Programming {
     return tracedOutcome((packet) => this.kernel.trace(packet), { name: '', arrives: {}, ...each })
   }
 }
+
+const clientsIn = (kernel: FakeNftables): readonly Element[] =>
+  kernel.held()[0]?.sets.find(({ name }) => name === 'affinity')?.elements ?? []
 
 describe('where packets go', async () => {
   const four = await new Programming().load(services, slices)
@@ -158,7 +164,7 @@ describe('session affinity', () => {
     }
   })
 
-  test('a table made anew remembers the clients', async () => {
+  test('a table whose rules change remembers the clients', async () => {
     const first = await new Programming().load(sticky, slices)
     first.kernel.connect(packet, 0.9)
     const other = await new Programming({ kernel: first.kernel, masqueradeAll: true }).load(sticky, slices)
@@ -278,6 +284,45 @@ describe('taking over and putting right', () => {
     expect(programming.disturbed).toBe(1)
     expect(await rules.repair()).toBe(true)
     expect(meaningOf(kernel)).toEqual(good)
+    expect(kernel.transactions.at(-1)?.changes.map((change) => change.kind)).not.toContain('delete table')
+  })
+
+  test('other settings change the table in place: a packet under way finds the maps as they were', async () => {
+    const { kernel } = await new Programming().load(services, slices)
+    const other = await new Programming({ kernel, masqueradeAll: true }).load(services, slices)
+    const kinds = new Set(kernel.transactions.at(-1)?.changes.map((change) => change.kind))
+    expect(kinds).toEqual(new Set(['flush chain', 'add rule']))
+    const full = await new Programming({ masqueradeAll: true }).load(services, slices)
+    expect(meaningOf(other.kernel)).toEqual(meaningOf(full.kernel))
+    expect(await other.rules.repair()).toBe(false)
+  })
+
+  test('a set of another form cannot be changed in place: the table is made anew', async () => {
+    const { kernel } = await new Programming().load(services, slices)
+    const good = meaningOf(kernel)
+    const set = { name: 'hairpin', key: ['ipv4_addr'] } as const
+    const table = { family: 'ip', name: 'ownkube-proxy', sets: [set], chains: [] } as const
+    await kernel.open().apply(replaceTable(table, () => []))
+    const second = await new Programming({ kernel }).load(services, slices)
+    expect(meaningOf(kernel)).toEqual(good)
+    expect(await second.rules.repair()).toBe(false)
+  })
+
+  test('where nothing can be read, all is written in place, and who is remembered stays within one run', async () => {
+    const kernel = new FakeNftables({ addresses: [world.nodeAddress] })
+    const first = await new Programming({ kernel, readsBack: false }).load(services, slices)
+    const good = meaningOf(kernel)
+    kernel.connect({ from: 'network', protocol: 'tcp', source: world.pods.far, destination: '10.96.0.17', port: 80 }, 0.9)
+    const remembered = clientsIn(kernel)
+    expect(remembered).toHaveLength(1)
+    const other = { family: 'ip', name: 'ownkube-proxy', sets: [] } as const
+    await kernel.open().apply({ table: other, changes: [{ kind: 'add chain', chain: 'theirs' }] })
+    await Promise.resolve()
+    expect(await first.rules.repair()).toBe(true)
+    expect(kernel.transactions.at(-1)?.changes.map((change) => change.kind)).not.toContain('delete table')
+    expect([meaningOf(kernel), clientsIn(kernel)]).toEqual([good, remembered])
+    await new Programming({ kernel, readsBack: false }).load(services, slices)
+    expect([meaningOf(kernel), clientsIn(kernel)]).toEqual([good, []])
   })
 
   test('a change that the kernel refuses, as someone took away what it builds on, is made all the same', async () => {

@@ -5,11 +5,11 @@ import type { Element, HeldTable, NftSet, Table } from '../../netfilter/nftables
 import { type Change, createTable, replaceTable, type Transaction } from '../../netfilter/nftables/transaction.ts'
 import { openLocalnet } from '../route-localnet.ts'
 import type { Applied, PortWithChoice, RuleSettings, ServiceRules } from '../service-rules.ts'
-import type { SetChanges } from './element-table.ts'
-import { foundIn, rememberedClients, sameSkeleton, setDifference } from './held-table.ts'
+import { foundIn, rememberedClients } from './held-table.ts'
 import { ServiceElements } from './service-elements.ts'
 import * as sets from './set-names.ts'
 import { chooserChainOf, fixedElements, nftFamily, type SkeletonContext, skeleton } from './skeleton.ts'
+import { changesOf, changesOfUnread, elementChanges } from './table-changes.ts'
 
 export interface NftablesRulesOptions extends RuleSettings {
   kernel: NftKernel
@@ -122,12 +122,11 @@ export class NftablesRules implements ServiceRules {
     if (held && this.#isFirst) this.#adopt(held)
     this.#elements.table.unfollow()
     this.#takePending(this.#isFirst ? held : undefined)
-    this.#isFirst = false
     this.#elements.table.follow()
-    const transaction = this.#towards(held)
-    if (transaction) await kernel.apply(transaction)
+    const applied = await this.#write(held, this.#isFirst)
+    this.#isFirst = false
     this.#noteApplied()
-    return transaction && countOf(transaction)
+    return applied
   }
 
   /** Choosers and sets that are there already are kept, so that the rules need not be written anew. */
@@ -139,20 +138,31 @@ export class NftablesRules implements ServiceRules {
     }
   }
 
-  #towards(held: HeldTable | undefined): Transaction | undefined {
+  /** Makes of what is held what is wanted. */
+  async #write(held: HeldTable | undefined, forget: boolean): Promise<Applied | undefined> {
+    const { kernel, log } = this.#options
     const context = this.#context()
     const table = skeleton(context)
     const wanted = (set: NftSet): readonly Element[] =>
       set.name === sets.affinity
         ? rememberedClients(held, set)
         : [...fixedElements(context, set.name), ...this.#elements.table.elements(set.name)]
-    if (!held) return createTable(table, wanted)
-    if (!sameSkeleton(held, table)) return replaceTable(table, wanted)
-    const changes = table.sets
-      .filter(({ name }) => name !== sets.affinity)
-      .map((set) => setDifference(set.name, held.sets.find(({ name }) => name === set.name)?.elements ?? [], wanted(set)))
-      .filter((each) => each !== undefined)
-    return changes.length === 0 ? undefined : { table, changes: elementChanges(table, changes) }
+    const anew = held ? replaceTable(table, wanted) : createTable(table, wanted)
+    const inPlace = held && (kernel.readsBack ? changesOf(held, table, wanted) : changesOfUnread(held, table, wanted, forget))
+    if (!inPlace) {
+      await kernel.apply(anew)
+      return countOf(anew)
+    }
+    if (inPlace.changes.length === 0) return undefined
+    try {
+      await kernel.apply(inPlace)
+      return countOf(inPlace)
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error
+      log.warn('the kernel refused to change the table of the Service rules; making it anew', { error })
+      await kernel.apply(anew)
+      return countOf(anew)
+    }
   }
 
   /** What changed since the last transaction, and nothing else. */
@@ -191,20 +201,6 @@ function rangeChanges(table: Table, context: SkeletonContext, before: number): C
     { kind: 'flush chain', chain: 'source-ranges' },
     ...(chain?.rules ?? []).map((rule): Change => ({ kind: 'add rule', chain: 'source-ranges', rule })),
   ]
-}
-
-/** What goes before what comes, as an element changes by going and coming. */
-function elementChanges(table: Table, all: readonly SetChanges[]): Change[] {
-  const byName = new Map(table.sets.map((set) => [set.name, set]))
-  const going: Change[] = []
-  const coming: Change[] = []
-  for (const { set: name, deleted, added } of all) {
-    const set = byName.get(name)
-    if (!set) throw new Error(`no such set: ${name}`)
-    if (deleted.length > 0) going.push({ kind: 'delete elements', set, elements: deleted })
-    if (added.length > 0) coming.push({ kind: 'add elements', set, elements: added })
-  }
-  return [...going, ...coming]
 }
 
 function countOf({ changes }: Transaction): Applied {

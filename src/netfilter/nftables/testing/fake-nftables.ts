@@ -29,12 +29,15 @@ export class FakeNftables {
     this.#now = options.now ?? (() => 0)
   }
 
-  /** A way in, as a process has one; whoever changes something through another is told of. */
-  open(): NftKernel {
+  /** A way in, as a process has one; whoever changes something through another is told of. `readsBack` false: as the program nft has it. */
+  open({ readsBack = true } = {}): NftKernel {
     const kernel: NftKernel = {
-      readsBack: true,
+      readsBack,
       apply: async (transaction) => this.#apply(kernel, transaction),
-      read: async (family, table) => this.#held(this.#tables.get(tableName(family, table))),
+      read: async (family, table) => {
+        const held = this.#held(this.#tables.get(tableName(family, table)))
+        return readsBack ? held : held && namesOf(held)
+      },
       readAll: async () => this.#allHeld(),
       whenChangedByOthers: (family, table, run) => {
         const watcher = { owner: kernel, table: tableName(family, table), run }
@@ -162,6 +165,12 @@ export class FakeNftables {
     }
   }
 }
+
+const namesOf = (held: HeldTable): HeldTable => ({
+  ...held,
+  sets: held.sets.map(({ name }) => ({ name, key: undefined, keyLength: 0, dataLength: 0, anonymous: false, elements: [] })),
+  chains: held.chains.map(({ name }) => ({ name, rules: [] })),
+})
 
 function heldElement(spec: NftSet, { expiresAt, ...element }: Element & { expiresAt?: number }, now: number): HeldElement {
   return {
