@@ -94,12 +94,12 @@ function ownChannel(endpoint: string): Subject {
 }
 
 /**
- * `npm run bench etcd [-- --writers 1,16,128 --seconds 2 --rounds 5]`: durable writes of 1 kB, the embedded store beside one member of etcd on the
+ * `npm run bench etcd [-- --writers 1,16,128 --seconds 1 --rounds 3]`: durable writes of 1 kB, the embedded store beside one member of etcd on the
  * same disk (STORE_BENCH_DIR; default: the temporary folder), through our contract and through plain clients.
  */
 export async function run(args: readonly string[]): Promise<void> {
   if (!hasEtcd) throw new Error('etcd is not here: apt-get install etcd-server')
-  const flags = listFlags(args, { writers: '1,16,128', seconds: '2', rounds: '5' })
+  const flags = listFlags(args, { writers: '1,16,128', seconds: '1', rounds: '3' })
   const rounds = Number(flags.rounds[0])
   const forMs = Number(flags.seconds[0]) * 1000
   const root = process.env.STORE_BENCH_DIR ?? tmpdir()
