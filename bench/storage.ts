@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../src/host/clock.ts'
 import { silentLog } from '../src/host/log.ts'
 import { openFileStore } from '../src/storage/file-store.ts'
+import { MemoryStore } from '../src/storage/memory-store.ts'
 import type { Store } from '../src/storage/store.ts'
 
 const deps = { clock: systemClock, log: silentLog }
@@ -95,26 +96,27 @@ function openTimes(directory: string): Row {
   return [keys!, opened!.toFixed(0), mib(memory), mib(rss), listed!.toFixed(1)]
 }
 
-async function fanOut(watchers: number, changes: number): Promise<Row> {
-  const { MemoryStore } = await import('../src/storage/memory-store.ts')
+async function fanOut(watchers: number, keys: number, changes: number): Promise<Row> {
   const store = new MemoryStore()
+  await fill(store, keys)
+  const after = await store.revision()
   const stop = new AbortController()
   let delivered = 0
   const read = async (): Promise<void> => {
-    for await (const batch of store.watch('/registry/', { after: 0, signal: stop.signal, progress: false }))
+    for await (const batch of store.watch('/registry/', { after, signal: stop.signal, progress: false }))
       delivered += batch.events.length
   }
   const readers = Array.from({ length: watchers }, read)
   const cpu = process.cpuUsage()
   const begun = performance.now()
-  for (let i = 0; i < changes; i++) await store.commit([{ key: keyOf(i % 100), value: kilobyte, expect: undefined }])
+  for (let i = 0; i < changes; i++) await store.commit([{ key: keyOf(Math.imul(i, 7919) % keys), value: kilobyte, expect: undefined }])
   while (delivered < watchers * changes) await new Promise((resolve) => setImmediate(resolve))
   const took = performance.now() - begun
   const { user, system } = process.cpuUsage(cpu)
   stop.abort()
   await Promise.all(readers)
   await store.close()
-  return [watchers, changes, Math.round((delivered / took) * 1000), ((user + system) / delivered).toFixed(2)]
+  return [watchers, keys, Math.round((delivered / took) * 1000), ((user + system) / delivered).toFixed(2)]
 }
 
 /** `npm run bench storage`: the embedded store beside the raw rate of the same disk, on the folder STORE_BENCH_DIR (default: the temporary folder). */
@@ -124,7 +126,7 @@ export async function run(): Promise<void> {
     const raw = rawSyncs(directory, 2000)
     const rows: Row[] = [['writers', 'keys', 'writes/s', 'p50 ms', 'p99 ms']]
     const opens: Row[] = [['keys', 'open ms', 'memory MiB', 'rss MiB', 'list 10k ms']]
-    for (const keys of [1_000, 100_000]) {
+    for (const keys of [1_000, 10_000, 100_000]) {
       const folder = path.join(directory, String(keys))
       const store = await openFileStore(folder, deps)
       await fill(store, keys)
@@ -140,9 +142,11 @@ export async function run(): Promise<void> {
     print(`Durable writes of 1 kB (raw write + fdatasync on this disk, one at a time: ${Math.round(raw)}/s)`, rows)
     print('Opening, memory and a list of 10,000, in a new process', opens)
     print('Fan-out of changes to watchers, in memory', [
-      ['watchers', 'changes', 'delivered/s', 'µs CPU each'],
-      await fanOut(1000, 500),
-      await fanOut(10, 20_000),
+      ['watchers', 'keys', 'delivered/s', 'µs CPU each'],
+      await fanOut(1000, 1_000, 1_000),
+      await fanOut(1000, 100_000, 1_000),
+      await fanOut(10, 1_000, 20_000),
+      await fanOut(10, 100_000, 20_000),
     ])
   } finally {
     fs.rmSync(directory, { recursive: true })

@@ -67,13 +67,14 @@ function print(title: string, rows: readonly Row[]): void {
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const noteNow = (): string => `at ${monotonicMs().toFixed(3)}`
-const fanOutHead: Row = ['watchers', 'delivered/s', 'µs CPU each', 'p50 ms', 'p99 ms']
+const fanOutHead: Row = ['watchers', 'objects', 'delivered/s', 'µs CPU each', 'p50 ms', 'p99 ms']
 
 /** Each watcher turns what it reads into the bytes that would be sent. */
-async function inProcess(name: string, watchers: number, changes: number, accept?: string): Promise<Row> {
+async function inProcess(name: string, watchers: number, objects: number, changes: number, accept?: string): Promise<Row> {
   const store = new MemoryStore()
-  await fill(store, 100)
+  await fill(store, objects)
   const server = await serverOver(store)
+  const from = `watch=true&resourceVersion=${await store.revision()}`
   const stop = new AbortController()
   const times: number[] = []
   let begunMs = 0
@@ -87,18 +88,16 @@ async function inProcess(name: string, watchers: number, changes: number, accept
     }
   }
   const readers: Promise<void>[] = []
-  for (let i = 0; i < watchers; i++) readers.push(read(await ask(server, 'watch=true&resourceVersion=0', accept, stop.signal)))
+  for (let i = 0; i < watchers; i++) readers.push(read(await ask(server, from, accept, stop.signal)))
   const reached = async (count: number): Promise<void> => {
     while (delivered < count) await nextTurn()
   }
-  await reached(watchers * 100)
-  times.length = 0
   const cpu = process.cpuUsage()
   const begun = performance.now()
   for (let i = 0; i < changes; i++) {
     begunMs = performance.now()
-    await store.commit([putOf(i % 100, String(i))])
-    await reached(watchers * (101 + i))
+    await store.commit([putOf(Math.imul(i, 7919) % objects, String(i))])
+    await reached(watchers * (1 + i))
   }
   const took = performance.now() - begun
   const { user, system } = process.cpuUsage(cpu)
@@ -108,6 +107,7 @@ async function inProcess(name: string, watchers: number, changes: number, accept
   const total = watchers * changes
   return [
     `${watchers} ${name}`,
+    String(objects),
     ((total / took) * 1000).toFixed(0),
     ((user + system) / total).toFixed(2),
     ...[0.5, 0.99].map((share) => digits(percentile(times, share))),
@@ -140,6 +140,7 @@ async function overHttp2(watches: number, connections: number, changes: number, 
     const pace = everyMs > 0 ? `one change every ${everyMs} ms` : 'as fast as it goes'
     return [
       `${watches} over HTTP/2 and TLS, ${pace}`,
+      '100',
       ((lines / took) * 1000).toFixed(0),
       ((user + system) / lines).toFixed(2),
       digits(p50),
@@ -193,9 +194,10 @@ function serverRow(folder: string, count: number): Row {
 export async function run(): Promise<void> {
   print('A change of 1 kB to all who watch; p50 and p99 from the request to commit it to the reader', [
     fanOutHead,
-    await inProcess('in process, bytes made', 1000, 300),
-    await inProcess('in process, as tables', 1000, 300, tableForm),
-    await inProcess('in process, bytes made', 10, 3000),
+    await inProcess('in process, bytes made', 1000, 1_000, 300),
+    await inProcess('in process, bytes made', 1000, 100_000, 300),
+    await inProcess('in process, as tables', 1000, 1_000, 300, tableForm),
+    await inProcess('in process, bytes made', 10, 1_000, 3000),
     await overHttp2(1000, 20, 200, 0),
     await overHttp2(1000, 20, 50, 100),
   ])
