@@ -103,8 +103,7 @@ async function fanOut(watchers: number, keys: number, changes: number): Promise<
   const stop = new AbortController()
   let delivered = 0
   const read = async (): Promise<void> => {
-    for await (const batch of store.watch('/registry/', { after, signal: stop.signal, progress: false }))
-      delivered += batch.events.length
+    for await (const batch of store.watch('/registry/', { after, signal: stop.signal, progress: false })) delivered += batch.events.length
   }
   const readers = Array.from({ length: watchers }, read)
   const cpu = process.cpuUsage()

@@ -45,7 +45,7 @@ class Clients {
   }
 
   async run(): Promise<void> {
-    const logging = this.#follow(this.#store.watch('/', { after: 0, signal: this.#stop.signal, progress: false }))
+    const logging = this.#follow(this.#store.watch('/', { after: 0, signal: this.#stop.signal, progress: false, previous: true }))
     const steps = [this.#write, this.#write, this.#write, this.#readPages, this.#beginWatch, this.#compact]
     const client = async (): Promise<void> => {
       for (let i = 0; i < 40; i++) await (steps[this.#pick(steps.length)] as () => Promise<void>).call(this)

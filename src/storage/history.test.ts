@@ -52,7 +52,7 @@ async function checkHistory(store: Store, seed: number): Promise<void> {
   const reads: Observed[] = []
   let acknowledged = 0
   const stop = new AbortController()
-  const watched = store.watch('/', { after: 0, signal: stop.signal })
+  const watched = store.watch('/', { after: 0, signal: stop.signal, previous: true })
 
   const write = async (): Promise<void> => {
     const changes: Change[] = []

@@ -27,6 +27,8 @@ export class LogWriter {
   /** The size that the log itself tells of. */
   #declared: number
   #growing: Promise<void> | undefined
+  /** The piece of room that is being made. */
+  #piece: Promise<void> | undefined
   /** Up to where a failed write may have left something. */
   #soiled: number
   #failure: Error | undefined
@@ -109,10 +111,7 @@ export class LogWriter {
   async #inRoom(frame: Uint8Array): Promise<[Uint8Array, number]> {
     const room = encodeFrame({ type: 'room', bytes: this.#size })
     const needed = this.#length + room.length + frame.byteLength + room.length
-    while (this.#size < needed) {
-      await this.#growing
-      if (this.#size < needed) await this.#grow(Math.max(this.#step(), needed - this.#size))
-    }
+    while (this.#size < needed) await this.#grow()
     if (this.#size === this.#declared) return [frame, this.#declared]
     return [Buffer.concat([encodeFrame({ type: 'room', bytes: this.#size }), frame]), this.#size]
   }
@@ -123,8 +122,9 @@ export class LogWriter {
 
   /** While commits go on. If it fails, the write that needs the room tries again, and says why. */
   async #growAhead(): Promise<void> {
+    const until = this.#size + this.#step()
     try {
-      await this.#grow(this.#step())
+      while (this.#size < until) await this.#grow()
     } catch {
       // A write into the room that is left does not depend on this one.
     } finally {
@@ -132,8 +132,16 @@ export class LogWriter {
     }
   }
 
-  async #grow(bytes: number): Promise<void> {
-    const to = this.#size + bytes
+  /** By one piece: a write that has to wait for room waits for no more than it needs. */
+  #grow(): Promise<void> {
+    this.#piece ??= this.#makePiece().finally(() => {
+      this.#piece = undefined
+    })
+    return this.#piece
+  }
+
+  async #makePiece(): Promise<void> {
+    const to = this.#size + Math.min(pieceBytes, this.#step())
     await this.#zero(this.#size, to)
     this.#size = to
   }

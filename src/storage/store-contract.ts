@@ -25,8 +25,7 @@ async function remove(store: Store, key: string, expected?: number): Promise<num
   return result.revision
 }
 
-const shown = (event: StoreEvent): string =>
-  `${event.revision} ${event.type} ${event.key} ${textOf(event.previous?.value) ?? '-'} -> ${textOf(event.entry?.value) ?? '-'}`
+const shown = (event: StoreEvent): string => `${event.revision} ${event.type} ${event.key} ${textOf(event.entry?.value) ?? '-'}`
 
 /** Reads batches until `count` events have come; progress notices are left out. */
 async function events(watch: AsyncIterator<WatchBatch>, count: number): Promise<string[]> {
@@ -66,7 +65,11 @@ export function storeContract(
 
     revisionsAndReads(() => store, keys)
     commits(() => store, keys)
-    watches(() => store, watch)
+    watches(
+      () => store,
+      watch,
+      () => stop.signal,
+    )
     compaction(() => store, watch)
     timeToLive(() => store, watch, passTime)
     figures(() => store, watch)
@@ -82,7 +85,7 @@ export function storeContract(
       await expect(slow.next()).rejects.toThrow(SlowWatcherError)
       expect((await slow.next()).done).toBe(true)
       await put(small, '/a', 'last')
-      expect(await events(quick, 1)).toEqual(['61 put /a 60 -> last'])
+      expect(await events(quick, 1)).toEqual(['61 put /a last'])
       await small.close()
     })
 
@@ -269,48 +272,75 @@ function commits(store: () => Store, keys: Keys): void {
   })
 }
 
-function watches(store: () => Store, watch: Watch): void {
-  test('a watch tells each change under its prefix once, in order, with the previous value', async () => {
+function watches(store: () => Store, watch: Watch, signal: () => AbortSignal): void {
+  test('a watch tells each change under its prefix once, in order', async () => {
     const seen = watch('/pods/', 0)
     await put(store(), '/pods/a', '1')
     await put(store(), '/nodes/a', '1')
     await put(store(), '/pods/a', '2')
     await remove(store(), '/pods/a')
-    expect(await events(seen, 3)).toEqual(['1 put /pods/a - -> 1', '3 put /pods/a 1 -> 2', '4 delete /pods/a 2 -> -'])
+    expect(await events(seen, 3)).toEqual(['1 put /pods/a 1', '3 put /pods/a 2', '4 delete /pods/a -'])
+  })
+
+  test('a watch that asks for it is told what each key held before, of what has been and of what comes', async () => {
+    const ask = (after: number): AsyncIterator<WatchBatch> =>
+      store().watch('/a', { after, signal: signal(), progress: false, previous: true })[Symbol.asyncIterator]()
+    const [begun, beside] = [ask(0), watch('/a', 0)]
+    await put(store(), '/a', '1')
+    await put(store(), '/other', '1')
+    await put(store(), '/a', '2')
+    const late = ask(1)
+    await remove(store(), '/a')
+    await put(store(), '/a', '3')
+    const before = async (seen: AsyncIterator<WatchBatch>, count: number): Promise<unknown[]> => {
+      const found: unknown[] = []
+      while (found.length < count)
+        found.push(...(await seen.next()).value.events.map(({ previous }: StoreEvent) => [textOf(previous?.value), previous?.modRevision]))
+      return found
+    }
+    const all = [
+      [undefined, undefined],
+      ['1', 1],
+      ['2', 3],
+      [undefined, undefined],
+    ]
+    expect(await before(begun, 4)).toEqual(all)
+    expect(await before(late, 3)).toEqual(all.slice(1))
+    expect(await events(beside, 4)).toEqual(['1 put /a 1', '3 put /a 2', '4 delete /a -', '5 put /a 3'])
   })
 
   test('a watch from an older revision begins with what came after it', async () => {
     for (const value of ['1', '2', '3']) await put(store(), '/a', value)
     const seen = watch('/', 1)
     await put(store(), '/a', '4')
-    expect(await events(seen, 3)).toEqual(['2 put /a 1 -> 2', '3 put /a 2 -> 3', '4 put /a 3 -> 4'])
+    expect(await events(seen, 3)).toEqual(['2 put /a 2', '3 put /a 3', '4 put /a 4'])
   })
 
   test('a watch begun after an acknowledged write, at its revision, sees the next one and not that one', async () => {
     const revision = await put(store(), '/a', '1')
     const seen = watch('/', revision)
     await put(store(), '/a', '2')
-    expect(await events(seen, 1)).toEqual(['2 put /a 1 -> 2'])
+    expect(await events(seen, 1)).toEqual(['2 put /a 2'])
   })
 
   test('a watch from a revision still to come leaves out what is before it', async () => {
     const seen = watch('/', 2)
     for (const value of ['1', '2', '3']) await put(store(), '/a', value)
-    expect(await events(seen, 1)).toEqual(['3 put /a 2 -> 3'])
+    expect(await events(seen, 1)).toEqual(['3 put /a 3'])
   })
 
   test('changes of one commit arrive in one batch', async () => {
     const seen = watch('/x/', 0)
     await store().commit(['/x/a', '/y/a', '/x/b'].map((key) => ({ key, value: bytes('1'), expect: 0 })))
     const { value } = await seen.next()
-    expect(value.events.map(shown)).toEqual(['1 put /x/a - -> 1', '1 put /x/b - -> 1'])
+    expect(value.events.map(shown)).toEqual(['1 put /x/a 1', '1 put /x/b 1'])
   })
 
   test('a reader that has everything learns how far the store has come', async () => {
     await put(store(), '/a', '1')
     await put(store(), '/other', '1')
     const seen = watch('/a', 0)
-    expect(await events(seen, 1)).toEqual(['1 put /a - -> 1'])
+    expect(await events(seen, 1)).toEqual(['1 put /a 1'])
     expect(await seen.next()).toEqual({ done: false, value: { events: [], revision: 2 } })
     const next = seen.next()
     await put(store(), '/other', '2')
@@ -321,7 +351,7 @@ function watches(store: () => Store, watch: Watch): void {
     const seen = watch('/a', 0, false)
     await put(store(), '/other', '1')
     await put(store(), '/a', '1')
-    expect((await seen.next()).value.events.map(shown)).toEqual(['2 put /a - -> 1'])
+    expect((await seen.next()).value.events.map(shown)).toEqual(['2 put /a 1'])
   })
 
   test('a watch ends when its signal aborts, and leaving the loop ends it too', async () => {
@@ -343,7 +373,7 @@ function watches(store: () => Store, watch: Watch): void {
   test('a hundred watchers of one prefix see the same changes', async () => {
     const seen = Array.from({ length: 100 }, () => watch('/', 0))
     for (let i = 1; i <= 20; i++) await put(store(), `/${i}`, 'x')
-    const expected = Array.from({ length: 20 }, (_, i) => `${i + 1} put /${i + 1} - -> x`)
+    const expected = Array.from({ length: 20 }, (_, i) => `${i + 1} put /${i + 1} x`)
     for (const each of seen) expect(await events(each, 20)).toEqual(expected)
   })
 }
@@ -360,7 +390,7 @@ function compaction(store: () => Store, watch: Watch): void {
     await expect(store().list('/', { revision: 2 })).rejects.toThrow(CompactedError)
     await expect(watch('/', 2).next()).rejects.toThrow(CompactedError)
     expect(textOf((await store().get('/a', { revision: 3 }))?.value)).toBe('3')
-    expect(await events(watch('/', 3), 3)).toEqual(['4 put /a 3 -> 4', '5 put /b - -> 1', '6 delete /b 1 -> -'])
+    expect(await events(watch('/', 3), 3)).toEqual(['4 put /a 4', '5 put /b 1', '6 delete /b -'])
     expect(store().metrics().compactedRevision).toBe(3)
   })
 
@@ -383,7 +413,7 @@ function compaction(store: () => Store, watch: Watch): void {
     const seen = watch('/', 0)
     for (const value of ['1', '2', '3']) await put(store(), '/a', value)
     await store().compact(3)
-    expect(await events(seen, 3)).toEqual(['1 put /a - -> 1', '2 put /a 1 -> 2', '3 put /a 2 -> 3'])
+    expect(await events(seen, 3)).toEqual(['1 put /a 1', '2 put /a 2', '3 put /a 3'])
   })
 }
 
@@ -408,12 +438,12 @@ function timeToLive(store: () => Store, watch: Watch, passTime: (milliseconds: n
     expect((await store().list('/')).entries.map((entry) => entry.key)).toEqual(['/beside', '/brief', '/kept', '/renewed'])
     expect((await events(seen, 6)).length).toBe(6)
     await passTime(5000)
-    expect(await events(seen, 1)).toEqual(['4 delete /brief 1 -> -'])
+    expect(await events(seen, 1)).toEqual(['4 delete /brief -'])
     expect((await store().list('/')).entries.map((entry) => entry.key)).toEqual(['/beside', '/kept', '/renewed'])
     expect(textOf((await store().get('/brief', { revision: 3 }))?.value)).toBe('1')
     expect(await put(store(), '/brief', '2', 0)).toBe(5)
     await remove(store(), '/renewed')
-    expect(await events(seen, 2)).toEqual(['5 put /brief - -> 2', '6 delete /renewed 2 -> -'])
+    expect(await events(seen, 2)).toEqual(['5 put /brief 2', '6 delete /renewed -'])
   })
 
   test('a time to live that is none is refused, and so is one of a deletion', async () => {

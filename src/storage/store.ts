@@ -73,6 +73,8 @@ export interface WatchOptions {
   readonly signal: AbortSignal
   /** False: no progress notices. */
   readonly progress?: boolean
+  /** True: events tell what the key held before. Else they may: it costs etcd a read for each change. */
+  readonly previous?: boolean
 }
 
 export interface ListOptions {
@@ -98,7 +100,7 @@ export interface StoreEvent {
   readonly key: string
   /** put: the new entry. delete: undefined. */
   readonly entry: Entry | undefined
-  /** What the key held before, if anything. */
+  /** What the key held before, if anything; only a watch that asked for it can rely on it. */
   readonly previous: Entry | undefined
   readonly revision: number
 }

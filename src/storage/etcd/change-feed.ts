@@ -15,6 +15,12 @@ export interface FeedDeps {
   readonly log: Log
 }
 
+/** `previous`: etcd tells what each key held before as well. */
+export interface FeedOptions {
+  readonly previous: boolean
+  readonly signal: AbortSignal
+}
+
 const retryAfterMs = 100
 const connectPatienceMs = 10_000
 
@@ -23,13 +29,14 @@ const connectPatienceMs = 10_000
  * stream that breaks is taken up at another member where it broke off. Ends with the signal. Throws {@link CompactedError} when what
  * follows has been forgotten meanwhile.
  */
-export async function* changesAfter(after: number, deps: FeedDeps, signal: AbortSignal): AsyncGenerator<WatchBatch> {
+export async function* changesAfter(after: number, deps: FeedDeps, options: FeedOptions): AsyncGenerator<WatchBatch> {
   const { endpoints, clock, log } = deps
+  const { signal } = options
   for (let seen = after; !signal.aborted; ) {
     let member: Awaited<ReturnType<EtcdEndpoints['current']>> | undefined
     try {
       member = await endpoints.current(clock.monotonic() + connectPatienceMs)
-      for await (const batch of streamAfter(seen, member, deps, signal)) {
+      for await (const batch of streamAfter(seen, member, deps, options)) {
         seen = batch.revision
         yield batch
       }
@@ -49,10 +56,10 @@ async function* streamAfter(
   after: number,
   { channel, left }: { channel: Awaited<ReturnType<EtcdEndpoints['current']>>['channel']; left: AbortSignal },
   { layout }: FeedDeps,
-  signal: AbortSignal,
+  { previous, signal }: FeedOptions,
 ): AsyncGenerator<WatchBatch> {
   // From `after` itself, which is left out below: so etcd refuses just when that revision is gone, as the contract wants it.
-  const create = { ...layout.everything, startRevision: Math.max(1, after), prevKv: true }
+  const create = { ...layout.everything, startRevision: Math.max(1, after), prevKv: previous }
   const stop = AbortSignal.any([signal, left])
   const stream = channel.stream(watch.path, keptOpen(encode(watch.question, { create }), stop), { signal: stop, metadata: onlyWithLeader })
   for await (const message of stream) {
@@ -63,7 +70,7 @@ async function* streamAfter(
       const revision = revisionOf(events[i] as Event)
       const begin = i
       while (i < events.length && revisionOf(events[i] as Event) === revision) i++
-      if (revision > after) yield { revision, events: storeEvents(events.slice(begin, i), layout) }
+      if (revision > after) yield { revision, events: storeEvents(events.slice(begin, i), layout, previous) }
     }
   }
 }
@@ -76,7 +83,7 @@ async function* keptOpen(message: Uint8Array, signal: AbortSignal): AsyncGenerat
 
 const revisionOf = (event: Event): number => event.kv?.modRevision ?? 0
 
-function storeEvents(events: readonly Event[], layout: KeyLayout): StoreEvent[] {
+function storeEvents(events: readonly Event[], layout: KeyLayout, withPrevious: boolean): StoreEvent[] {
   const own: StoreEvent[] = []
   for (const { type, kv, previous } of events) {
     const key = kv && layout.nameOf(kv.key)
@@ -84,7 +91,7 @@ function storeEvents(events: readonly Event[], layout: KeyLayout): StoreEvent[] 
     const revision = kv.modRevision
     const isDelete = type === EventType.delete
     // etcd leaves out a previous value that was compacted before it was sent.
-    if (!previous && (isDelete || kv.createRevision !== revision)) throw new CompactedError(revision - 1, revision)
+    if (withPrevious && !previous && (isDelete || kv.createRevision !== revision)) throw new CompactedError(revision - 1, revision)
     own.push({
       type: isDelete ? 'delete' : 'put',
       key,

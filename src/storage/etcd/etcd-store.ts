@@ -20,8 +20,7 @@ import {
   type WatchBatch,
   type WatchOptions,
 } from '../store.ts'
-import { checkChanges, under } from '../versions.ts'
-import { WatchHub } from '../watch-hub.ts'
+import { checkChanges } from '../versions.ts'
 import { changesAfter, type FeedDeps } from './change-feed.ts'
 import { isRepeatable, resultOf, transactionOf } from './commit-transaction.ts'
 import { compactRegularly } from './compactor.ts'
@@ -31,7 +30,7 @@ import { compact, range, status, txn } from './etcd-messages.ts'
 import { ExpiryLeases } from './expiry-leases.ts'
 import { KeyLayout } from './key-layout.ts'
 import { listPages } from './list-pages.ts'
-import { Progress } from './progress.ts'
+import { SharedFeed } from './shared-feed.ts'
 
 export interface EtcdOptions {
   /** `https://host:2379` of each member. */
@@ -71,12 +70,13 @@ class EtcdStore implements Store {
   readonly #layout: KeyLayout
   readonly #leases: ExpiryLeases
   readonly #latency = new StoreLatency()
-  readonly #hub: WatchHub
-  readonly #progress: Progress
+  readonly #options: EtcdOptions
   readonly #deps: EtcdDeps & FeedDeps
   readonly #stop = new AbortController()
+  /** One for all watches, and one more as soon as a watch wants previous values. */
+  readonly #feeds: { plain?: SharedFeed; withPrevious?: SharedFeed } = {}
   readonly #revisions = new Shared(() => this.#askRevision())
-  #running: Promise<unknown> = Promise.resolve()
+  #compacting: Promise<void> = Promise.resolve()
   #keys = 0
   #commits = 0
   #bytesOnDisk = 0
@@ -88,33 +88,18 @@ class EtcdStore implements Store {
     this.#calls = new EtcdCalls(this.#endpoints, { clock: deps.clock, patienceMs: options.patienceMs ?? 10_000 })
     this.#deps = { ...deps, endpoints: this.#endpoints, layout: this.#layout }
     this.#leases = new ExpiryLeases({ calls: this.#calls, clock: deps.clock, random: deps.random })
-    this.#hub = new WatchHub({
-      backlogLimit: options.watchBacklog ?? 10_000,
-      monotonic: () => deps.clock.monotonic(),
-      delivery: this.#latency.watchDelivery,
-    })
-    this.#progress = new Progress({
-      clock: deps.clock,
-      touch: async () => {
-        await this.#calls.write(txn, { success: [{ put: this.#mark }] }, true)
-      },
-      failed: (error) => deps.log.debug('cannot ask etcd for progress', { error }),
-      patienceMs: options.progressAfterMs ?? 50,
-    })
+    this.#options = options
   }
 
   /** Finds the revision to begin at: one of our own, so that every feed knows when it has come so far. */
   async begin(): Promise<void> {
     await this.#calls.read(status, {}) // before anything is written: what is wrong with the way there is told by this
-    const { revision, keys } = await this.#touch()
-    this.#keys = keys
-    this.#progress.advance(revision)
+    this.#feeds.plain = this.#feed(false, await this.#countAnew())
     const { clock, log } = this.#deps
-    const compacting = compactRegularly({
+    this.#compacting = compactRegularly({
       ...{ calls: this.#calls, layout: this.#layout, clock, log, signal: this.#stop.signal },
       compact: (until) => this.compact(until),
     })
-    this.#running = Promise.all([this.#feed(revision), compacting])
     await this.healthy()
   }
 
@@ -135,7 +120,7 @@ class EtcdStore implements Store {
     const begun = this.#deps.clock.monotonic()
     const result = await this.#atRevision(options.revision, (at) => listPages(prefix, { ...options, at }, this.#calls, this.#layout))
     this.#latency.list.observe(this.#deps.clock.monotonic() - begun)
-    this.#progress.expect(result.revision)
+    this.#expect(result.revision)
     return result
   }
 
@@ -147,7 +132,7 @@ class EtcdStore implements Store {
     try {
       const result = await this.#judged(changes)
       if (result.ok) this.#commits++
-      this.#progress.expect(result.revision)
+      this.#expect(result.revision)
       return result
     } finally {
       this.#latency.commit.observe(this.#deps.clock.monotonic() - begun)
@@ -167,15 +152,9 @@ class EtcdStore implements Store {
 
   watch(prefix: string, options: WatchOptions): AsyncIterable<WatchBatch> {
     if (this.#stop.signal.aborted) return failing(new StoreClosedError())
-    const { after, signal, progress = true } = options
-    const { reached } = this.#progress
-    const isPast = after < reached
-    const live = this.#hub.open(prefix, { replay: [], seen: isPast ? reached : 0, progress, signal })
-    if (after === reached) return live
-    // What has been is asked for at once: it may be forgotten by the first read.
-    const missed = isPast ? this.#missed(prefix, after, reached, signal) : Promise.resolve([])
-    missed.catch(() => {}) // the reader gets it
-    return following(missed, after, live)
+    if (options.previous) this.#feeds.withPrevious ??= this.#feed(true, this.#reached)
+    const feed = options.previous ? this.#feeds.withPrevious : this.#feeds.plain
+    return feed ? feed.watch(prefix, options) : failing(new StoreClosedError())
   }
 
   async deadlines(): Promise<ReadonlyMap<string, number>> {
@@ -195,7 +174,7 @@ class EtcdStore implements Store {
     const now = await this.revision()
     if (revision > now) throw new FutureRevisionError(revision, now)
     // Our own watchers have begun: they must have everything first.
-    await this.#progress.until(Math.min(revision, now))
+    await this.#until(Math.min(revision, now))
     try {
       await this.#calls.write(compact, { revision }, true)
     } catch (error) {
@@ -209,7 +188,7 @@ class EtcdStore implements Store {
     const [{ errors, dbBytes }, revision] = await Promise.all([this.#calls.read(status, {}), this.revision()])
     this.#bytesOnDisk = dbBytes
     if (errors.length > 0) throw new UnavailableError(`etcd has raised an alarm: ${errors.join('; ')}`)
-    await this.#progress.until(revision)
+    await this.#until(revision)
   }
 
   metrics(): StoreMetrics {
@@ -217,7 +196,7 @@ class EtcdStore implements Store {
       keys: this.#keys,
       bytesInMemory: 0,
       bytesOnDisk: this.#bytesOnDisk,
-      revision: this.#progress.reached,
+      revision: this.#reached,
       compactedRevision: this.#compacted,
       commits: this.#commits,
       fsyncs: 0,
@@ -226,47 +205,61 @@ class EtcdStore implements Store {
   }
 
   async close(): Promise<void> {
-    if (!this.#stop.signal.aborted) {
-      this.#stop.abort()
-      this.#progress.end(new StoreClosedError())
-      this.#hub.close()
-      this.#endpoints.close()
-    }
-    await this.#running
+    this.#stop.abort()
+    const closing = this.#open.map((feed) => feed.close())
+    this.#endpoints.close()
+    await Promise.all([...closing, this.#compacting])
   }
 
-  /** One feed for all watchers. After a gap that can't be closed they are told, and it goes on from now. */
-  async #feed(from: number): Promise<void> {
-    const { signal } = this.#stop
-    for (let after = from; !signal.aborted; ) {
-      try {
-        for await (const batch of changesAfter(after, this.#deps, signal)) {
-          for (const { entry, previous } of batch.events) this.#keys += (entry ? 1 : 0) - (previous ? 1 : 0)
-          this.#hub.publish([batch])
-          this.#progress.advance(batch.revision)
-        }
-      } catch (error) {
-        if (!(error instanceof CompactedError)) throw error
-        this.#deps.log.error('etcd has forgotten changes that were not seen here; watches begin anew', { error })
-        after = (await this.#beginAnew()) ?? after
-        this.#hub.fail(error)
-      }
+  #feed(previous: boolean, from: number): SharedFeed {
+    const { clock, log } = this.#deps
+    const { watchBacklog = 10_000, progressAfterMs = 50 } = this.#options
+    const options = {
+      previous,
+      feed: this.#deps,
+      hub: { backlogLimit: watchBacklog, monotonic: () => clock.monotonic(), delivery: this.#latency.watchDelivery },
+      progress: {
+        clock,
+        touch: async () => {
+          await this.#touch()
+        },
+        failed: (error: unknown) => log.debug('cannot ask etcd for progress', { error }),
+        patienceMs: progressAfterMs,
+      },
+    }
+    if (previous) return new SharedFeed({ ...options, touch: async () => (await this.#touch()).revision }, from)
+    return new SharedFeed({ ...options, touch: () => this.#countAnew(), told: (batch) => this.#count(batch) }, from)
+  }
+
+  get #open(): SharedFeed[] {
+    return Object.values(this.#feeds)
+  }
+
+  /** Up to where every change has been told. */
+  get #reached(): number {
+    return this.#feeds.plain?.progress.reached ?? 0
+  }
+
+  #expect(revision: number): void {
+    for (const { progress } of this.#open) progress.expect(revision)
+  }
+
+  async #until(revision: number): Promise<void> {
+    await Promise.all(this.#open.map(({ progress }) => progress.until(revision)))
+  }
+
+  #count({ events }: WatchBatch): void {
+    for (const { entry } of events) {
+      if (!entry) this.#keys--
+      else if (entry.createRevision === entry.modRevision) this.#keys++
     }
   }
 
-  /** The revision to go on from; undefined: the store has been closed. */
-  async #beginAnew(): Promise<number | undefined> {
-    for (;;) {
-      try {
-        const { revision, keys } = await this.#touch()
-        this.#keys = keys
-        this.#progress.advance(revision)
-        return revision
-      } catch (error) {
-        if (error instanceof StoreClosedError) return undefined
-        if (!(error instanceof UnavailableError || error instanceof UnknownOutcomeError)) throw error
-      }
-    }
+  /** A revision of our own making; from it on keys are counted. */
+  async #countAnew(): Promise<number> {
+    const { revision, keys } = await this.#touch()
+    this.#keys = keys
+    return revision
   }
 
   /** A revision of our own making, and how many keys there are at it. */
@@ -276,17 +269,6 @@ class EtcdStore implements Store {
     return { revision: answer.header?.revision ?? 0, keys: answer.responses[1]?.range?.count ?? 0 }
   }
 
-  /** Batches after `after` up to `until`, at which something of ours did change. */
-  async #missed(prefix: string, after: number, until: number, signal: AbortSignal): Promise<WatchBatch[]> {
-    const missed: WatchBatch[] = []
-    for await (const batch of changesAfter(after, this.#deps, AbortSignal.any([signal, this.#stop.signal]))) {
-      const part = under(prefix, batch)
-      if (part && batch.revision <= until) missed.push(part)
-      if (batch.revision >= until) break
-    }
-    return missed
-  }
-
   get #mark(): { key: Uint8Array; value: Uint8Array } {
     return { key: this.#layout.progress, value: new Uint8Array(0) }
   }
@@ -294,7 +276,7 @@ class EtcdStore implements Store {
   async #askRevision(): Promise<number> {
     const answer = await this.#calls.read(range, { key: this.#layout.progress, countOnly: true })
     const revision = answer.header?.revision ?? 0
-    this.#progress.expect(revision)
+    this.#expect(revision)
     return revision
   }
 
@@ -313,7 +295,7 @@ class EtcdStore implements Store {
   /** What has been compacted is told to watches alone. */
   async #oldest(gone: number): Promise<number> {
     try {
-      for await (const batch of changesAfter(gone, this.#deps, this.#stop.signal)) return batch.revision
+      for await (const batch of changesAfter(gone, this.#deps, { previous: false, signal: this.#stop.signal })) return batch.revision
     } catch (error) {
       if (error instanceof CompactedError) return error.oldest
       throw error
@@ -327,29 +309,6 @@ class EtcdStore implements Store {
 }
 
 const isCompacted = (error: unknown): boolean => error instanceof GrpcError && error.message.includes('has been compacted')
-
-/** What was missed, then what comes; a notice that tells nothing new is left out. */
-async function* following(
-  missed: Promise<readonly WatchBatch[]>,
-  after: number,
-  live: AsyncIterable<WatchBatch>,
-): AsyncGenerator<WatchBatch> {
-  let told = after
-  const reader = live[Symbol.asyncIterator]()
-  try {
-    for (const batch of await missed) {
-      told = batch.revision
-      yield batch
-    }
-    for (;;) {
-      const { done, value } = await reader.next()
-      if (done) return
-      if (value.revision > told) yield value
-    }
-  } finally {
-    await reader.return?.()
-  }
-}
 
 /** Calls that come while one is under way share the next: an answer that was asked for before a call began may be too old for it. */
 class Shared<T> {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../host/clock.ts'
 
-interface Deps {
+export interface ProgressDeps {
   readonly clock: Clock
   /** Writes a key that every watch of ours sees. */
   readonly touch: () => Promise<void>
@@ -21,14 +21,14 @@ interface Waiter {
  * feed, so has been everything before it. Where etcd serves this cluster alone that is never needed.
  */
 export class Progress {
-  readonly #deps: Deps
+  readonly #deps: ProgressDeps
   #reached = 0
   #wanted = 0
   #cancel: (() => void) | undefined
   #waiters: Waiter[] = []
   #ended: Error | undefined
 
-  constructor(deps: Deps) {
+  constructor(deps: ProgressDeps) {
     this.#deps = deps
   }
 
