@@ -8,7 +8,7 @@ import { lockFolder } from './folder-lock.ts'
 import { encodeFrame } from './frames.ts'
 import { type Group, planGroup, type Request } from './group-commit.ts'
 import { StoreLatency } from './latency.ts'
-import { LogWriter } from './log-writer.ts'
+import { LogWriter, makeRoom, type Room } from './log-writer.ts'
 import { failing, watchVersions } from './memory-store.ts'
 import { fileName, type Recovered, recover } from './recovery.ts'
 import { batchesAt, temporarySnapshot, writeSnapshot } from './snapshot-writer.ts'
@@ -108,6 +108,7 @@ class FileStore implements Store {
   #snapshot: OnDisk | undefined
   #olderLogs: OnDisk[]
   #queue: Request[] = []
+  #turns: (() => Promise<void>)[] = []
   #flushing: Promise<void> | undefined
   #snapshotting: Promise<void> | undefined
   /** History must not be forgotten past this while a snapshot reads it. */
@@ -244,13 +245,22 @@ class FileStore implements Store {
     })
   }
 
+  /** Runs between two groups of commits: those that come meanwhile wait. */
+  #between<T>(turn: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#turns.push(() => turn().then(resolve, reject))
+      this.#flushing ??= this.#flush()
+    })
+  }
+
   /** Writes group after group until nothing waits. Never rejects: each request has its own answer. */
   async #flush(): Promise<void> {
     await null // what is asked for in the same turn goes into the first group
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#turns.length > 0) {
+      for (const turn of this.#turns.splice(0)) await turn()
       const group = planGroup(this.#queue, this.#versions, this.#settings.clock.now())
       if (await this.#write(group)) this.#publish(group)
-      if (this.#wantsSnapshot()) await this.#beginSnapshot()
+      if (this.#wantsSnapshot()) this.#snapshotting = this.#takeSnapshot()
     }
     this.#flushing = undefined
   }
@@ -285,35 +295,47 @@ class FileStore implements Store {
 
   #wantsSnapshot(): boolean {
     if (this.#snapshotting || this.#log.failure) return false
-    const logged = this.#log.length + this.#olderLogs.reduce((sum, file) => sum + file.bytes, 0)
+    const logged = this.#logged
     return logged > Math.max(this.#settings.snapshotAfterBytes, this.#snapshot?.bytes ?? 0) && logged > this.#retryAt
   }
 
-  /** Goes on in a new log from here; what came before is written down as a snapshot in the background. */
-  async #beginSnapshot(): Promise<void> {
-    const { disk, directory, log } = this.#settings
-    const revision = this.#versions.revision
-    const previous = this.#log
-    const logged = previous.length + this.#olderLogs.reduce((sum, file) => sum + file.bytes, 0)
-    this.#retryAt = logged + this.#settings.snapshotAfterBytes
-    try {
-      this.#log = await LogWriter.create(disk, directory, revision)
-      await previous.close()
-    } catch (error) {
-      log.warn('a new log could not be begun in good order', { error, goesOnIn: this.#log.path })
-      if (this.#log === previous) return
-    }
-    this.#olderLogs.push({ path: previous.path, bytes: previous.length })
-    this.#pinned = revision
-    this.#snapshotting = this.#finishSnapshot(revision, [...this.#olderLogs]).finally(() => {
-      this.#pinned = Number.POSITIVE_INFINITY
-      this.#snapshotting = undefined
-    })
+  /** Bytes that a snapshot would do without. */
+  get #logged(): number {
+    return this.#log.length + this.#olderLogs.reduce((sum, file) => sum + file.bytes, 0)
   }
 
-  async #finishSnapshot(revision: number, covered: OnDisk[]): Promise<void> {
+  /** In the background: room for a new log, then commits go on in that, and what came before is written down as a snapshot. */
+  async #takeSnapshot(): Promise<void> {
+    const { disk, directory, log } = this.#settings
+    this.#retryAt = this.#logged + this.#settings.snapshotAfterBytes
+    try {
+      const room = await makeRoom(disk, directory, this.#log.roomForNext)
+      const previous = await this.#between(() => this.#beginLog(room))
+      await previous.close().catch((error) => log.warn('a log that is done with could not be closed', { file: previous.path, error }))
+      await this.#writeSnapshot([...this.#olderLogs])
+    } catch (error) {
+      log.warn('no new log could be begun', { error, goesOnIn: this.#log.path })
+    } finally {
+      this.#pinned = Number.POSITIVE_INFINITY
+      this.#snapshotting = undefined
+    }
+  }
+
+  /** Answers the log that is done with. */
+  async #beginLog(room: Room): Promise<LogWriter> {
+    const previous = this.#log
+    const { revision } = this.#versions
+    this.#log = await LogWriter.begin(room, revision)
+    this.#olderLogs.push({ path: previous.path, bytes: previous.length })
+    this.#pinned = revision
+    return previous
+  }
+
+  /** Never rejects: without it the logs before stay. */
+  async #writeSnapshot(covered: OnDisk[]): Promise<void> {
     const { disk, directory, log, clock } = this.#settings
     const begun = clock.monotonic()
+    const revision = this.#pinned
     const file = path.join(directory, fileName('snapshot', revision))
     try {
       const snapshot = await writeSnapshot(disk, file, { revision, batches: batchesAt(this.#versions, revision) }, this.#pace)

@@ -10,6 +10,30 @@ const mostRoom = 4 << 20
 const pieceBytes = 256 << 10
 const zeros = Buffer.alloc(pieceBytes)
 
+/** A log to be: zeros that are safe, under a name that counts for nothing. */
+export interface Room {
+  readonly disk: Disk
+  readonly file: DiskFile
+  readonly path: string
+  readonly bytes: number
+}
+
+export async function makeRoom(disk: Disk, directory: string, bytes: number): Promise<Room> {
+  const temporary = path.join(directory, 'log-next.tmp')
+  const file = await disk.create(temporary, { durable: true })
+  try {
+    await writeZeros(file, 0, bytes)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  return { disk, file, path: temporary, bytes }
+}
+
+async function writeZeros(file: DiskFile, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += pieceBytes) await file.write(zeros.subarray(0, Math.min(pieceBytes, to - at)), at)
+}
+
 /**
  * The newest log. It is written into room made beforehand, zeros that are safe already: a write then changes no metadata of
  * the file system, which makes it faster and independent of what else is being written, and a file that somebody cut short is
@@ -42,28 +66,32 @@ export class LogWriter {
     this.#soiled = log.length
   }
 
-  /** A new log for commits after `revision`, its place in the folder safe. It takes its name only once its beginning is. */
+  /** A new log for commits after `revision`, its place in the folder safe. */
   static async create(disk: Disk, directory: string, revision: number): Promise<LogWriter> {
+    return LogWriter.begin(await makeRoom(disk, directory, leastRoom), revision)
+  }
+
+  /** The same in room made before. It takes its name only once its beginning is safe. */
+  static async begin({ disk, file, path: temporary, bytes }: Room, revision: number): Promise<LogWriter> {
+    const directory = path.dirname(temporary)
     const logPath = path.join(directory, fileName('log', revision))
-    const temporary = `${logPath}.tmp`
-    const file = await disk.create(temporary, { durable: true })
-    const beginning = Buffer.concat([preamble('log', revision), encodeFrame({ type: 'room', bytes: leastRoom })])
+    const beginning = Buffer.concat([preamble('log', revision), encodeFrame({ type: 'room', bytes })])
     try {
-      await file.write(Buffer.concat([beginning, zeros.subarray(0, leastRoom - beginning.length)]), 0)
+      await file.write(beginning, 0)
       await disk.rename(temporary, logPath)
       await disk.syncDirectory(directory)
     } catch (error) {
       await file.close()
       throw error
     }
-    return new LogWriter(file, { path: logPath, length: beginning.length, size: leastRoom, declared: leastRoom })
+    return new LogWriter(file, { path: logPath, length: beginning.length, size: bytes, declared: bytes })
   }
 
   /** Goes on with a log after `goodBytes`; what a crash left of a write is made zeros. */
   static async resume(disk: Disk, log: FileContents & { path: string }): Promise<LogWriter> {
     const file = await disk.open(log.path)
     const writer = new LogWriter(file, { path: log.path, length: log.goodBytes, size: log.bytes, declared: log.declaredBytes })
-    if (log.isTorn) await writer.#zero(log.goodBytes, log.bytes)
+    if (log.isTorn) await writeZeros(file, log.goodBytes, log.bytes)
     return writer
   }
 
@@ -76,6 +104,11 @@ export class LogWriter {
     return this.#size
   }
 
+  /** Room that the log which follows this one should have from the beginning. */
+  get roomForNext(): number {
+    return this.#step()
+  }
+
   /** Why the last write failed; undefined: it did not. */
   get failure(): Error | undefined {
     return this.#failure
@@ -84,7 +117,7 @@ export class LogWriter {
   /** Resolves once `frame` is safe. */
   async append(frame: Uint8Array): Promise<void> {
     try {
-      if (this.#soiled > this.#length) await this.#zero(this.#length, this.#soiled)
+      if (this.#soiled > this.#length) await writeZeros(this.#file, this.#length, this.#soiled)
       this.#soiled = this.#length
       const [bytes, declared] = await this.#inRoom(frame)
       this.#soiled = this.#length + bytes.byteLength
@@ -142,11 +175,7 @@ export class LogWriter {
 
   async #makePiece(): Promise<void> {
     const to = this.#size + Math.min(pieceBytes, this.#step())
-    await this.#zero(this.#size, to)
+    await writeZeros(this.#file, this.#size, to)
     this.#size = to
-  }
-
-  async #zero(from: number, to: number): Promise<void> {
-    for (let at = from; at < to; at += pieceBytes) await this.#file.write(zeros.subarray(0, Math.min(pieceBytes, to - at)), at)
   }
 }

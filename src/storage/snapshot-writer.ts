@@ -6,7 +6,7 @@ import type { Versions } from './versions.ts'
 /** Small frames, so that values that stay in use after a load hold on to little else. */
 const frameBytes = 64 << 10
 /** Brought to the disk so often: a large flush at the end would hold up every commit behind it. */
-const syncBytes = 1 << 20
+const syncBytes = 256 << 10
 /** For each millisecond of work, so many of rest. History cannot be forgotten meanwhile: much slower would cost memory. */
 const restFactor = 1
 
