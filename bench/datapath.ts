@@ -6,14 +6,14 @@ import { type BackEnd, backEnds, chosenBackEnds } from './network/back-ends.ts'
 import type { Burst, BurstResult } from './network/burst-process.ts'
 import { HelperProcess } from './network/helper-process.ts'
 import type { LoaderOptions } from './network/loader-process.ts'
-import { buildPacketBed, type PacketBed } from './network/packet-bed.ts'
+import { buildPacketBed, type PacketBed, plan } from './network/packet-bed.ts'
 import { PodCgroup } from './network/pod-cgroup.ts'
 import { bulkPort, clusterIp, firstEndpoint } from './network/service-objects.ts'
 import { digits, median } from './statistics.ts'
 
 type What = 'connect' | 'past' | 'bulk'
-const rounds: Record<What, number> = { connect: 30, past: 30, bulk: 10 }
-const burstMs: Record<What, number> = { connect: 100, past: 50, bulk: 150 }
+const rounds: Record<What, number> = { connect: 100, past: 100, bulk: 10 }
+const burstMs: Record<What, number> = { connect: 30, past: 20, bulk: 150 }
 /** Spread over all Services: the rules of one alone would stay in the processor's cache. */
 const targetsEach = 100
 const patienceMs = 120_000
@@ -23,7 +23,8 @@ const podPort = 8080
 /** One row: a bed whose node holds some rules, and where its client sends to. */
 interface Way {
   readonly name: string
-  readonly size: number
+  /** Undefined: no Services. */
+  readonly size: number | undefined
   readonly bed: PacketBed
   /** Who sends. */
   readonly client: HelperProcess
@@ -47,11 +48,42 @@ add chain ip track postrouting { type nat hook postrouting priority 100 ; }
 add rule ip track postrouting ip saddr 10.250.0.0/24 ip daddr != 10.128.0.0/9 masquerade
 `
 
-async function open(tag: string, name: string, size: number, backEnd: BackEnd | 'tracked' | 'untracked'): Promise<Way> {
+/** What any translation costs: one rule, and nothing to look up. */
+const translateAll = `
+add chain ip track prerouting { type nat hook prerouting priority -100 ; }
+add rule ip track prerouting ip daddr ${plan.serviceCidr} dnat to ${firstEndpoint(0, 0)}
+`
+
+/** Rules to compare with, and where to send then. */
+interface Plain {
+  readonly rules: string
+  readonly targets: (what: What, pods: readonly string[]) => readonly string[]
+}
+
+const toPods: Plain['targets'] = (what, pods) => (what === 'bulk' ? [`${firstEndpoint(0, 0)}:${bulkPort}`] : pods)
+const plains = {
+  untracked: { rules: '', targets: toPods },
+  tracked: { rules: trackConnections, targets: toPods },
+  bare: {
+    rules: trackConnections + translateAll,
+    targets: (what, pods) =>
+      what === 'past' ? pods : what === 'bulk' ? [`${clusterIp(0)}:${bulkPort}`] : pods.map((_, i) => `${clusterIp(i)}:${podPort}`),
+  },
+} satisfies Record<string, Plain>
+
+async function open(tag: string, name: string, size: number, backEnd: BackEnd | Plain): Promise<Way> {
   const bed = await buildPacketBed(tag)
-  const cgroup = typeof backEnd === 'object' && backEnd.sockets ? await PodCgroup.make(tag) : undefined
+  const cgroup = 'sockets' in backEnd && backEnd.sockets ? await PodCgroup.make(tag) : undefined
   const client = HelperProcess.start(script('burst-process'), {})
-  const way = { name, size, bed, client, cgroup, helpers: [client], results: { connect: [], past: [], bulk: [] } }
+  const way = {
+    name,
+    size: 'rules' in backEnd ? undefined : size,
+    bed,
+    client,
+    cgroup,
+    helpers: [client],
+    results: { connect: [], past: [], bulk: [] },
+  }
   const pods = spread(size, (i) => `${firstEndpoint(i, 0)}:${podPort}`)
   try {
     await client.next(patienceMs)
@@ -59,10 +91,10 @@ async function open(tag: string, name: string, size: number, backEnd: BackEnd | 
     const echo = HelperProcess.start(script('echo-process'), {}, { namespace: bed.path('server') })
     way.helpers.push(echo)
     await echo.next(patienceMs)
-    if (typeof backEnd === 'string') {
-      if (backEnd === 'tracked')
-        await mustRun(systemExec, 'nsenter', [`--net=${bed.path('node')}`, 'nft', '-f', '-'], { input: trackConnections })
-      return { ...way, targets: { connect: pods, past: pods, bulk: [`${firstEndpoint(0, 0)}:${bulkPort}`] } }
+    if ('rules' in backEnd) {
+      const { rules, targets } = backEnd
+      await mustRun(systemExec, 'nsenter', [`--net=${bed.path('node')}`, 'nft', '-f', '-'], { input: rules })
+      return { ...way, targets: { connect: targets('connect', pods), past: targets('past', pods), bulk: targets('bulk', pods) } }
     }
     const options: LoaderOptions = { backEnd, size, cgroupPath: cgroup?.path }
     const loader = HelperProcess.start(script('loader-process'), options, { namespace: bed.path('node') })
@@ -101,11 +133,11 @@ async function measure(ways: readonly Way[], what: What): Promise<void> {
 function print(ways: readonly Way[]): void {
   const reference = ways.find(({ name }) => name === tracked) as Way
   const ratio = ({ results }: Way, what: What): string =>
-    digits(median(results[what].map(({ perSecond }, round) => perSecond / (reference.results[what][round] as BurstResult).perSecond)))
+    median(results[what].map(({ perSecond }, round) => perSecond / (reference.results[what][round] as BurstResult).perSecond)).toFixed(3)
   const middle = ({ results }: Way, what: What, of: keyof BurstResult): string => digits(median(results[what].map((result) => result[of])))
   const lines = ways.map((way) => [
     way.name,
-    way.targets.connect === way.targets.past ? '' : String(way.size),
+    way.size === undefined ? '' : String(way.size),
     middle(way, 'connect', 'perSecond'),
     ratio(way, 'connect'),
     middle(way, 'connect', 'p50'),
@@ -132,8 +164,9 @@ export async function run(flags: readonly string[]): Promise<void> {
   const { sizes, 'back-ends': names } = listFlags(flags, { sizes: '100,10000', 'back-ends': layouts.map(({ name }) => name).join(',') })
   const ways: Way[] = []
   try {
-    ways.push(await open('u', 'to the pod, without conntrack', 10_000, 'untracked'))
-    ways.push(await open('t', tracked, 10_000, 'tracked'))
+    ways.push(await open('u', 'to the pod, without conntrack', 10_000, plains.untracked))
+    ways.push(await open('t', tracked, 10_000, plains.tracked))
+    ways.push(await open('b', 'one bare rule of DNAT', 10_000, plains.bare))
     for (const backEnd of chosenBackEnds(names)) {
       for (const size of sizes.map(Number)) {
         if (size > (backEnd.upTo ?? Number.POSITIVE_INFINITY)) continue

@@ -59,10 +59,12 @@ export function frontendsOf(family: AddressFamily, port: ProxiedPort): Frontend[
     frontends.push({ set, key: itsKey, kind: isLocal ? 'local' : 'cluster' })
     frontends.push({ set: near, key: itsKey, kind: isLocal ? 'cluster' : undefined })
   }
-  for (const address of new Set([...port.externalIps, ...port.loadBalancerIps])) add(sets.external, sets.externalNear, key(address))
+  for (const address of externalAddresses(port)) add(sets.external, sets.externalNear, key(address))
   if (port.nodePort !== undefined) add(sets.nodePorts, sets.nodePortsNear, protocolBytes(port.protocol) + portBytes(port.nodePort))
   return frontends
 }
+
+const externalAddresses = (port: ProxiedPort): ReadonlySet<string> => new Set([...port.externalIps, ...port.loadBalancerIps])
 
 export const targetOf = (family: AddressFamily, endpoint: ProxiedEndpoint): Bytes =>
   addressBytes(family, endpoint.address) + portBytes(endpoint.port)
@@ -77,6 +79,7 @@ export function portElements(family: AddressFamily, node: string, { port, choice
     return { set, key, data: numberBytes(chosen ? destination(chosen.group.id, chosen.code) : without) }
   })
   const ofSets: SetElement[] = [{ set: sets.clusterIps, key: addressBytes(family, port.clusterIp) }, ...guards(family, port)]
+  for (const address of externalAddresses(port)) ofSets.push({ set: sets.externalIps, key: addressBytes(family, address) })
   const here = [...choice.cluster, ...choice.local].filter(({ nodeName }) => nodeName === undefined || nodeName === node)
   for (const address of new Set(here.map((endpoint) => endpoint.address))) {
     const bytes = addressBytes(family, address)

@@ -67,7 +67,8 @@ export function skeleton(context: SkeletonContext): Table {
       ...baseChains(words, context),
       { name: 'services', rules: servicesRules(words, context) },
       { name: 'ports', rules: portsRules(words, context) },
-      { name: 'from-here', rules: fromHereRules(words, context) },
+      { name: 'to-external', rules: toExternalRules(words, context) },
+      { name: 'to-node', rules: toNodeRules(words, context) },
       { name: 'source-ranges', rules: sourceRangesRules(context) },
       { name: 'choose', rules: [rule(undefined, { kind: 'vmap', key: code, map: sets.choosers })] },
       { name: 'refuse', rules: refuseRules },
@@ -97,6 +98,7 @@ function setsOf({ address }: Words, { rangeBits }: SkeletonContext): NftSet[] {
     { name: sets.stickyEndpoints, key: ['classid'], data: target },
     { name: sets.affinity, key: ['classid', address], data: ['classid'], dynamic: true, timeoutMs: 0, size: mostClients },
     { name: sets.clusterIps, key: [address] },
+    { name: sets.externalIps, key: [address] },
     { name: sets.guarded, key: frontend },
     { name: sets.hairpin, key: [address, address] },
     { name: sets.nodeAddresses, key: [address], interval: true },
@@ -123,8 +125,9 @@ function baseChains(words: Words, { routeLocalnetWas }: SkeletonContext): Chain[
     rules,
   })
   const toLoopback: Statement[] = [
-    { kind: 'match', key: 'iifname', op: '!=', value: 'lo' },
+    // The address first: most packets are done with here, and interfaces' names take longer to compare.
     { kind: 'match', key: words.target, value: words.loopback },
+    { kind: 'match', key: 'iifname', op: '!=', value: 'lo' },
   ]
   const translatedByNobody: Statement = { kind: 'match', key: 'ct status', op: '!=', value: 'dnat' }
   const guarded = routeLocalnetWas !== undefined
@@ -158,23 +161,36 @@ function servicesRules({ target }: Words, { serviceCidr }: SkeletonContext): Rul
   ]
 }
 
+/** A connection that is none of ours is told by three look-ups: what only a few need stands in chains behind them. */
 function portsRules(words: Words, context: SkeletonContext): Rule[] {
-  const pods = fromPods(words, context)
   return [
     rule('cluster address', destinationFrom(sets.internal, words.frontend), goto('choose')),
+    rule('external address', { kind: 'lookup', key: words.target, set: sets.externalIps }, jump('to-external')),
+    rule('node port', ...toNode(words, context), jump('to-node')),
+  ]
+}
+
+function toExternalRules(words: Words, context: SkeletonContext): Rule[] {
+  return [
     rule('load balancer with source ranges', { kind: 'lookup', key: words.frontend, set: sets.guarded }, jump('source-ranges')),
-    ...(pods ? [rule('from a pod', pods, jump('from-here'))] : []),
-    rule('from this host', { kind: 'match', key: 'fib saddr type', value: 'local' }, jump('from-here')),
-    rule('external address', destinationFrom(sets.external, words.frontend), goto('choose')),
-    rule('node port', ...toNode(words, context), destinationFrom(sets.nodePorts, words.nodePort), goto('choose')),
+    ...fromHereRules(words, context, destinationFrom(sets.externalNear, words.frontend)),
+    rule(undefined, destinationFrom(sets.external, words.frontend), goto('choose')),
+  ]
+}
+
+function toNodeRules(words: Words, context: SkeletonContext): Rule[] {
+  return [
+    ...fromHereRules(words, context, destinationFrom(sets.nodePortsNear, words.nodePort)),
+    rule(undefined, destinationFrom(sets.nodePorts, words.nodePort), goto('choose')),
   ]
 }
 
 /** Under the Local policy too, pods and the host itself reach all endpoints. */
-function fromHereRules(words: Words, context: SkeletonContext): Rule[] {
+function fromHereRules(words: Words, context: SkeletonContext, destinationNear: Statement): Rule[] {
+  const pods = fromPods(words, context)
   return [
-    rule('external address, Local policy', destinationFrom(sets.externalNear, words.frontend), goto('choose')),
-    rule('node port, Local policy', ...toNode(words, context), destinationFrom(sets.nodePortsNear, words.nodePort), goto('choose')),
+    ...(pods ? [rule('Local policy, from a pod', pods, destinationNear, goto('choose'))] : []),
+    rule('Local policy, from this host', { kind: 'match', key: 'fib saddr type', value: 'local' }, destinationNear, goto('choose')),
   ]
 }
 
@@ -215,7 +231,10 @@ function translatedRules(words: Words, context: SkeletonContext): Rule[] {
   const masksInternal: Statement[] | undefined = Array.isArray(stranger) ? stranger : stranger && [stranger]
   const toNodeAddress: Statement[] =
     context.nodePortAddresses.length > 0 ? [{ kind: 'lookup', key: original, set: sets.nodeAddresses }] : []
-  const rules = [rule('a pod that reaches itself', { kind: 'lookup', key: [source, target], set: sets.hairpin }, goto('mask-source'))]
+  const rules = [
+    rule('a pod that reaches itself', { kind: 'lookup', key: [source, target], set: sets.hairpin }, goto('mask-source')),
+    ...podToClusterRules(words, context),
+  ]
   for (const protocol of protocols) {
     const of: Statement = { kind: 'match', key: 'meta l4proto', value: protocol }
     if (masksInternal)
@@ -231,6 +250,14 @@ function translatedRules(words: Words, context: SkeletonContext): Rule[] {
     )
   }
   return rules
+}
+
+/** The most frequent of all, known without a look-up. */
+function podToClusterRules(words: Words, context: SkeletonContext): Rule[] {
+  const pods = fromPods(words, context)
+  if (!pods || context.masqueradeAll || context.serviceCidr === undefined) return []
+  const toCluster: Statement = { kind: 'match', key: words.original, value: context.serviceCidr }
+  return [rule('cluster address, from a pod', pods, toCluster, goto('keep-source'))]
 }
 
 const nearRules: Rule[] = [

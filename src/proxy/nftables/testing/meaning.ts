@@ -5,7 +5,7 @@ import { codeOf, drop, groupOf, numberOfBytes, refuse } from '../destination.ts'
 import * as sets from '../set-names.ts'
 
 const frontends = [sets.internal, sets.external, sets.externalNear, sets.nodePorts, sets.nodePortsNear]
-const plainSets = [sets.clusterIps, sets.guarded, sets.hairpin, sets.nodeAddresses]
+const plainSets = [sets.clusterIps, sets.externalIps, sets.guarded, sets.hairpin, sets.nodeAddresses]
 
 /**
  * What a table says, without the numbers that depend on history: each frontend with its endpoints, and all that no frontend leads to. Ways of
