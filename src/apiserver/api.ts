@@ -9,7 +9,7 @@ import { reviewed } from './access/access-reviews.ts'
 import { tokenReviewed } from './access/token-review.ts'
 import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
 import { plainBody } from './body.ts'
-import type { Fairness } from './fairness/fairness.ts'
+import type { Fairness, Flow } from './fairness/fairness.ts'
 import type { Metrics } from './metrics.ts'
 import { isTrue } from './request-options.ts'
 import type { ResourceApi } from './resource-api.ts'
@@ -42,23 +42,26 @@ export class Api {
     return this.#deps.access
   }
 
-  async serve(request: ApiRequest): Promise<Answer> {
+  /** `note` hears to which flow the request belongs, before it is served. */
+  async serve(request: ApiRequest, note: (flow: Flow) => void = () => {}): Promise<Answer> {
     const { metrics } = this.#deps
     const route = routeOf(request.method, request.path, isTrue(request.query.get('watch')))
     const startedMs = metrics.started()
-    const answer = await this.#answer(route, request)
+    const answer = await this.#answer(route, request, note)
     metrics.finished(labelsOf(route), 'code' in answer ? answer.code : 200, startedMs)
     return answer
   }
 
-  async #answer(route: Route, request: ApiRequest): Promise<Answer> {
+  async #answer(route: Route, request: ApiRequest, note: (flow: Flow) => void): Promise<Answer> {
     try {
       const { fairness, access, paths } = this.#deps
-      access.authorizer.authorize(request.user, withSelectedName(route, request))
-      // Watches and streams give their seat back as soon as they have begun.
-      return await fairness.run(request.user, route, request.signal, () =>
-        route.type === 'path' ? paths(route.path, request) : this.#resource(route, request),
-      )
+      const flow = fairness.flowOf(request.user, route)
+      if (flow) note(flow)
+      // Watches give their seat back as soon as they have begun.
+      return await fairness.run(flow, request.signal, async () => {
+        access.authorizer.authorize(request.user, withSelectedName(route, request))
+        return route.type === 'path' ? paths(route.path, request) : this.#resource(route, request)
+      })
     } catch (error) {
       return errorAnswer(this.#statusOf(error, request))
     }

@@ -1,5 +1,14 @@
 import type { Kind } from '../api/kind.ts'
-import { apiServices, ipAddresses, kinds, serviceCidrs, services, storedKinds } from '../api/registry.ts'
+import {
+  apiServices,
+  flowSchemas,
+  ipAddresses,
+  kinds,
+  priorityLevelConfigurations,
+  serviceCidrs,
+  services,
+  storedKinds,
+} from '../api/registry.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
@@ -15,6 +24,7 @@ import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
 import { Discovery } from './discovery.ts'
 import { Fairness } from './fairness/fairness.ts'
+import { FlowObjects } from './fairness/flow-objects.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
 import type { KubeletCredentials } from './kubelet-connections.ts'
 import { Metrics } from './metrics.ts'
@@ -50,6 +60,9 @@ export interface ApiServerOptions {
   readonly advertisePort?: number
   /** Other servers work on the same store: the `kubernetes` Service leads to all of them. */
   readonly sharesStore?: boolean
+  /** Together the requests served at one time (defaults 400 and 200), shared out by PriorityLevelConfigurations. */
+  readonly maxRequestsInflight?: number
+  readonly maxMutatingRequestsInflight?: number
 }
 
 /** Also where pods find this server, by the cluster's DNS. */
@@ -89,7 +102,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     random,
   })
   const reads = new Reads({ store, cache, clock, random })
-  const fairness = new Fairness(clock)
+  const fairness = new Fairness({
+    clock,
+    schemas: cache.kind(flowSchemas),
+    levels: cache.kind(priorityLevelConfigurations),
+    seats: (options.maxRequestsInflight ?? 400) + (options.maxMutatingRequestsInflight ?? 200),
+  })
   const metrics = new Metrics(clock, fairness)
   const discovery = new Discovery(kinds as readonly Kind[])
   const groupVersions = discovery.groupVersions().filter(({ group }) => group !== apiServices.group)
@@ -107,6 +125,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const serviceCidr = new DefaultServiceCidr({ writes, cache, clock, log }, ranges)
   const repair = new AddressRepair({ writes, cache, clock, log })
+  const flowObjects = new FlowObjects({ writes, cache, clock, log })
   const establish = async (): Promise<void> => {
     const reachedAt = servers ? await servers.all() : advertise && { addresses: [advertise.address], port: advertise.port }
     await bootstrap(
@@ -123,6 +142,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   await repair.begin()
   await servers?.begin()
   await establish()
+  await flowObjects.begin()
   let closed = false
   watchOver(cache, () => {
     establish().catch((error) => closed || log.error('cannot restore what every cluster begins with', { error }))
@@ -140,6 +160,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     async close() {
       closed = true
       await repair.close()
+      await flowObjects.close()
       await servers?.end().catch((error) => log.warn('cannot tell the other servers that this one goes', { error }))
       // Watches first: a connection with an open answer would hold up its end.
       await cache.close()

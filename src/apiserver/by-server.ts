@@ -1,4 +1,5 @@
 import type { UserInfo } from '../machinery/api-request.ts'
+import { isAlreadyExists, isConflict, isNotFound } from '../machinery/status.ts'
 import type { CreateOptions } from './writes.ts'
 
 const server: UserInfo = { name: 'system:apiserver', uid: '', groups: ['system:masters'], extra: {} }
@@ -10,4 +11,13 @@ export const byServer: CreateOptions = {
   manager: 'kube-apiserver',
   applies: false,
   warnings: new Set<string>(),
+}
+
+/** Waits for a write of the server's own. Where somebody else, such as another server, was faster, the next look will tell. */
+export async function unlessMeanwhile(write: Promise<unknown>): Promise<void> {
+  try {
+    await write
+  } catch (error) {
+    if (!isNotFound(error) && !isAlreadyExists(error) && !isConflict(error)) throw error
+  }
 }

@@ -8,6 +8,7 @@ import type { Access } from './access/access.ts'
 import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest, type ProxyRequest, type RedirectAnswer } from './answer.ts'
 import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
 import type { Api } from './api.ts'
+import type { Flow } from './fairness/fairness.ts'
 import { type Format, negotiate, protobufType } from './negotiation.ts'
 import { isTrue } from './request-options.ts'
 import { Watcher } from './watcher.ts'
@@ -59,10 +60,11 @@ export async function serveExchange(exchange: Exchange, deps: ExchangeDeps): Pro
   exchange.output.once('close', () => gone.abort())
   exchange.output.on('error', (error) => deps.log.debug('connection broke off', { error }))
   try {
-    const answer = await answerTo(exchange, deps.api, gone.signal)
+    const flow: Record<string, string> = {}
+    const answer = await answerTo(exchange, deps.api, gone.signal, (found) => Object.assign(flow, flowHeaders(found)))
     if (gone.signal.aborted) return
     if (answer.type === 'kubelet' || answer.type === 'proxy') await deps.forward(answer, exchange, gone.signal)
-    else await send(exchange, answer)
+    else await send({ ...exchange, respond: (code, headers) => exchange.respond(code, { ...flow, ...headers }) }, answer)
   } catch (error) {
     if (!gone.signal.aborted) deps.log.error('cannot send an answer', { path: exchange.url, error })
     exchange.output.destroy()
@@ -70,13 +72,21 @@ export async function serveExchange(exchange: Exchange, deps: ExchangeDeps): Pro
 }
 
 /** Makes the API's request of the exchange and has it answered. Never rejects but for a broken connection. */
-export async function answerTo(exchange: Exchange, api: Api, signal: AbortSignal): Promise<Answer> {
+export async function answerTo(exchange: Exchange, api: Api, signal: AbortSignal, note?: (flow: Flow) => void): Promise<Answer> {
   try {
-    return await api.serve(await requestOf(exchange, api.access, signal))
+    return await api.serve(await requestOf(exchange, api.access, signal), note)
   } catch (error) {
     if (error instanceof StatusError) return errorAnswer(error)
     throw error
   }
+}
+
+/** By which a client learns what limits it: https://kubernetes.io/docs/concepts/cluster-administration/flow-control/#diagnostics */
+function flowHeaders({ schema, level }: Flow): Record<string, string> {
+  // What the server goes by before its objects are made has no uid.
+  const { uid: schemaUid = '' } = schema.metadata
+  const { uid: levelUid = '' } = level.object.metadata
+  return { 'x-kubernetes-pf-flowschema-uid': schemaUid, 'x-kubernetes-pf-prioritylevel-uid': levelUid }
 }
 
 async function requestOf(exchange: Exchange, access: Access, signal: AbortSignal): Promise<ApiRequest> {

@@ -89,6 +89,23 @@ describe('over HTTP/2', () => {
     stranger.close()
   })
 
+  test('every answer, a refusal too, names the flow to which its request belongs', async () => {
+    const objects = async (plural: string, name: string): Promise<string> =>
+      (await server.ask('GET', `/apis/flowcontrol.apiserver.k8s.io/v1/${plural}/${name}`)).object.metadata.uid
+    const cases = [
+      { client: session(certificates.admin), path: '/api/v1/pods', schema: 'exempt', level: 'exempt' },
+      { client: session(), path: '/api/v1/pods', schema: 'global-default', level: 'global-default' },
+      { client: session(), path: '/readyz', schema: 'probes', level: 'exempt' },
+    ]
+    for (const { client, path, schema, level } of cases) {
+      expect((await over2(client, path)).headers).toMatchObject({
+        'x-kubernetes-pf-flowschema-uid': await objects('flowschemas', schema),
+        'x-kubernetes-pf-prioritylevel-uid': await objects('prioritylevelconfigurations', level),
+      })
+      client.close()
+    }
+  })
+
   test('large answers are compressed, YAML and tables are answered, bodies are bounded', async () => {
     const admin = session(certificates.admin)
     const url = '/api/v1/namespaces/default/configmaps'

@@ -81,6 +81,15 @@ function addBootCommands(program: Command): void {
       )
       .addOption(new Option('--event-ttl <duration>', 'how long Events are kept (default: 1h0m0s)').argParser(duration))
       .addOption(
+        new Option('--max-requests-inflight <number>', 'reads that the API server serves at one time (default: 400)').argParser(atLeastOne),
+      )
+      .addOption(
+        new Option(
+          '--max-mutating-requests-inflight <number>',
+          'writes likewise; priority levels share out the sum (default: 200)',
+        ).argParser(atLeastOne),
+      )
+      .addOption(
         new Option('--proxy-mode <mode>', 'what programs the rules of Services; none: a proxy of your own (default: nftables)').choices([
           'nftables',
           'iptables',
@@ -311,6 +320,11 @@ function cidr(text: string): string {
   if (number % 2 ** (32 - length) !== 0)
     throw new InvalidArgumentError(`The range must begin at its first address: ${text} has host bits set.`)
   return text
+}
+
+function atLeastOne(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('A whole number, 1 or more.')
+  return Number(text)
 }
 
 function count(text: string): number {

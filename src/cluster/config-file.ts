@@ -224,6 +224,7 @@ export async function resolveConfig(
     return {
       ...kept,
       ...(options.datastore ? { datastore: options.datastore } : {}),
+      ...inflightOf(options),
       runDir: runDirOf(options.name),
       nodeAddress: deps.nodeAddress,
       apiPort: options.apiPort ?? kept.apiPort,
@@ -259,7 +260,16 @@ export async function resolveConfig(
     socketLb: options.socketLb ?? defaultSocketLb,
     chainTag: tagOf(options.name, (text) => createHash('sha256').update(text).digest('hex')),
     createdAt: timestamp(deps.clock.now()),
+    ...inflightOf(options),
     ...(options.datastore ? { datastore: options.datastore } : {}),
     ...(options.serverOnly ? { serverOnly: true } : {}),
+  }
+}
+
+/** Those that were asked for. */
+function inflightOf({ maxRequestsInflight, maxMutatingRequestsInflight }: ClusterOptions): Partial<ClusterConfig> {
+  return {
+    ...(maxRequestsInflight === undefined ? {} : { maxRequestsInflight }),
+    ...(maxMutatingRequestsInflight === undefined ? {} : { maxMutatingRequestsInflight }),
   }
 }

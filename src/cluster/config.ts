@@ -20,6 +20,9 @@ export interface ClusterConfig {
   serviceCidr: string
   nodePortRange: { from: number; to: number }
   eventTtlSeconds: number
+  /** Requests that the API server serves at one time, both together; absent: its own defaults. */
+  maxRequestsInflight?: number
+  maxMutatingRequestsInflight?: number
   /** '' for the default cluster, which uses the well-known chain names; others are kept apart by it. */
   chainTag: string
   /** What programs the rules of Services; none: another proxy than ours does. */
@@ -54,6 +57,8 @@ export interface ClusterOptions {
   serviceCidr?: string | undefined
   nodePortRange?: { from: number; to: number } | undefined
   eventTtlSeconds?: number | undefined
+  maxRequestsInflight?: number | undefined
+  maxMutatingRequestsInflight?: number | undefined
   proxyMode?: ProxyMode | 'none' | undefined
   socketLb?: boolean | undefined
   nodeName?: string | undefined

@@ -31,6 +31,9 @@ export interface ControlPlaneConfig {
   serviceCidr: string
   nodePortRange: { from: number; to: number }
   eventTtlSeconds: number
+  /** Undefined: the API server's own defaults. */
+  maxRequestsInflight?: number | undefined
+  maxMutatingRequestsInflight?: number | undefined
   /** Where the `kubernetes` Service leads; undefined leaves it without endpoints. */
   advertise: { address: string; port: number } | undefined
   clusterCa: string
@@ -54,6 +57,8 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     serviceCidr: config.serviceCidr,
     nodePortRange: config.nodePortRange,
     eventTtlSeconds: config.eventTtlSeconds,
+    ...(config.maxRequestsInflight === undefined ? {} : { maxRequestsInflight: config.maxRequestsInflight }),
+    ...(config.maxMutatingRequestsInflight === undefined ? {} : { maxMutatingRequestsInflight: config.maxMutatingRequestsInflight }),
     ...(config.candidate === undefined ? {} : { sharesStore: true }),
     ...(config.serviceAccountKey ? { serviceAccountKey: config.serviceAccountKey } : {}),
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
@@ -110,6 +115,8 @@ export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDe
         serviceCidr: config.serviceCidr,
         nodePortRange: config.nodePortRange,
         eventTtlSeconds: config.eventTtlSeconds,
+        maxRequestsInflight: config.maxRequestsInflight,
+        maxMutatingRequestsInflight: config.maxMutatingRequestsInflight,
         advertise: { address: config.nodeAddress, port: config.apiPort },
         clusterCa: certificates.ca,
         authority: await readAuthority(paths.pki),

@@ -1,5 +1,16 @@
+import { handOf } from './shuffle-shard.ts'
+
 export interface Seat {
   release(): void
+}
+
+export interface QueueLimits {
+  /** 0: nothing waits. */
+  readonly queues: number
+  /** Queues that one flow may use. */
+  readonly handSize: number
+  /** Requests that may wait in a queue. */
+  readonly queueLength: number
 }
 
 /** What waits for a seat. */
@@ -8,27 +19,44 @@ interface Waiting {
 }
 
 /**
- * Seats for requests, handed out in turn to the flows that wait: a flow with a thousand requests gets the next seat no
- * sooner than one with a single request.
+ * Seats for requests, handed out in turn to the queues in which some wait: a flow with a thousand requests gets the next seat
+ * no sooner than one with a single request in another queue.
  */
 export class FairQueue {
-  readonly #seats: number
-  readonly #queueLength: number
-  /** Requests that wait, by flow; a flow that was served goes to the end of the map. */
-  readonly #flows = new Map<string, Waiting[]>()
+  #limits: QueueLimits
+  #seats: number
+  /** Requests that wait, by queue; a queue that was served goes to the end of the map. */
+  readonly #queues = new Map<number, Waiting[]>()
+  readonly #changed: (demand: number) => void
   #taken = 0
   #waiting = 0
 
-  constructor(limits: { seats: number; queueLength: number }) {
-    this.#seats = limits.seats
-    this.#queueLength = limits.queueLength
+  /** `changed` hears how many requests are served or wait. */
+  constructor(seats: number, limits: QueueLimits, changed: (demand: number) => void = () => {}) {
+    this.#seats = seats
+    this.#limits = limits
+    this.#changed = changed
   }
 
+  get seats(): number {
+    return this.#seats
+  }
   get taken(): number {
     return this.#taken
   }
   get waiting(): number {
     return this.#waiting
+  }
+
+  /** What waits already stays where it is. */
+  limit(limits: QueueLimits): void {
+    this.#limits = limits
+  }
+
+  /** Who has a seat keeps it, even where there are fewer now. */
+  resize(seats: number): void {
+    this.#seats = seats
+    this.#next()
   }
 
   /** A seat that is free: `release` gives it back. Undefined: all are taken. */
@@ -37,12 +65,13 @@ export class FairQueue {
   }
 
   /**
-   * A seat, when it is the flow's turn. Undefined: the flow's queue is full. Rejects with the signal's reason if that comes
-   * first; the place in the queue is then given up.
+   * A seat, when it is the turn of the flow's queue. Undefined: the shortest of its queues is full. Rejects with the signal's
+   * reason if that comes first; the place in the queue is then given up.
    */
   seatInTurn(flow: string, signal: AbortSignal): Promise<Seat> | undefined {
-    const queue = this.#flows.get(flow) ?? []
-    if (queue.length >= this.#queueLength) return undefined
+    const at = this.#shortest(flow)
+    const queue = this.#queues.get(at) ?? []
+    if (at < 0 || queue.length >= this.#limits.queueLength) return undefined
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
         start: () => {
@@ -51,25 +80,39 @@ export class FairQueue {
         },
       }
       const giveUp = (): void => {
-        this.#drop(flow, waiting)
+        this.#drop(at, waiting)
         reject(signal.reason)
       }
       if (signal.aborted) return reject(signal.reason)
       signal.addEventListener('abort', giveUp, { once: true })
       queue.push(waiting)
-      this.#flows.set(flow, queue)
-      this.#waiting++
+      this.#queues.set(at, queue)
+      this.#count(0, 1)
     })
   }
 
+  /** -1: there are no queues. */
+  #shortest(flow: string): number {
+    const { queues, handSize } = this.#limits
+    let best = -1
+    let least = Number.POSITIVE_INFINITY
+    for (const at of handOf(flow, queues, handSize)) {
+      const length = this.#queues.get(at)?.length ?? 0
+      if (length >= least) continue
+      best = at
+      least = length
+    }
+    return best
+  }
+
   #take(): Seat {
-    this.#taken++
+    this.#count(1, 0)
     let released = false
     return {
       release: () => {
         if (released) return
         released = true
-        this.#taken--
+        this.#count(-1, 0)
         this.#next()
       },
     }
@@ -77,21 +120,27 @@ export class FairQueue {
 
   #next(): void {
     while (this.#taken < this.#seats && this.#waiting > 0) {
-      const [flow, queue] = this.#flows.entries().next().value as [string, Waiting[]]
+      const [at, queue] = this.#queues.entries().next().value as [number, Waiting[]]
       const first = queue.shift() as Waiting
-      this.#flows.delete(flow)
-      if (queue.length > 0) this.#flows.set(flow, queue)
-      this.#waiting--
+      this.#queues.delete(at)
+      if (queue.length > 0) this.#queues.set(at, queue)
+      this.#count(0, -1)
       first.start()
     }
   }
 
-  #drop(flow: string, waiting: Waiting): void {
-    const queue = this.#flows.get(flow) ?? []
-    const at = queue.indexOf(waiting)
-    if (at < 0) return
-    queue.splice(at, 1)
-    if (queue.length === 0) this.#flows.delete(flow)
-    this.#waiting--
+  #drop(at: number, waiting: Waiting): void {
+    const queue = this.#queues.get(at) ?? []
+    const index = queue.indexOf(waiting)
+    if (index < 0) return
+    queue.splice(index, 1)
+    if (queue.length === 0) this.#queues.delete(at)
+    this.#count(0, -1)
+  }
+
+  #count(taken: number, waiting: number): void {
+    this.#taken += taken
+    this.#waiting += waiting
+    this.#changed(this.#taken + this.#waiting)
   }
 }

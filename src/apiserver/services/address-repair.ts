@@ -3,8 +3,7 @@ import { ipAddresses, services } from '../../api/registry.ts'
 import type { Clock } from '../../host/clock.ts'
 import type { Log } from '../../host/log.ts'
 import type { KubeObject } from '../../machinery/object.ts'
-import { isAlreadyExists, isConflict, isNotFound } from '../../machinery/status.ts'
-import { byServer } from '../by-server.ts'
+import { byServer, unlessMeanwhile } from '../by-server.ts'
 import type { WatchCache } from '../watch-cache.ts'
 import type { Writes } from '../writes.ts'
 import { addressesOf, ipAddressFields, ipAddressKind, serviceOf } from './ip-address-objects.ts'
@@ -92,14 +91,5 @@ export class AddressRepair {
       log.info('making the IPAddress of a Service', { address, service: `${service.namespace}/${service.name}` })
       await unlessMeanwhile(writes.create(ipAddressKind, undefined, ipAddressFields(address, service) as unknown as KubeObject, byServer))
     }
-  }
-}
-
-/** Somebody else, such as another server's repair, was faster. */
-async function unlessMeanwhile(write: Promise<unknown>): Promise<void> {
-  try {
-    await write
-  } catch (error) {
-    if (!isNotFound(error) && !isAlreadyExists(error) && !isConflict(error)) throw error
   }
 }
