@@ -39,7 +39,16 @@ async function simulate(seed: number) {
   const client = directClient(apiServer.handle, admin, 'simulation')
   await settled(
     Promise.all([
-      startControllers({ client, clock, random, log, signal, clusterCa: anyCertificate, signCertificate: undefined }),
+      startControllers({
+        client,
+        clock,
+        random,
+        log,
+        signal,
+        clusterCa: anyCertificate,
+        signCertificate: undefined,
+        signAccountToken: undefined,
+      }),
       startScheduler({ client, clock, random, log, signal }),
     ]),
     clock,

@@ -82,9 +82,9 @@ export class Api {
   async #review(resource: VirtualResource, { namespace }: ResourceRoute, request: ApiRequest): Promise<Answer> {
     const body = await plainBody(request)
     if (!body) throw badRequest('the request has no body')
-    const { authorizer, tokens } = this.#deps.access
-    if (resource === tokenReviews) return objectAnswer(201, await tokenReviewed(body, tokens))
-    return objectAnswer(201, reviewed(resource, body, { user: request.user, namespace, authorizer }))
+    const { access } = this.#deps
+    if (resource === tokenReviews) return objectAnswer(201, await tokenReviewed(body, access.verifyToken.bind(access)))
+    return objectAnswer(201, reviewed(resource, body, { user: request.user, namespace, authorizer: access.authorizer }))
   }
 
   #statusOf(error: unknown, request: ApiRequest): StatusError {

@@ -5,6 +5,7 @@ import {
   ipAddresses,
   kinds,
   priorityLevelConfigurations,
+  secrets,
   serviceCidrs,
   services,
   storedKinds,
@@ -16,7 +17,8 @@ import type { ApiHandler } from '../machinery/api-request.ts'
 import type { KubeObject } from '../machinery/object.ts'
 import type { Store } from '../storage/store.ts'
 import { Access } from './access/access.ts'
-import { newServiceAccountKey } from './access/service-account-tokens.ts'
+import { lastUsedLabel } from './access/legacy-tokens.ts'
+import { newServiceAccountKey } from './access/token-signatures.ts'
 import type { AdmissionFacts } from './admission/plugin.ts'
 import { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { Api } from './api.ts'
@@ -91,6 +93,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     random,
     issuer: serviceAccountIssuer,
     serviceAccountKey: options.serviceAccountKey ?? newServiceAccountKey(),
+    legacyTokenUsed: (namespace, name, date) => noteTokenUse(writes, { namespace, name }, date, log),
   })
   const writes = new Writes({
     objects,
@@ -168,6 +171,16 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       backends.close()
     },
   }
+}
+
+/** The Secret says when its token was last used; that it cannot be written keeps nobody out. */
+async function noteTokenUse(writes: Writes, secret: { namespace: string; name: string }, date: string, log: Log): Promise<void> {
+  const place = { kind: secrets as unknown as Kind, ...secret }
+  const labelled = ({ metadata, ...rest }: KubeObject): KubeObject => ({
+    ...rest,
+    metadata: { ...metadata, labels: { ...metadata.labels, [lastUsedLabel]: date } },
+  })
+  await writes.rewrite(place, false, labelled).catch((error) => log.warn('cannot note when a token was last used', { ...secret, error }))
 }
 
 function factsOf(cache: WatchCache, access: Access, random: Random): AdmissionFacts {

@@ -4,6 +4,8 @@ import { isConflict } from '../machinery/status.ts'
 
 const firstRetryMs = 5
 const longestRetryMs = 1_000_000
+/** Timers take no more than 31 bits of milliseconds; a key that comes sooner than was asked finds that it is early. */
+const longestWaitMs = 2 ** 31 - 1
 
 export interface WorkQueueDeps {
   clock: Clock
@@ -45,8 +47,9 @@ export class WorkQueue {
   }
 
   /** Adds later; of several delays the soonest counts. */
-  addAfter(key: string, delayMs: number): void {
+  addAfter(key: string, wantedMs: number): void {
     if (this.#deps.signal.aborted) return
+    const delayMs = Math.min(wantedMs, longestWaitMs)
     if (delayMs <= 0) {
       this.add(key)
       return

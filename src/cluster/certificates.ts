@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { newServiceAccountKey } from '../apiserver/access/service-account-tokens.ts'
+import { newServiceAccountKey } from '../apiserver/access/token-signatures.ts'
 import { readIfThere } from '../host/files.ts'
 import type { KeyPair } from './issue-certificate.ts'
 

@@ -1,3 +1,5 @@
+import { legacyTokenSigner } from '../apiserver/access/legacy-tokens.ts'
+import { newServiceAccountKey } from '../apiserver/access/token-signatures.ts'
 import { type ApiServer, createApiServer } from '../apiserver/apiserver.ts'
 import { directClient } from '../client/direct-client.ts'
 import { standForElection } from '../client/leader-election.ts'
@@ -9,6 +11,7 @@ import type { UserInfo } from '../machinery/api-request.ts'
 import { startScheduler } from '../scheduler/start.ts'
 import type { Store } from '../storage/store.ts'
 import { type KeyPair, readAuthority, readCertificates } from './certificates.ts'
+import { ensureClusterInfo } from './cluster-info.ts'
 import type { ClusterConfig } from './config.ts'
 import { openDatastore, requireOneCluster } from './datastore.ts'
 import { pathsOf } from './paths.ts'
@@ -46,9 +49,13 @@ export interface ControlPlaneConfig {
   candidate: string | undefined
 }
 
+const urlOf = ({ address, port }: { address: string; port: number }): string =>
+  `https://${address.includes(':') ? `[${address}]` : address}:${port}`
+
 /** API server, controllers and scheduler over one store: what `ownkube server` and `startCluster()` both run. */
 export async function startControlPlane(config: ControlPlaneConfig, deps: ControlPlaneDeps): Promise<ApiServer> {
   const { clock, random, log, signal, store } = deps
+  const serviceAccountKey = config.serviceAccountKey ?? newServiceAccountKey()
   const apiServer = await createApiServer({
     store,
     clock,
@@ -60,7 +67,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     ...(config.maxRequestsInflight === undefined ? {} : { maxRequestsInflight: config.maxRequestsInflight }),
     ...(config.maxMutatingRequestsInflight === undefined ? {} : { maxMutatingRequestsInflight: config.maxMutatingRequestsInflight }),
     ...(config.candidate === undefined ? {} : { sharesStore: true }),
-    ...(config.serviceAccountKey ? { serviceAccountKey: config.serviceAccountKey } : {}),
+    serviceAccountKey,
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
     ...(config.advertise ? { advertiseAddress: config.advertise.address, advertisePort: config.advertise.port } : {}),
   })
@@ -68,16 +75,20 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
   const parts = [
     {
       name: 'kube-controller-manager',
-      start: (term: AbortSignal) =>
-        startControllers({
-          client: clientOf('kube-controller-manager'),
+      start: async (term: AbortSignal) => {
+        const client = clientOf('kube-controller-manager')
+        if (config.advertise) await ensureClusterInfo(client, { server: urlOf(config.advertise), ca: config.clusterCa })
+        await startControllers({
+          client,
           clock,
           random,
           log: log.named('controllers'),
           signal: term,
           clusterCa: config.clusterCa,
           signCertificate: config.authority && signerOf(config.authority),
-        }),
+          signAccountToken: legacyTokenSigner(serviceAccountKey),
+        })
+      },
     },
     {
       name: 'kube-scheduler',

@@ -2,6 +2,8 @@ import type { Client } from '../client/client.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
+import { bootstrapSigner } from './bootstrap/signer.ts'
+import { tokenCleaner } from './bootstrap/token-cleaner.ts'
 import { certificateApprovingController } from './certificates/approving.ts'
 import { certificateCleaner } from './certificates/cleaner.ts'
 import { certificateSigningController, type SignCertificate } from './certificates/signing.ts'
@@ -14,6 +16,7 @@ import { endpointsController } from './endpoints/endpoints.ts'
 import { endpointSliceController } from './endpoints/endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { Informers } from './informers.ts'
+import { legacyAccountTokens, type SignAccountToken } from './legacy-account-tokens.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
@@ -35,6 +38,8 @@ export interface StartControllersDeps {
   clusterCa: string
   /** Signs requests for certificates; undefined: those are left to others. */
   signCertificate: SignCertificate | undefined
+  /** Signs what Secrets hold as the tokens of accounts; undefined: they stay empty. */
+  signAccountToken: SignAccountToken | undefined
 }
 
 /** Starts all controllers; resolves once their informers are synced and their workers run. */
@@ -44,6 +49,9 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
   const controllers: readonly Controller[] = [
     namespaceController,
     serviceAccountController(deps.clusterCa),
+    ...(deps.signAccountToken ? [legacyAccountTokens(deps.clusterCa, deps.signAccountToken)] : []),
+    tokenCleaner,
+    bootstrapSigner,
     clusterRoleAggregationController,
     deploymentController,
     replicaSetController,

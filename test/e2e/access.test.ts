@@ -53,6 +53,35 @@ describe('kubectl and who may do what', () => {
     expect((await withToken(token, ['get', 'pods'])).stderr).toMatch(/You must be logged in to the server|Unauthorized/)
   })
 
+  it('fills in Secrets that ask for the token of an account', async () => {
+    await cluster.must(['create', 'serviceaccount', 'old'])
+    await cluster.apply(
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'old-token', annotations: { 'kubernetes.io/service-account.name': 'old' } },
+        type: 'kubernetes.io/service-account-token',
+      }),
+    )
+    const token = await eventually(async () => {
+      const coded = await cluster.must(['get', 'secret', 'old-token', '-o', 'jsonpath={.data.token}'])
+      expect(coded).not.toBe('')
+      return Buffer.from(coded, 'base64').toString()
+    })
+    const whoami = ['auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}']
+    expect((await withToken(token, whoami)).stdout).toBe('system:serviceaccount:default:old')
+    await eventually(async () => {
+      expect(await cluster.must(['get', 'secret', 'old-token', '--show-labels'])).toMatch(
+        /kubernetes.io\/legacy-token-last-used=\d{4}-\d\d-\d\d/,
+      )
+    })
+    await cluster.must(['delete', 'serviceaccount', 'old'])
+    expect((await withToken(token, whoami)).code).not.toBe(0)
+    await eventually(async () => {
+      expect((await cluster.kubectl(['get', 'secret', 'old-token'])).stderr).toMatch(/not found/)
+    })
+  })
+
   it('reconciles roles', async () => {
     const manifest = [
       'apiVersion: rbac.authorization.k8s.io/v1',

@@ -1,4 +1,5 @@
 import 'reflect-metadata'
+import { createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as x509 from '@peculiar/x509'
@@ -122,6 +123,54 @@ describe('a certificate', () => {
     const certificate = await issued('node')
     const who = await withCertificate('node', keyFile, certificate, ['auth', 'whoami', '-o', 'jsonpath={.status.userInfo.groups}'])
     expect(who.stdout).toBe('["system:nodes","system:authenticated"]')
+  })
+
+  it('comes to whoever holds a bootstrap token, to join as a node', async () => {
+    const fields = [
+      'token-id=abcdef',
+      'token-secret=0123456789abcdef',
+      'usage-bootstrap-authentication=true',
+      'usage-bootstrap-signing=true',
+    ]
+    const group = 'system:bootstrappers:workers'
+    const literals = [...fields, `auth-extra-groups=${group}`].map((field) => `--from-literal=${field}`)
+    const type = '--type=bootstrap.kubernetes.io/token'
+    await cluster.must(['create', 'secret', 'generic', 'bootstrap-token-abcdef', '-n', 'kube-system', type, ...literals])
+    const nodeClient = 'system:certificates.k8s.io:certificatesigningrequests:nodeclient'
+    for (const role of ['system:node-bootstrapper', nodeClient]) {
+      await cluster.must(['create', 'clusterrolebinding', `workers-${role.length}`, `--group=${group}`, `--clusterrole=${role}`])
+    }
+    const signed = await eventually(async () => {
+      const { data } = await cluster.json<{ data: Record<string, string> }>(['get', 'configmap', 'cluster-info', '-n', 'kube-public'])
+      expect(data['jws-kubeconfig-abcdef']).toMatch(/^[\w-]+\.\.[\w-]+$/)
+      return data as { kubeconfig: string; 'jws-kubeconfig-abcdef': string }
+    })
+    const [header, , signature] = signed['jws-kubeconfig-abcdef'].split('.')
+    const content = `${header}.${Buffer.from(signed.kubeconfig).toString('base64url')}`
+    expect(createHmac('sha256', '0123456789abcdef').update(content).digest('base64url')).toBe(signature)
+    const usages = ['digital signature', 'client auth']
+    const { keyFile, manifest } = await ask('joining', {
+      subject: 'CN=system:node:n10, O=system:nodes',
+      signer: 'kube-apiserver-client-kubelet',
+      usages,
+    })
+    // What was signed leads to the cluster.
+    const kubeconfig = join(cluster.folder, 'cluster-info.kubeconfig')
+    writeFileSync(kubeconfig, signed.kubeconfig.replace('contexts: []', 'contexts: [{name: join, context: {cluster: ""}}]'))
+    const made = await run(
+      cluster.programs.kubectl,
+      ['--kubeconfig', kubeconfig, '--context', 'join', '--token', 'abcdef.0123456789abcdef', 'create', '-f', '-'],
+      { env: { HOME: cluster.folder }, input: manifest },
+    )
+    expect(made).toMatchObject({ code: 0, stderr: '' })
+    expect(await cluster.must(['get', 'csr', 'joining', '-o', 'jsonpath={.spec.username}'])).toBe('system:bootstrap:abcdef')
+    const who = await withCertificate('joining', keyFile, await issued('joining'), [
+      'auth',
+      'whoami',
+      '-o',
+      'jsonpath={.status.userInfo.username}',
+    ])
+    expect(who.stdout).toBe('system:node:n10')
   })
 
   it('is not approved by whoever lacks the verb on its signer', async () => {

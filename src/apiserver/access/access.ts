@@ -1,4 +1,4 @@
-import type { Node, Pod, Secret } from '../../api/generated/types.ts'
+import type { Node, Pod, Secret, ServiceAccount } from '../../api/generated/types.ts'
 import { nodes, pods, secrets, serviceAccounts } from '../../api/registry.ts'
 import type { Clock } from '../../host/clock.ts'
 import type { Random } from '../../host/random.ts'
@@ -6,11 +6,14 @@ import type { UserInfo } from '../../machinery/api-request.ts'
 import type { WatchCache } from '../watch-cache.ts'
 import { authenticated } from './authentication.ts'
 import { Authorizer } from './authorizer.ts'
+import { bootstrapTokenAuthenticator } from './bootstrap-token-authenticator.ts'
 import { checkEscalation } from './escalation.ts'
 import { impersonated } from './impersonation.ts'
+import { LegacyTokens } from './legacy-tokens.ts'
 import type { NodeFacts } from './node-authorizer.ts'
 import { rbacOver, rulesIn } from './role-table.ts'
 import { type IsStillThere, ServiceAccountTokens } from './service-account-tokens.ts'
+import { authenticateToken, type TokenAuthenticator, type VerifiedToken } from './token-authenticator.ts'
 
 export interface AccessOptions {
   readonly clock: Clock
@@ -19,6 +22,8 @@ export interface AccessOptions {
   readonly issuer: string
   /** PEM of the EC P-256 key that signs them. */
   readonly serviceAccountKey: string
+  /** Has a Secret say that its token was used on this day. */
+  readonly legacyTokenUsed: (namespace: string, name: string, date: string) => Promise<void>
 }
 
 /** A request's headers, by lower-case name. */
@@ -32,6 +37,7 @@ export interface RequestHeaders {
 export class Access {
   readonly authorizer: Authorizer
   readonly tokens: ServiceAccountTokens
+  readonly #authenticators: readonly TokenAuthenticator[]
   readonly checkEscalation: (write: Parameters<typeof checkEscalation>[0]) => void
 
   constructor(cache: WatchCache, options: AccessOptions) {
@@ -39,12 +45,27 @@ export class Access {
     this.authorizer = new Authorizer(nodeFactsOf(cache), rbac)
     const { clock, random, issuer, serviceAccountKey: key } = options
     this.tokens = new ServiceAccountTokens({ clock, random, issuer, key, isStillThere: presenceIn(cache, clock) })
+    const secret = (namespace: string, name: string) => cache.kind(secrets).get(namespace, name)?.object as Secret | undefined
+    const account = (namespace: string, name: string) =>
+      cache.kind(serviceAccounts).get(namespace, name)?.object as ServiceAccount | undefined
+    const facts = { clock, audiences: [issuer], secret }
+    const legacy = new LegacyTokens({ ...facts, key, account, used: options.legacyTokenUsed })
+    this.#authenticators = [
+      (token, audiences) => legacy.verify(token, audiences),
+      (token, audiences) => this.tokens.verify(token, audiences),
+      bootstrapTokenAuthenticator(facts),
+    ]
     this.checkEscalation = (write) => checkEscalation(write, { authorizer: this.authorizer, rbac, rulesOf: rulesIn(cache) })
+  }
+
+  /** Whom a bearer token speaks for, to the API server if nothing else is asked. Throws RefusedTokenError. */
+  verifyToken(token: string, audiences: readonly string[] = [this.tokens.issuer]): Promise<VerifiedToken> {
+    return authenticateToken(token, audiences, this.#authenticators)
   }
 
   /** Throws Unauthorized for credentials that are not good, Forbidden for an impersonation that isn't allowed. */
   async userOf(peer: UserInfo | undefined, headers: RequestHeaders): Promise<UserInfo> {
-    const user = await authenticated(peer, headers.text('authorization'), [async (token) => (await this.tokens.verify(token))?.user])
+    const user = await authenticated(peer, headers.text('authorization'), async (token) => (await this.verifyToken(token)).user)
     return impersonated(user, headers.names, headers.values, this.authorizer)
   }
 }

@@ -1,9 +1,7 @@
 import type { UserInfo } from '../../machinery/api-request.ts'
 import { unauthorized } from '../../machinery/status.ts'
 import { anonymous } from './client-certificate.ts'
-
-/** Who a bearer token speaks for; undefined: this kind of token isn't known here. Asked in order. */
-export type TokenAuthenticator = (token: string) => Promise<UserInfo | undefined>
+import { RefusedTokenError } from './token-authenticator.ts'
 
 /**
  * The caller: by client certificate if there is one, else by bearer token, else nobody in particular
@@ -12,17 +10,18 @@ export type TokenAuthenticator = (token: string) => Promise<UserInfo | undefined
 export async function authenticated(
   peer: UserInfo | undefined,
   authorization: string,
-  tokenAuthenticators: readonly TokenAuthenticator[],
+  userOfToken: (token: string) => Promise<UserInfo>,
 ): Promise<UserInfo> {
   if (!peer) throw unauthorized()
   if (peer !== anonymous || authorization === '') return peer
   const token = /^Bearer +(\S+)$/i.exec(authorization.trim())?.[1]
   if (token === undefined) throw unauthorized()
-  for (const authenticator of tokenAuthenticators) {
-    const user = await authenticator(token)
-    if (user) return user
+  try {
+    return await userOfToken(token)
+  } catch (error) {
+    if (error instanceof RefusedTokenError) throw unauthorized()
+    throw error
   }
-  throw unauthorized()
 }
 
 const protocolPrefix = 'base64url.bearer.authorization.k8s.io.'

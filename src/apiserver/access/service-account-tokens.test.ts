@@ -5,7 +5,9 @@ import type { UserInfo } from '../../machinery/api-request.ts'
 import { pod, TestServer } from '../testing/test-server.ts'
 import { authenticated, tokenOfProtocols, withoutToken } from './authentication.ts'
 import { anonymous } from './client-certificate.ts'
-import { newServiceAccountKey, ServiceAccountTokens } from './service-account-tokens.ts'
+import { ServiceAccountTokens } from './service-account-tokens.ts'
+import { authenticateToken, RefusedTokenError } from './token-authenticator.ts'
+import { newServiceAccountKey } from './token-signatures.ts'
 
 const account = '/api/v1/namespaces/default/serviceaccounts/robot'
 const reviews = '/apis/authentication.k8s.io/v1/tokenreviews'
@@ -41,7 +43,12 @@ describe('a token that was asked for', () => {
   })
   test('for others says nothing to the API server', async () => {
     const { token } = await request({ audiences: ['vault'] })
-    expect(await review(token)).toMatchObject({ authenticated: false })
+    expect(await review(token)).toEqual({
+      authenticated: false,
+      user: {},
+      error:
+        '[invalid bearer token, token audiences ["vault"] is invalid for the target audiences ["https://kubernetes.default.svc.cluster.local"]]',
+    })
     expect(await review(token, ['vault', 'other'])).toMatchObject({ authenticated: true, audiences: ['vault'] })
   })
   test('is bound to a pod: it ends when the pod does', async () => {
@@ -96,7 +103,7 @@ describe('tokens', () => {
     const { token } = await some.issue(robot, ['https://x'], 600)
     expect(await some.verify(token)).toBeDefined()
     await clock.advance(601_000)
-    expect(await some.verify(token)).toBeUndefined()
+    await expect(some.verify(token)).rejects.toThrow('service account token has expired')
   })
   test.each<[string, (token: string) => string]>([
     ['of another key', (token) => token],
@@ -108,13 +115,18 @@ describe('tokens', () => {
     const some = tokens(newServiceAccountKey())
     const other = name === 'of another key' ? tokens(newServiceAccountKey()) : some
     const { token } = await other.issue(robot, ['https://x'], 600)
-    expect(await some.verify(changed(token))).toBeUndefined()
+    await expect(authenticateToken(changed(token), ['https://x'], [(...asked) => some.verify(...asked)])).rejects.toThrow(
+      /invalid bearer token/,
+    )
   })
 })
 
 describe('the caller', () => {
   const jane: UserInfo = { name: 'jane', uid: '', groups: [], extra: {} }
-  const known = [async (token: string) => (token === 'good' ? jane : undefined)]
+  const known = async (token: string): Promise<UserInfo> => {
+    if (token === 'good') return jane
+    throw new RefusedTokenError('not good')
+  }
 
   test('is whom the certificate names, whatever token comes with it', async () => {
     expect(await authenticated(jane, 'Bearer bad', known)).toBe(jane)

@@ -1,14 +1,9 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import type { JWK, JWTPayload } from 'jose'
+import type { JWK } from 'jose'
 import type { Clock } from '../../host/clock.ts'
 import type { Random } from '../../host/random.ts'
-import type { UserInfo } from '../../machinery/api-request.ts'
-
-/** An object by name and uid: one of the same name that came later is another. */
-export interface Identity {
-  readonly name: string
-  readonly uid: string
-}
+import { type Identity, serviceAccountUser, serviceAccountUserName } from './service-account-user.ts'
+import { RefusedTokenError, type VerifiedToken } from './token-authenticator.ts'
+import { algorithm, TokenSignatures } from './token-signatures.ts'
 
 /** Whom a token speaks for, and what it lives and dies with. */
 export interface TokenSubject {
@@ -36,12 +31,6 @@ interface Options {
   readonly isStillThere: IsStillThere
 }
 
-export interface VerifiedToken {
-  readonly user: UserInfo
-  /** Those of the token that were asked about. */
-  readonly audiences: readonly string[]
-}
-
 /** The claim that holds what is Kubernetes' own. */
 const privateClaim = 'kubernetes.io'
 interface PrivateClaim {
@@ -52,9 +41,8 @@ interface PrivateClaim {
   readonly node?: Identity
 }
 
-const algorithm = 'ES256'
-/** Tokens whose signature has been checked; checking takes a tenth of a millisecond, and clients send theirs with every request. */
-const maxRemembered = 2_000
+/** Clocks of machines differ. */
+const allowedSkewSeconds = 10
 
 /**
  * Gives out and verifies tokens of service accounts: JWTs bound to an audience, a time and the objects they belong to
@@ -63,19 +51,12 @@ const maxRemembered = 2_000
 export class ServiceAccountTokens {
   readonly issuer: string
   readonly #options: Options
-  readonly #private: KeyObject
-  readonly #public: KeyObject
-  readonly #keyId: string
-  readonly #remembered = new Map<string, JWTPayload>()
+  readonly #signatures: TokenSignatures
 
   constructor(options: Options) {
     this.#options = options
     this.issuer = options.issuer
-    this.#private = createPrivateKey(options.key)
-    this.#public = createPublicKey(this.#private)
-    this.#keyId = createHash('sha256')
-      .update(this.#public.export({ type: 'spki', format: 'der' }))
-      .digest('base64url')
+    this.#signatures = new TokenSignatures(options.issuer, options.key)
   }
 
   /** Times are whole seconds in a token. */
@@ -84,7 +65,6 @@ export class ServiceAccountTokens {
     audiences: readonly string[],
     lifetimeSeconds: number,
   ): Promise<{ token: string; expiresAtMs: number }> {
-    const { SignJWT } = await import('jose')
     const now = Math.floor(this.#options.clock.now() / 1000)
     const { namespace, serviceAccount, pod, secret, node } = subject
     const claim: PrivateClaim = {
@@ -94,47 +74,33 @@ export class ServiceAccountTokens {
       ...(secret ? { secret } : {}),
       ...(node ? { node } : {}),
     }
-    const token = await new SignJWT({ [privateClaim]: claim })
-      .setProtectedHeader({ alg: algorithm, kid: this.#keyId })
-      .setIssuer(this.issuer)
-      .setSubject(userNameOf(namespace, serviceAccount.name))
-      .setAudience([...audiences])
-      .setIssuedAt(now)
-      .setNotBefore(now)
-      .setExpirationTime(now + lifetimeSeconds)
-      .setJti(this.#options.random.uuid())
-      .sign(this.#private)
+    const token = await this.#signatures.sign({
+      [privateClaim]: claim,
+      sub: serviceAccountUserName(namespace, serviceAccount.name),
+      aud: [...audiences],
+      iat: now,
+      nbf: now,
+      exp: now + lifetimeSeconds,
+      jti: this.#options.random.uuid(),
+    })
     return { token, expiresAtMs: (now + lifetimeSeconds) * 1000 }
   }
 
-  /** Undefined for a token that is not ours, has run out, was meant for others, or whose account or pod has gone. */
+  /** Undefined for a token of another issuer. Throws RefusedTokenError for one that has run out, was meant for others, or whose account or pod has gone. */
   async verify(token: string, audiences: readonly string[] = [this.issuer]): Promise<VerifiedToken | undefined> {
-    const payload = await this.#payloadOf(token)
-    if (!payload) return undefined
-    const nowSeconds = this.#options.clock.now() / 1000
-    if ((payload.exp ?? 0) <= nowSeconds || (payload.nbf ?? 0) > nowSeconds + allowedSkewSeconds) return undefined
-    const meant = [payload.aud ?? []].flat().filter((audience) => audiences.includes(audience))
-    const claim = payload[privateClaim] as PrivateClaim | undefined
-    if (meant.length === 0 || !claim || !this.#isAlive(claim)) return undefined
-    return { user: userOf(claim, payload.jti), audiences: meant }
-  }
-
-  async #payloadOf(token: string): Promise<JWTPayload | undefined> {
-    const known = this.#remembered.get(token)
-    if (known) return known
-    const { compactVerify, errors } = await import('jose')
-    let payload: JWTPayload
-    try {
-      const { payload: bytes } = await compactVerify(token, this.#public, { algorithms: [algorithm] })
-      payload = JSON.parse(Buffer.from(bytes).toString()) as JWTPayload
-    } catch (error) {
-      if (error instanceof errors.JOSEError || error instanceof SyntaxError || error instanceof TypeError) return undefined
-      throw error
+    const claims = await this.#signatures.claimsOf(token)
+    if (!claims) return undefined
+    const own = [claims.aud ?? []].flat()
+    const meant = own.filter((audience) => audiences.includes(audience))
+    if (meant.length === 0) {
+      throw new RefusedTokenError(`token audiences ${quoted(own)} is invalid for the target audiences ${quoted(audiences)}`)
     }
-    if (payload.iss !== this.issuer) return undefined
-    if (this.#remembered.size >= maxRemembered) this.#remembered.delete(this.#remembered.keys().next().value as string)
-    this.#remembered.set(token, payload)
-    return payload
+    const nowSeconds = this.#options.clock.now() / 1000
+    if ((claims.exp ?? 0) <= nowSeconds) throw new RefusedTokenError('service account token has expired')
+    if ((claims.nbf ?? 0) > nowSeconds + allowedSkewSeconds) throw new RefusedTokenError('service account token is not valid yet')
+    const claim = claims[privateClaim] as PrivateClaim | undefined
+    if (!claim || !this.#isAlive(claim)) throw new RefusedTokenError('service account token has been invalidated')
+    return { user: userOf(claim, claims.jti), audiences: meant }
   }
 
   #isAlive({ namespace, serviceaccount, pod, secret, node }: PrivateClaim): boolean {
@@ -160,23 +126,13 @@ export class ServiceAccountTokens {
   }
 
   publicKeys(): { keys: JWK[] } {
-    return { keys: [{ use: 'sig', kid: this.#keyId, alg: algorithm, ...(this.#public.export({ format: 'jwk' }) as JWK) }] }
+    return { keys: [this.#signatures.publicKey()] }
   }
 }
 
-/** PEM of an EC P-256 private key. */
-export function newServiceAccountKey(): string {
-  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-}
+const quoted = (texts: readonly string[]): string => `[${texts.map((text) => JSON.stringify(text)).join(' ')}]`
 
-/** Clocks of machines differ. */
-const allowedSkewSeconds = 10
-
-export function userNameOf(namespace: string, serviceAccount: string): string {
-  return `system:serviceaccount:${namespace}:${serviceAccount}`
-}
-
-function userOf({ namespace, serviceaccount, pod, node }: PrivateClaim, id: string | undefined): UserInfo {
+function userOf({ namespace, serviceaccount, pod, node }: PrivateClaim, id: string | undefined) {
   const extra: Record<string, readonly string[]> = {}
   const add = (name: string, value: string | undefined): void => {
     if (value !== undefined) extra[`authentication.kubernetes.io/${name}`] = [value]
@@ -186,10 +142,5 @@ function userOf({ namespace, serviceaccount, pod, node }: PrivateClaim, id: stri
   add('pod-uid', pod?.uid)
   add('node-name', node?.name)
   add('node-uid', node?.uid)
-  return {
-    name: userNameOf(namespace, serviceaccount.name),
-    uid: serviceaccount.uid,
-    groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
-    extra,
-  }
+  return serviceAccountUser(namespace, serviceaccount, extra)
 }

@@ -8,7 +8,8 @@ import { type FieldError, invalidValue } from '../../machinery/field-error.ts'
 import type { KubeObject } from '../../machinery/object.ts'
 import { badRequest, conflict, invalid, notFound } from '../../machinery/status.ts'
 import { checkNodeToken } from './node-restriction.ts'
-import type { Identity, ServiceAccountTokens, TokenSubject } from './service-account-tokens.ts'
+import type { ServiceAccountTokens, TokenSubject } from './service-account-tokens.ts'
+import type { Identity } from './service-account-user.ts'
 
 const tokenRequestKind = { group: 'authentication.k8s.io', kind: 'TokenRequest' }
 const defaultSeconds = 3600

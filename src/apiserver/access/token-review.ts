@@ -3,16 +3,25 @@ import { schemaOf } from '../../api/schema.ts'
 import { decodeObject } from '../../machinery/decode.ts'
 import { badRequest } from '../../machinery/status.ts'
 import { userInfoOf } from './access-reviews.ts'
-import type { ServiceAccountTokens } from './service-account-tokens.ts'
+import { RefusedTokenError, type VerifiedToken } from './token-authenticator.ts'
+
+type Verify = (token: string, audiences?: readonly string[]) => Promise<VerifiedToken>
 
 /** Answers a TokenReview: who the token speaks for, and to which of the audiences that were asked about. */
-export async function tokenReviewed(body: Readonly<Record<string, unknown>>, tokens: ServiceAccountTokens): Promise<object> {
+export async function tokenReviewed(body: Readonly<Record<string, unknown>>, verify: Verify): Promise<object> {
   const { object } = decodeObject<TokenReview>(schemaOf('TokenReview'), body, { fieldValidation: 'Ignore', duplicates: [] })
   const { token = '', audiences } = object.spec ?? {}
   if (!token) throw badRequest('token is required for TokenReview in authentication')
-  const verified = await tokens.verify(token, audiences?.length ? audiences : [tokens.issuer])
-  const status = verified
-    ? { authenticated: true, user: userInfoOf(verified.user), audiences: verified.audiences }
-    : { authenticated: false, user: {}, error: '[invalid bearer token]' }
+  const status = await statusOf(() => verify(token, audiences?.length ? audiences : undefined))
   return { kind: 'TokenReview', apiVersion: 'authentication.k8s.io/v1', metadata: object.metadata ?? {}, spec: object.spec, status }
+}
+
+async function statusOf(verify: () => Promise<VerifiedToken>): Promise<object> {
+  try {
+    const { user, audiences } = await verify()
+    return { authenticated: true, user: userInfoOf(user), audiences }
+  } catch (error) {
+    if (!(error instanceof RefusedTokenError)) throw error
+    return { authenticated: false, user: {}, error: error.message }
+  }
 }

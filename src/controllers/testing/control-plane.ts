@@ -1,5 +1,7 @@
 import type { Pod } from '../../api/generated/types.ts'
 import { pods } from '../../api/registry.ts'
+import { legacyTokenSigner } from '../../apiserver/access/legacy-tokens.ts'
+import { newServiceAccountKey } from '../../apiserver/access/token-signatures.ts'
 import { createApiServer } from '../../apiserver/apiserver.ts'
 import type { Client } from '../../client/client.ts'
 import { directClient } from '../../client/direct-client.ts'
@@ -35,9 +37,27 @@ export class ControlPlane {
     const errors: string[] = []
     const log = lineLog((line) => errors.push(line), { level: 'error', now: () => clock.now() })
     const store = new MemoryStore({ clock })
-    const api = await createApiServer({ store, clock, random, log, serviceCidr: '10.96.0.0/16', nodePortRange: { from: 30000, to: 32767 } })
+    const serviceAccountKey = newServiceAccountKey()
+    const api = await createApiServer({
+      store,
+      clock,
+      random,
+      log,
+      serviceCidr: '10.96.0.0/16',
+      nodePortRange: { from: 30000, to: 32767 },
+      serviceAccountKey,
+    })
     const client = directClient(api.handle, admin, 'test')
-    await startControllers({ client, clock, random, log, signal: stop.signal, clusterCa: anyCertificate, signCertificate })
+    await startControllers({
+      client,
+      clock,
+      random,
+      log,
+      signal: stop.signal,
+      clusterCa: anyCertificate,
+      signCertificate,
+      signAccountToken: legacyTokenSigner(serviceAccountKey),
+    })
     return new ControlPlane(clock, client, errors, async () => {
       stop.abort(new Error('the test is over'))
       await api.close()

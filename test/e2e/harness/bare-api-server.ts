@@ -60,6 +60,7 @@ export async function startBareApiServer(env: Record<string, string> = {}, optio
       signal: stop.signal,
       clusterCa: ca,
       signCertificate: undefined,
+      signAccountToken: undefined,
     })
   }
   const base64 = (text: string): string => Buffer.from(text).toString('base64')

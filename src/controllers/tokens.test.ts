@@ -1,0 +1,164 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { ConfigMap, Secret, ServiceAccount, TokenReview } from '../api/generated/types.ts'
+import { configMaps, secrets, serviceAccounts } from '../api/registry.ts'
+import { timestamp } from '../host/clock.ts'
+import type { NewObject } from '../machinery/object.ts'
+import { isNotFound } from '../machinery/status.ts'
+import { anyCertificate } from '../machinery/testing/certificate-requests.ts'
+import { detachedSignature } from './bootstrap/detached-signature.ts'
+import { ControlPlane } from './testing/control-plane.ts'
+
+const tokenReviews = { group: 'authentication.k8s.io', version: 'v1', plural: 'tokenreviews', kind: 'TokenReview', namespaced: false }
+const hourMs = 3_600_000
+let plane: ControlPlane
+beforeEach(async () => {
+  plane = await ControlPlane.start()
+})
+afterEach(async () => {
+  await plane.close()
+  expect(plane.errors).toEqual([])
+})
+
+async function review(token: string) {
+  const made = await plane.client.resource<TokenReview>(tokenReviews).create({ metadata: {}, spec: { token } } as NewObject<TokenReview>)
+  return made.status
+}
+const text = (base64: string | undefined): string => Buffer.from(base64 ?? '', 'base64').toString()
+const isThere = (found: Promise<unknown>): Promise<boolean> =>
+  found.then(
+    () => true,
+    (error) => {
+      if (isNotFound(error)) return false
+      throw error
+    },
+  )
+
+describe('the token of an account in a Secret', () => {
+  const accounts = () => plane.client.resource<ServiceAccount>(serviceAccounts, 'default')
+  const inDefault = () => plane.client.resource<Secret>(secrets, 'default')
+  const asking = (account: string): NewObject<Secret> => ({
+    metadata: { name: 'robot-token', annotations: { 'kubernetes.io/service-account.name': account } },
+    type: 'kubernetes.io/service-account-token',
+  })
+  async function filled(): Promise<Secret> {
+    await accounts().create({ metadata: { name: 'robot' } })
+    await inDefault().create(asking('robot'))
+    await plane.rest()
+    return inDefault().get('robot-token')
+  }
+
+  test('is filled in, and speaks for the account', async () => {
+    const { data = {}, metadata } = await filled()
+    expect([text(data.namespace), text(data['ca.crt'])]).toEqual(['default', anyCertificate])
+    const { uid } = (await accounts().get('robot')).metadata
+    expect(metadata.annotations?.['kubernetes.io/service-account.uid']).toBe(uid)
+    expect(await review(text(data.token))).toMatchObject({
+      authenticated: true,
+      user: { username: 'system:serviceaccount:default:robot', uid, groups: expect.arrayContaining(['system:serviceaccounts']) },
+    })
+    await plane.rest()
+    const day = timestamp(plane.clock.now()).slice(0, 10)
+    expect((await inDefault().get('robot-token')).metadata.labels).toEqual({ 'kubernetes.io/legacy-token-last-used': day })
+  })
+
+  test('goes with its account, for another of the same name too', async () => {
+    const token = text((await filled()).data?.token)
+    await accounts().delete('robot')
+    expect((await review(token))?.authenticated).toBe(false)
+    await accounts().create({ metadata: { name: 'robot' } })
+    await plane.rest()
+    expect(await isThere(inDefault().get('robot-token'))).toBe(false)
+    expect((await review(token))?.error).toBe('[invalid bearer token, Token has been invalidated]')
+  })
+
+  test('of nobody is removed', async () => {
+    await inDefault().create(asking('nobody'))
+    await plane.rest()
+    expect(await isThere(inDefault().get('robot-token'))).toBe(false)
+  })
+
+  test('is refused where the Secret says so, or holds another', async () => {
+    const token = text((await filled()).data?.token)
+    const since = { 'kubernetes.io/legacy-token-invalid-since': '2026-03-01' }
+    await inDefault().patch('robot-token', { type: 'merge', body: { metadata: { labels: since } } })
+    expect((await review(token))?.error).toMatch(
+      /token in secret default\/robot-token for service account default\/robot has been marked invalid/,
+    )
+    const lifted = { metadata: { labels: { 'kubernetes.io/legacy-token-invalid-since': null } } }
+    await inDefault().patch('robot-token', { type: 'merge', body: lifted })
+    expect((await review(token))?.authenticated).toBe(true)
+    await inDefault().patch('robot-token', { type: 'merge', body: { data: { token: 'eA==' } } })
+    expect((await review(token))?.error).toBe("[invalid bearer token, Token does not match server's copy]")
+  })
+})
+
+describe('a bootstrap token', () => {
+  const inSystem = () => plane.client.resource<Secret>(secrets, 'kube-system')
+  const make = (fields: Record<string, string> = {}, name = 'bootstrap-token-abcdef') =>
+    inSystem().create({
+      metadata: { name },
+      type: 'bootstrap.kubernetes.io/token',
+      stringData: {
+        'token-id': 'abcdef',
+        'token-secret': '0123456789abcdef',
+        'usage-bootstrap-authentication': 'true',
+        'usage-bootstrap-signing': 'true',
+        ...fields,
+      },
+    })
+  const token = 'abcdef.0123456789abcdef'
+
+  test('speaks for itself and its groups', async () => {
+    await make({ 'auth-extra-groups': 'system:bootstrappers:workers' })
+    expect(await review(token)).toMatchObject({
+      authenticated: true,
+      user: {
+        username: 'system:bootstrap:abcdef',
+        groups: ['system:bootstrappers', 'system:bootstrappers:workers', 'system:authenticated'],
+      },
+    })
+    expect((await review('abcdef.0123456789abcdee'))?.error).toBe('invalid bearer token')
+  })
+
+  test.each([
+    ['that is not for it', { 'usage-bootstrap-authentication': 'false' }],
+    ['that would give other groups', { 'auth-extra-groups': 'system:masters' }],
+    ['of another id', { 'token-id': 'fedcba' }],
+    ['whose end is no time', { expiration: 'tomorrow' }],
+  ])('%s lets nobody in', async (_, fields) => {
+    await make(fields)
+    expect((await review(token))?.authenticated).toBe(false)
+  })
+
+  test('ends, and is removed then', async () => {
+    await make({ expiration: timestamp(plane.clock.now() + hourMs) })
+    await plane.rest()
+    expect((await review(token))?.authenticated).toBe(true)
+    await plane.clock.advance(hourMs)
+    expect((await review(token))?.authenticated).toBe(false)
+    expect(await isThere(inSystem().get('bootstrap-token-abcdef'))).toBe(false)
+  })
+
+  test('signs what strangers are told of the cluster', async () => {
+    const maps = plane.client.resource<ConfigMap>(configMaps, 'kube-public')
+    const signatures = async (): Promise<string[]> => Object.keys((await maps.get('cluster-info')).data ?? {}).sort()
+    await maps.create({ metadata: { name: 'cluster-info' }, data: { kubeconfig: 'one', 'jws-kubeconfig-000000': 'stale' } })
+    await make()
+    await plane.rest()
+    expect(await signatures()).toEqual(['jws-kubeconfig-abcdef', 'kubeconfig'])
+    await maps.patch('cluster-info', { type: 'merge', body: { data: { kubeconfig: 'two' } } })
+    await plane.rest()
+    const { data } = await maps.get('cluster-info')
+    const { flattenedVerify } = await import('jose')
+    const [header = '', , signature = ''] = (data?.['jws-kubeconfig-abcdef'] ?? '').split('.')
+    const whole = { protected: header, payload: Buffer.from('two').toString('base64url'), signature }
+    expect((await flattenedVerify(whole, Buffer.from('0123456789abcdef'))).protectedHeader).toEqual({ alg: 'HS256', kid: 'abcdef' })
+    await inSystem().delete('bootstrap-token-abcdef')
+    await plane.rest()
+    expect(await signatures()).toEqual(['kubeconfig'])
+  })
+})
+
+test('a detached signature has a place for its content, and nothing in it', () => {
+  expect(detachedSignature('content', 'abcdef', 'secret')).toMatch(/^[\w-]+\.\.[\w-]{43}$/)
+})
