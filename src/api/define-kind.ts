@@ -38,6 +38,7 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     },
     nameRule: 'dns-subdomain',
     hasStatus: false,
+    statusKeeps: [],
     subresources: [],
     parts: {},
     countsGeneration: false,

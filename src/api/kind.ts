@@ -17,8 +17,10 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   readonly schema: Schema
   /** What `metadata.name` must be. */
   readonly nameRule: NameRule
-  /** True: `status` is a subresource: writes to the object leave it, writes to /status change nothing else. */
+  /** True: `status` is a subresource: writes to the object leave it, writes to /status change nothing else but metadata. */
   readonly hasStatus: boolean
+  /** The metadata that writes to /status leave as they are. */
+  readonly statusKeeps: readonly ('labels' | 'annotations' | 'finalizers' | 'ownerReferences')[]
   /** Set where `kubectl scale` works: JSON paths as custom resources write them. */
   readonly scale?: { readonly specReplicas: string; readonly statusReplicas: string; readonly selector: string }
   /** Further subresources and what they answer, for discovery; handlers live in the API server. */
@@ -78,6 +80,9 @@ export interface StatusUpdate {
   /** RFC 3339. */
   readonly time: string
 }
+
+/** Of kinds whose status is written by others than those who may change the object. */
+export const allMetadata = ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const
 
 export type NameRule = 'dns-subdomain' | 'dns-label' | 'path-segment'
 

@@ -64,12 +64,16 @@ export function limitUpdate(kind: Kind, object: KubeObject, previous: KubeObject
   const next = object as Loose
   const before = previous as Loose
   if (subresource === 'status') {
+    const { metadata } = next
     keepAllBut('status', next, before)
+    next.metadata = metadataBesideStatus(kind, metadata, before.metadata)
     return
   }
   if (subresource === 'approval') {
+    const { metadata } = next
     const { conditions } = (next.status ?? {}) as { conditions?: unknown }
     keepAllBut('', next, before)
+    next.metadata = metadataBesideStatus(kind, metadata, before.metadata)
     const { conditions: _, ...status } = (before.status ?? {}) as { conditions?: unknown }
     next.status = conditions === undefined ? status : { ...status, conditions }
     return
@@ -91,6 +95,17 @@ export function limitUpdate(kind: Kind, object: KubeObject, previous: KubeObject
   if (!kind.hasStatus) return
   if (before.status === undefined) delete next.status
   else next.status = before.status
+}
+
+/** What a write to the status makes of the metadata. */
+function metadataBesideStatus(kind: Kind, asked: ObjectMeta, previous: ObjectMeta): ObjectMeta {
+  const metadata = { ...asked }
+  for (const field of kind.statusKeeps) {
+    delete metadata[field]
+    if (previous[field] !== undefined) Object.assign(metadata, { [field]: previous[field] })
+  }
+  keepServerMetadata(metadata, previous)
+  return metadata
 }
 
 function keepAllBut(field: string, next: Loose, before: Loose): void {

@@ -292,7 +292,10 @@ export class Writes {
   }
 
   #updateFaults(kind: Kind, next: KubeObject, previous: KubeObject, subresource: UpdatedPart | undefined): FieldError[] {
-    if (subresource === 'status' || subresource === 'approval') return kind.validateStatusUpdate(next, previous, subresource)
+    if (subresource === 'status' || subresource === 'approval') {
+      const faults = validateMetadata(next.metadata, kind, { update: previous.metadata })
+      return [...faults, ...kind.validateStatusUpdate(next, previous, subresource)]
+    }
     const part = partOf(kind, subresource)
     if (part) return [...kind.validate(next), ...part.validate(next, previous)]
     if (subresource !== undefined) return []

@@ -9,6 +9,7 @@ import type {
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicySpec,
 } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 import { mutatingPolicyFaults, validatingPolicyFaults } from './policy-validation.ts'
 
 const unset = '<unset>'
@@ -36,6 +37,7 @@ export const validatingAdmissionPolicies = defineKind<ValidatingAdmissionPolicy>
   kind: 'ValidatingAdmissionPolicy',
   plural: 'validatingadmissionpolicies',
   hasStatus: true,
+  statusKeeps: allMetadata,
   columns: [
     nameColumn,
     column('Validations', 'integer', 'How many rules it has.', ({ spec }) => spec?.validations?.length ?? 0),

@@ -2,6 +2,7 @@ import type { FieldError } from '../../machinery/field-error.ts'
 import { createdAtColumn, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionSpec } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 import { definitionFaults, definitionUpdateFaults } from './definition-validation.ts'
 
 function setDefinitionDefaults(definition: CustomResourceDefinition): void {
@@ -37,6 +38,7 @@ export const customResourceDefinitions = defineKind<CustomResourceDefinition>({
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
   hasStatus: true,
+  statusKeeps: allMetadata,
   countsGeneration: true,
   columns: [nameColumn, createdAtColumn],
   setDefaults: setDefinitionDefaults,

@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { dnsLabelFaults, dnsSubdomainFaults, type Faults } from '../field-checks.ts'
 import type { APIService, APIServiceSpec } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 
 const priorities = { groupPriorityMinimum: 20_000, versionPriority: 1000 }
 
@@ -61,6 +62,7 @@ export const apiServices = defineKind<APIService>({
   categories: ['api-extensions'],
   nameRule: 'path-segment',
   hasStatus: true,
+  statusKeeps: allMetadata,
   columns: [
     nameColumn,
     column('Service', 'string', 'Who serves this version.', serviceText),

@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { dnsSubdomainFaults, type Faults, immutableFaults } from '../field-checks.ts'
 import type { PodCertificateRequest, PodCertificateRequestSpec } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 import { signerNameFaults } from './certificate-signing-request-validation.ts'
 
 const seconds = { least: 3600, most: 91 * 24 * 3600 }
@@ -32,6 +33,7 @@ export const podCertificateRequests = defineKind<PodCertificateRequest>({
   plural: 'podcertificaterequests',
   namespaced: true,
   hasStatus: true,
+  statusKeeps: allMetadata,
   columns: [
     nameColumn,
     column('PodName', 'string', 'The pod that asks.', ({ spec }) => spec.podName ?? ''),

@@ -47,6 +47,7 @@ export const pods = defineKind<Pod>({
   shortNames: ['po'],
   categories: ['all'],
   hasStatus: true,
+  statusKeeps: ['ownerReferences'],
   countsGeneration: true,
   subresources: [
     { name: 'proxy', kind: 'PodProxyOptions', group: '', version: 'v1', verbs: ['create', 'delete', 'get', 'patch', 'update'] },

@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { dnsSubdomainFaults, type Faults } from '../field-checks.ts'
 import type { FlowSchema, FlowSchemaSpec, PolicyRulesWithSubjects } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 
 const maxPrecedence = 10_000
 const neededOfResources = {
@@ -63,6 +64,7 @@ export const flowSchemas = defineKind<FlowSchema>({
   plural: 'flowschemas',
   namespaced: false,
   hasStatus: true,
+  statusKeeps: allMetadata,
   countsGeneration: true,
   columns: [
     nameColumn,

@@ -8,6 +8,7 @@ import type {
   PriorityLevelConfigurationSpec,
   QueuingConfiguration,
 } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 
 const maxQueues = 10_000_000
 
@@ -78,6 +79,7 @@ export const priorityLevelConfigurations = defineKind<PriorityLevelConfiguration
   plural: 'prioritylevelconfigurations',
   namespaced: false,
   hasStatus: true,
+  statusKeeps: allMetadata,
   countsGeneration: true,
   columns: [
     nameColumn,

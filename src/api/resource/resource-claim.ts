@@ -9,6 +9,7 @@ import type {
   ResourceClaimTemplateSpec,
   ResourceV1ResourceClaim,
 } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 import { claimSpecFaults } from './claim-validation.ts'
 
 type CountedRequest = { allocationMode?: string; count?: number; tolerations?: { operator?: string }[] }
@@ -41,6 +42,7 @@ export const resourceClaims = defineKind<ResourceV1ResourceClaim>({
   plural: 'resourceclaims',
   namespaced: true,
   hasStatus: true,
+  statusKeeps: allMetadata,
   columns: [nameColumn, column('State', 'string', 'Whether devices have been found for it.', stateText), ageColumn],
   setDefaults: (claim) => {
     claim.spec ??= {}

@@ -4,6 +4,7 @@ import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { dnsSubdomainFaults, type Faults } from '../field-checks.ts'
 import type { VolumeAttachment, VolumeAttachmentSpec } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 
 function* attachmentFaults({ spec }: VolumeAttachment): Faults {
   if (!spec.attacher) yield required('spec.attacher')
@@ -24,6 +25,7 @@ export const volumeAttachments = defineKind<VolumeAttachment>({
   plural: 'volumeattachments',
   namespaced: false,
   hasStatus: true,
+  statusKeeps: allMetadata,
   newStatus: { attached: false },
   columns: [
     nameColumn,

@@ -3,6 +3,7 @@ import { column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { type Faults, immutableFaults } from '../field-checks.ts'
 import type { StorageVersionMigration, StorageVersionMigrationSpec } from '../generated/types.ts'
+import { allMetadata } from '../kind.ts'
 
 function* migrationFaults({ spec }: StorageVersionMigration): Faults {
   if (!spec?.resource?.resource) yield required('spec.resource.resource')
@@ -15,6 +16,7 @@ export const storageVersionMigrations = defineKind<StorageVersionMigration>({
   plural: 'storageversionmigrations',
   namespaced: false,
   hasStatus: true,
+  statusKeeps: allMetadata,
   columns: [
     nameColumn,
     column('Resource', 'string', 'Whose objects are rewritten.', ({ spec }) =>

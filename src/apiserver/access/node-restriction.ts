@@ -28,6 +28,7 @@ export function checkNodeRestriction(write: Write): void {
   if (node === undefined || write.kind.group !== '') return
   const { kind, operation, subresource, object } = write
   if (kind.plural === 'pods' && operation === 'create' && subresource === undefined) refuse(write, podFault(object as Pod, node))
+  if (kind.plural === 'pods' && subresource === 'status') refuse(write, podStatusFault(object as Pod, write.previous as Pod, node))
   if (kind.plural === 'nodes' && object) refuse(write, nodeFault(object as Node, write.previous as Node | undefined, node))
 }
 
@@ -49,6 +50,13 @@ function podFault(pod: Pod, node: string): string | undefined {
     ({ secret, configMap, persistentVolumeClaim, projected }) => secret ?? configMap ?? persistentVolumeClaim ?? projected,
   )
   return reads ? `node ${JSON.stringify(node)} can not create pods that reference API objects` : undefined
+}
+
+function podStatusFault(pod: Pod, previous: Pod, node: string): string | undefined {
+  const name = JSON.stringify(node)
+  if (previous.spec.nodeName !== node) return `node ${name} can only update pod status for pods with spec.nodeName set to itself`
+  const isSame = deepEqual(pod.metadata.labels ?? {}, previous.metadata.labels ?? {})
+  return isSame ? undefined : `node ${name} cannot update labels through pod status`
 }
 
 function nodeFault(object: Node, previous: Node | undefined, node: string): string | undefined {

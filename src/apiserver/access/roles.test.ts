@@ -161,6 +161,13 @@ describe('a node', () => {
     expect(await server.refusal('PATCH', '/api/v1/nodes/n1', { user: node, contentType, body: role })).toMatch(
       /is not allowed to modify labels/,
     )
+    expect(await server.refusal('PATCH', '/api/v1/nodes/n1/status', { user: node, contentType, body: role })).toMatch(
+      /is not allowed to modify labels/,
+    )
+    const label = { metadata: { labels: { a: 'b' } } }
+    expect(await server.refusal('PATCH', `${pods}/here/status`, { user: node, contentType, body: label })).toMatch(
+      /^403 .*node "n1" cannot update labels through pod status/,
+    )
   })
 
   test('gets tokens for pods that run on it and no others', async () => {
