@@ -22,24 +22,30 @@ function chooserOfChain(name: string): Chooser | undefined {
   return { endpoints: Number(found[1]), affinitySeconds: found[2] === undefined ? undefined : Number(found[2]) }
 }
 
-/**
- * Every distinct chooser that was ever needed, with its code. They are few: Services have few distinct numbers of endpoints. They stay
- * for good, since before Linux 6.2 a chain cannot go in the transaction that takes its last reference out of a map.
- */
+interface Known extends NumberedChooser {
+  /** Groups that need it now. */
+  uses: number
+  /** Nobody needed it since the last {@link Choosers.retire}. */
+  isIdle: boolean
+}
+
+/** Every distinct chooser that is needed, or was not long ago, with its code. They are few: Services have few distinct numbers of endpoints. */
 export class Choosers {
-  readonly #codes = new Map<string, number>()
-  readonly #choosers: NumberedChooser[] = []
+  readonly #byChain = new Map<string, Known>()
+  readonly #byCode = new Map<number, Known>()
   #lastCode = 0
 
-  /** The chooser's code. Throws RangeError when there are no codes left. */
+  /** The chooser's code, once more in use until it is {@link release}d. Throws RangeError when there are no codes left. */
   need(chooser: Chooser): number {
-    const chain = chooserChain(chooser)
-    const known = this.#codes.get(chain)
-    if (known !== undefined) return known
-    const code = this.#lastCode + 1
-    if (code >= codeMask) throw new RangeError(`more than ${codeMask - 1} different numbers of endpoints`)
-    this.#add(code, chooser)
-    return code
+    const known = this.#byChain.get(chooserChain(chooser)) ?? this.#add(this.#freeCode(), chooser)
+    known.uses++
+    known.isIdle = false
+    return known.code
+  }
+
+  release(code: number): void {
+    const known = this.#byCode.get(code)
+    if (known) known.uses--
   }
 
   /** Takes over what a former process wrote. What no process of ours can have written is left out. */
@@ -48,19 +54,42 @@ export class Choosers {
       if (typeof verdict !== 'object' || !('goto' in verdict)) continue
       const chooser = chooserOfChain(verdict.goto)
       const code = numberOfBytes(key)
-      if (!chooser || this.#codes.has(verdict.goto) || code <= 0 || code >= codeMask) continue
-      if (!this.#choosers.some((each) => each.code === code)) this.#add(code, chooser)
+      if (!chooser || this.#byChain.has(verdict.goto) || this.#byCode.has(code) || code <= 0 || code >= codeMask) continue
+      this.#add(code, chooser)
     }
   }
 
-  #add(code: number, chooser: Chooser): void {
-    this.#codes.set(chooserChain(chooser), code)
-    this.#choosers.push({ code, chooser })
-    this.#lastCode = Math.max(this.#lastCode, code)
+  /**
+   * Gives up those that nobody needed since the last call, and answers them. Not at once: a packet under way may have read a code whose chain
+   * it has yet to find.
+   */
+  retire(): NumberedChooser[] {
+    const idle = this.all.filter(({ uses, isIdle }) => uses === 0 && isIdle)
+    for (const { code, chooser } of idle) {
+      this.#byChain.delete(chooserChain(chooser))
+      this.#byCode.delete(code)
+    }
+    for (const known of this.#byCode.values()) known.isIdle = known.uses === 0
+    return idle
   }
 
-  /** In the order in which they came; only ever grows. */
-  get all(): readonly NumberedChooser[] {
-    return this.#choosers
+  /** The numbers go round, so that one comes back as late as may be. */
+  #freeCode(): number {
+    if (this.#byCode.size >= codeMask - 1) throw new RangeError(`more than ${codeMask - 1} different numbers of endpoints`)
+    do this.#lastCode = (this.#lastCode % (codeMask - 1)) + 1
+    while (this.#byCode.has(this.#lastCode))
+    return this.#lastCode
+  }
+
+  #add(code: number, chooser: Chooser): Known {
+    const known = { code, chooser, uses: 0, isIdle: false }
+    this.#byChain.set(chooserChain(chooser), known)
+    this.#byCode.set(code, known)
+    return known
+  }
+
+  /** In the order in which they came. */
+  get all(): readonly Known[] {
+    return [...this.#byChain.values()]
   }
 }

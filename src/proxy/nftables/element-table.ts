@@ -107,6 +107,11 @@ export class ElementTable {
     return elements
   }
 
+  /** Whether anybody wants an element of the set. */
+  has(set: string): boolean {
+    return (this.#sets.get(set)?.size ?? 0) > 0
+  }
+
   counts(): Map<string, number> {
     return new Map([...this.#sets].map(([set, all]) => [set, all.size]))
   }

@@ -343,6 +343,62 @@ describe('taking over and putting right', () => {
   })
 })
 
+describe('what nobody needs any more', () => {
+  const ranged = (ranges: string[]): Service => ({
+    ...service('ranged', '10.96.0.28', [{}], { type: 'LoadBalancer', loadBalancerSourceRanges: ranges }),
+    status: { loadBalancer: { ingress: [{ ip: '198.51.100.7' }] } },
+  })
+  const put = async (programming: Programming, pods: readonly PodName[], ranges: string[]): Promise<void> => {
+    programming.update('ranged', ranged(ranges), [slice('ranged', pods)])
+    await programming.rules.apply()
+  }
+  const names = ({ kernel }: Programming): string[] => [
+    ...(kernel
+      .held()[0]
+      ?.chains.map(({ name }) => name)
+      .filter((name) => name.startsWith('choose-')) ?? []),
+    ...(kernel
+      .held()[0]
+      ?.sets.map(({ name }) => name)
+      .filter((name) => name.startsWith('source-ranges-')) ?? []),
+  ]
+
+  test('goes at a look after the next, chains after all that named them', async () => {
+    const programming = new Programming()
+    await put(programming, ['a', 'b'], ['203.0.113.0/24'])
+    await put(programming, ['a'], ['192.168.77.2/32'])
+    expect(names(programming)).toEqual(['choose-2', 'choose-1', 'source-ranges-24', 'source-ranges-32'])
+    await programming.rules.repair()
+    expect(names(programming)).toEqual(['choose-2', 'choose-1', 'source-ranges-32'])
+    const before = programming.kernel.transactions.length
+    await programming.rules.repair()
+    expect(names(programming)).toEqual(['choose-1', 'source-ranges-32'])
+    expect(programming.kernel.transactions.slice(before).map(({ changes }) => changes.map(({ kind }) => kind))).toEqual([
+      ['delete elements'],
+      ['flush chain', 'delete chain'],
+    ])
+    await put(programming, ['a', 'b'], ['203.0.113.0/24'])
+    expect(programming.outcome({ from: 'c', to: '10.96.0.28:80' }).arrives).toEqual({ a: 0.5, b: 0.5 })
+    expect(await programming.rules.repair()).toBe(false)
+  })
+
+  test('stays while it is needed now and then', async () => {
+    const programming = new Programming()
+    for (const pods of [['a', 'b'], ['a'], ['a', 'b'], ['a'], ['a', 'b'], ['a']] as const) {
+      await put(programming, pods, [])
+      await programming.rules.repair()
+    }
+    expect(names(programming)).toEqual(['choose-2', 'choose-1'])
+  })
+
+  test('of a former process goes too', async () => {
+    const { kernel } = await new Programming().load(services, slices)
+    const second = await new Programming({ kernel }).load([service('one', '10.96.0.1', [{}])], [slice('one', ['a'])])
+    for (let i = 0; i < 2; i++) expect(await second.rules.repair()).toBe(false)
+    expect(names(second)).toEqual(['choose-1'])
+  })
+})
+
 test('any history of changes leaves the same as one full load', async () => {
   await fc.assert(
     fc.asyncProperty(historyArbitrary, async (history) => {
@@ -352,6 +408,8 @@ test('any history of changes leaves the same as one full load', async () => {
         await programming.rules.apply()
       })
       const full = await new Programming().load(end.services, end.slices)
+      // What nobody needs any more goes at the second look.
+      for (let i = 0; i < 2; i++) expect(await programming.rules.repair()).toBe(false)
       expect(meaningOf(programming.kernel)).toEqual(meaningOf(full.kernel))
       expect(await programming.rules.repair()).toBe(false)
     }),

@@ -5,10 +5,11 @@ import type { Element, HeldTable, NftSet, Table } from '../../netfilter/nftables
 import { type Change, createTable, replaceTable, type Transaction } from '../../netfilter/nftables/transaction.ts'
 import { openLocalnet } from '../route-localnet.ts'
 import type { Applied, PortWithChoice, RuleSettings, ServiceRules } from '../service-rules.ts'
+import { chooserChain } from './choosers.ts'
 import { foundIn, rememberedClients } from './held-table.ts'
 import { ServiceElements } from './service-elements.ts'
 import * as sets from './set-names.ts'
-import { chooserChainOf, fixedElements, nftFamily, type SkeletonContext, skeleton } from './skeleton.ts'
+import { chooserChainOf, chooserElements, fixedElements, nftFamily, type SkeletonContext, skeleton } from './skeleton.ts'
 import { changesOf, changesOfUnread, elementChanges } from './table-changes.ts'
 
 export interface NftablesRulesOptions extends RuleSettings {
@@ -19,6 +20,12 @@ export interface NftablesRulesOptions extends RuleSettings {
   routeLocalnetWas: '0' | '1' | undefined
   /** Someone else touched our table: to be called when {@link ServiceRules.repair} should look. */
   onChangedByOthers(): void
+}
+
+/** What of chains and sets depends on Services. */
+interface Shape {
+  readonly choosers: ReadonlySet<number>
+  readonly rangeBits: ReadonlySet<number>
 }
 
 /**
@@ -33,8 +40,8 @@ export class NftablesRules implements ServiceRules {
   readonly #elements: ServiceElements
   /** Services told since the last apply. */
   readonly #pending = new Map<string, readonly PortWithChoice[]>()
-  /** What the kernel has of choosers and prefix lengths; undefined: its state is not known. */
-  #applied: { choosers: number; rangeBits: number } | undefined
+  /** What the kernel has of choosers (by code) and prefix lengths; undefined: its state is not known. */
+  #applied: Shape | undefined
   readonly #stopWatching: () => void
   #isFirst = true
   #isDisturbed = false
@@ -82,11 +89,32 @@ export class NftablesRules implements ServiceRules {
 
   async repair(): Promise<boolean> {
     // Where nothing can be read, to be sure is to write all of it: only for a reason.
-    if (!this.#options.kernel.readsBack && !this.#isDisturbed && this.#applied) return false
-    this.#isDisturbed = false
-    const applied = await this.#reconcile()
-    if (applied) this.#options.log.warn('someone else changed the Service rules; put back', { ...applied })
-    return applied !== undefined
+    if (this.#options.kernel.readsBack || this.#isDisturbed || !this.#applied) {
+      this.#isDisturbed = false
+      const applied = await this.#reconcile()
+      if (applied) this.#options.log.warn('someone else changed the Service rules; put back', { ...applied })
+      if (applied) return true
+    }
+    await this.#tidy()
+    return false
+  }
+
+  /** Takes away chains and sets that nobody needed for a while: a chain after all that named it, as before Linux 6.2 it cannot go along. */
+  async #tidy(): Promise<void> {
+    if (this.#pending.size > 0) return // what they need is not known yet
+    const { choosers, rangeBits } = this.#elements.retire()
+    if (choosers.length + rangeBits.length === 0) return
+    const { kernel } = this.#options
+    const context = this.#context()
+    const table = this.#table(context, true)
+    this.#applied = undefined // a refusal is reason to look
+    const named: Change[] = []
+    if (rangeBits.length > 0) named.push(...rangeChanges(table, [], rangeBits))
+    if (choosers.length > 0) named.push(...elementChanges(table, [{ set: sets.choosers, deleted: chooserElements(choosers), added: [] }]))
+    await kernel.apply({ table, changes: named })
+    const chains = choosers.map(({ chooser }) => chooserChain(chooser))
+    if (chains.length > 0) await kernel.apply({ table, changes: chains.flatMap(removeChain) })
+    this.#noteApplied()
   }
 
   counts(): ReadonlyMap<string, number> {
@@ -111,7 +139,7 @@ export class NftablesRules implements ServiceRules {
   }
 
   #noteApplied(): void {
-    this.#applied = { choosers: this.#elements.choosers.all.length, rangeBits: this.#elements.rangeBits.size }
+    this.#applied = { choosers: new Set(this.#elements.choosers.all.map(({ code }) => code)), rangeBits: new Set(this.#elements.rangeBits) }
   }
 
   /** Reads what is there, and makes of it what is wanted. */
@@ -166,21 +194,20 @@ export class NftablesRules implements ServiceRules {
   }
 
   /** What changed since the last transaction, and nothing else. */
-  #changes(applied: { choosers: number; rangeBits: number }): Transaction | undefined {
+  #changes(applied: Shape): Transaction | undefined {
     const context = this.#context()
     const changes = this.#elements.table.takeChanges()
-    const newChoosers = context.choosers.slice(applied.choosers)
-    const newRanges = context.rangeBits.length > applied.rangeBits
-    if (changes.length === 0 && newChoosers.length === 0 && !newRanges) return undefined
-    const table = this.#table(context, newChoosers.length > 0 || newRanges)
+    const newChoosers = context.choosers.filter(({ code }) => !applied.choosers.has(code))
+    const newRanges = context.rangeBits.filter((bits) => !applied.rangeBits.has(bits))
+    if (changes.length + newChoosers.length + newRanges.length === 0) return undefined
+    const table = this.#table(context, newChoosers.length + newRanges.length > 0)
     const first: Change[] = []
     for (const { chooser } of newChoosers) {
       const { name, rules } = chooserChainOf(context, chooser)
       first.push({ kind: 'add chain', chain: name }, ...rules.map((rule): Change => ({ kind: 'add rule', chain: name, rule })))
     }
-    if (newRanges) first.push(...rangeChanges(table, context, applied.rangeBits))
-    const added = newChoosers.length === 0 ? [] : fixedElements({ ...context, choosers: newChoosers }, sets.choosers).slice(2)
-    if (added.length > 0) changes.push({ set: sets.choosers, deleted: [], added })
+    if (newRanges.length > 0) first.push(...rangeChanges(table, newRanges, []))
+    if (newChoosers.length > 0) changes.push({ set: sets.choosers, deleted: [], added: chooserElements(newChoosers) })
     return { table, changes: [...first, ...elementChanges(table, changes)] }
   }
 
@@ -192,16 +219,22 @@ export class NftablesRules implements ServiceRules {
   }
 }
 
-/** Sets for new lengths of prefixes, and the chain that looks into all of them. */
-function rangeChanges(table: Table, context: SkeletonContext, before: number): Change[] {
-  const added = context.rangeBits.slice(before).map(sets.sourceRanges)
+/** Sets for lengths of prefixes that come and go, and the chain that looks into all of them. */
+function rangeChanges(table: Table, coming: readonly number[], going: readonly number[]): Change[] {
+  const added = coming.map(sets.sourceRanges)
   const chain = table.chains.find(({ name }) => name === 'source-ranges')
   return [
     ...table.sets.filter(({ name }) => added.includes(name)).map((set): Change => ({ kind: 'add set', set })),
     { kind: 'flush chain', chain: 'source-ranges' },
+    ...going.map((bits): Change => ({ kind: 'delete set', set: { name: sets.sourceRanges(bits), key: [] } })),
     ...(chain?.rules ?? []).map((rule): Change => ({ kind: 'add rule', chain: 'source-ranges', rule })),
   ]
 }
+
+const removeChain = (chain: string): Change[] => [
+  { kind: 'flush chain', chain },
+  { kind: 'delete chain', chain },
+]
 
 function countOf({ changes }: Transaction): Applied {
   const sum = { written: 0, removed: 0 }

@@ -1,7 +1,7 @@
 import type { Bytes } from '../../netfilter/netlink/message.ts'
 import type { AddressFamily, ProxiedPort } from '../service-port.ts'
 import type { PortWithChoice } from '../service-rules.ts'
-import { Choosers } from './choosers.ts'
+import { Choosers, type NumberedChooser } from './choosers.ts'
 import { groupCount, groupOf } from './destination.ts'
 import { ElementTable } from './element-table.ts'
 import { type EndpointGroup, mostSticky, placeEndpoints } from './endpoint-group.ts'
@@ -16,7 +16,7 @@ import {
   portElements,
   targetOf,
 } from './port-elements.ts'
-import { bitsOfSourceRanges } from './set-names.ts'
+import { bitsOfSourceRanges, sourceRanges } from './set-names.ts'
 
 /** What a kernel holds already, to be taken over rather than written anew. */
 export interface FoundElements {
@@ -37,7 +37,7 @@ interface PortState {
 export class ServiceElements {
   readonly table = new ElementTable()
   readonly choosers = new Choosers()
-  /** Lengths of prefixes that source ranges have or had. */
+  /** Lengths of prefixes that source ranges have, or had until {@link retire}. */
   readonly rangeBits = new Set<number>()
   readonly #family: AddressFamily
   readonly #node: string
@@ -99,9 +99,18 @@ export class ServiceElements {
 
   #free(before: PortGroups, after: PortGroups): void {
     for (const kind of ['cluster', 'local'] as const) {
-      const id = before[kind]?.group.id
-      if (id !== undefined && id !== after[kind]?.group.id) this.#groupsInUse.delete(id)
+      const old = before[kind]
+      if (!old) continue
+      this.choosers.release(old.code)
+      if (old.group.id !== after[kind]?.group.id) this.#groupsInUse.delete(old.group.id)
     }
+  }
+
+  /** Gives up choosers and lengths of prefixes that nobody needs any more, and answers them. */
+  retire(): { choosers: readonly NumberedChooser[]; rangeBits: readonly number[] } {
+    const rangeBits = [...this.rangeBits].filter((bits) => !this.table.has(sourceRanges(bits)))
+    for (const bits of rangeBits) this.rangeBits.delete(bits)
+    return { choosers: this.choosers.retire(), rangeBits }
   }
 
   /** The groups that the port's frontends had in the kernel, unless another port was there first. */

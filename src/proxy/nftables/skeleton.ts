@@ -329,12 +329,15 @@ function stickyRules({ source }: Words, { endpoints }: Chooser, seconds: number)
 export function fixedElements(context: SkeletonContext, set: string): Element[] {
   if (set === sets.nodeAddresses) return nodeAddressElements(context)
   if (set !== sets.choosers) return []
-  const chosen = context.choosers.map(({ code: number, chooser }) => ({
-    key: numberBytes(number),
-    verdict: { goto: chooserChain(chooser) },
-  }))
-  return [{ key: numberBytes(refuse), verdict: { goto: 'refuse' } }, { key: numberBytes(dropped), verdict: 'drop' }, ...chosen]
+  const always: Element[] = [
+    { key: numberBytes(refuse), verdict: { goto: 'refuse' } },
+    { key: numberBytes(dropped), verdict: 'drop' },
+  ]
+  return [...always, ...chooserElements(context.choosers)]
 }
+
+export const chooserElements = (choosers: readonly NumberedChooser[]): Element[] =>
+  choosers.map(({ code: number, chooser }) => ({ key: numberBytes(number), verdict: { goto: chooserChain(chooser) } }))
 
 function nodeAddressElements({ family, nodePortAddresses, routeLocalnetWas }: SkeletonContext): Element[] {
   if (nodePortAddresses.length === 0) return []

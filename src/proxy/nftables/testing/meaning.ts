@@ -8,8 +8,8 @@ const frontends = [sets.internal, sets.external, sets.externalNear, sets.nodePor
 const plainSets = [sets.clusterIps, sets.externalIps, sets.guarded, sets.hairpin, sets.nodeAddresses]
 
 /**
- * What a table says, without the numbers that depend on history: each frontend with its endpoints, and all that no frontend leads to. Ways of
- * choosing and lengths of prefixes that are not needed any more may stay.
+ * All that a table says, without the numbers that depend on history: its chains and sets, each frontend with its endpoints, and what no
+ * frontend leads to.
  */
 export function meaningOfTable(table: HeldTable): Record<string, unknown> {
   const elementsOf = (name: string) => table.sets.find((set) => set.name === name)?.elements ?? []
@@ -33,8 +33,14 @@ export function meaningOfTable(table: HeldTable): Record<string, unknown> {
     }
   }
   for (const name of plainSets) meaning[name] = text(name).sort()
-  for (const { name } of table.sets) if (name.startsWith('source-ranges-') && text(name).length > 0) meaning[name] = text(name).sort()
-  return { ...meaning, orphans: [...orphans].map((group) => groups.get(group)?.join(' ')).sort() }
+  for (const { name } of table.sets) if (name.startsWith('source-ranges-')) meaning[name] = text(name).sort()
+  const chains = table.chains.map(({ name, rules }) => `${name}: ${rules.length}`).sort()
+  return {
+    ...meaning,
+    chains,
+    choosers: [...choosers.values()].sort(),
+    orphans: [...orphans].map((group) => groups.get(group)?.join(' ')).sort(),
+  }
 }
 
 /** The endpoints of each group; a gap or a leftover shows. */
