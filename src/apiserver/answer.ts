@@ -1,6 +1,12 @@
 import type { ApiResponse } from '../machinery/api-request.ts'
 import type { StatusError } from '../machinery/status.ts'
 
+/** Told of an answer that others give: when it begins and when it ends. */
+export interface ForwardedAudit {
+  started(code: number): void
+  completed(): void
+}
+
 /** A request that a node's kubelet answers: log, exec, attach, portforward. */
 export interface KubeletRequest {
   readonly type: 'kubelet'
@@ -10,6 +16,7 @@ export interface KubeletRequest {
   readonly path: string
   /** True: the connection becomes a stream both ways once the kubelet agrees. */
   readonly upgrades: boolean
+  readonly audit?: ForwardedAudit
 }
 
 /** Where a request through the `proxy` of a pod, a Service or a node goes. */
@@ -30,6 +37,7 @@ export interface ProxyRequest {
   /** The path up to `/proxy`, by which the target's own links lead back here. */
   readonly prefix: string
   readonly body: Uint8Array | undefined
+  readonly audit?: ForwardedAudit
 }
 
 /** A body that is no text. */

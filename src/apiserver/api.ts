@@ -6,8 +6,10 @@ import { badRequest, internalError, methodNotAllowed, pathNotFound, StatusError,
 import { StoreClosedError, UnavailableError, UnknownOutcomeError } from '../storage/store.ts'
 import type { Access } from './access/access.ts'
 import { reviewed } from './access/access-reviews.ts'
+import { refusal } from './access/authorizer.ts'
 import { tokenReviewed } from './access/token-review.ts'
 import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
+import type { Auditor } from './audit/auditor.ts'
 import { plainBody } from './body.ts'
 import type { Fairness, Flow } from './fairness/fairness.ts'
 import type { Metrics } from './metrics.ts'
@@ -24,6 +26,8 @@ interface Deps {
   readonly access: Access
   readonly fairness: Fairness
   readonly metrics: Metrics
+  /** Undefined: nothing is told of requests. */
+  readonly auditor: Auditor | undefined
   readonly log: Log
 }
 
@@ -44,27 +48,64 @@ export class Api {
 
   /** `note` hears to which flow the request belongs, before it is served. */
   async serve(request: ApiRequest, note: (flow: Flow) => void = () => {}): Promise<Answer> {
-    const { metrics } = this.#deps
+    const { metrics, auditor } = this.#deps
     const route = routeOf(request.method, request.path, isTrue(request.query.get('watch')))
     const startedMs = metrics.started()
-    const answer = await this.#answer(route, request, note)
+    const answer = await (auditor ? this.#audited(auditor, route, request, note) : this.#answer(route, request, note))
     metrics.finished(labelsOf(route), 'code' in answer ? answer.code : 200, startedMs)
     return answer
   }
 
+  /** Answers a request that could not be read, or whose sender is not known. `credentials`: what they have tried. */
+  refuse(request: ApiRequest, error: StatusError, credentials: string): Answer {
+    const { metrics, auditor } = this.#deps
+    const route = routeOf(request.method, request.path, isTrue(request.query.get('watch')))
+    metrics.finished(labelsOf(route), error.code, metrics.started())
+    const answer = errorAnswer(error)
+    const record = auditor?.begin(withSelectedName(route, request), request)
+    if (error.code === 401) record?.refused(401, `Authentication failed, ${credentials}`)
+    else {
+      record?.received()
+      record?.answered(answer)
+    }
+    return answer
+  }
+
+  async #audited(auditor: Auditor, asked: Route, request: ApiRequest, note: (flow: Flow) => void): Promise<Answer> {
+    const route = withSelectedName(asked, request)
+    const record = auditor.begin(route, request)
+    if (!record) return this.#answer(asked, request, note)
+    record.received()
+    const answer = await this.#answer(asked, { ...request, audit: record }, note)
+    record.answered(answer)
+    return answer.type === 'kubelet' || answer.type === 'proxy' ? { ...answer, audit: record } : answer
+  }
+
   async #answer(route: Route, request: ApiRequest, note: (flow: Flow) => void): Promise<Answer> {
     try {
-      const { fairness, access, paths } = this.#deps
+      const { fairness, paths } = this.#deps
       const flow = fairness.flowOf(request.user, route)
       if (flow) note(flow)
       // Watches give their seat back as soon as they have begun.
       return await fairness.run(flow, request.signal, async () => {
-        access.authorizer.authorize(request.user, withSelectedName(route, request))
+        this.#authorize(withSelectedName(route, request), request)
         return route.type === 'path' ? paths(route.path, request) : this.#resource(route, request)
       })
     } catch (error) {
       return errorAnswer(this.#statusOf(error, request))
     }
+  }
+
+  #authorize(route: Route, { user, audit }: ApiRequest): void {
+    const { authorizer } = this.#deps.access
+    if (!audit) {
+      authorizer.authorize(user, route)
+      return
+    }
+    const isAllowed = authorizer.allows(user, route)
+    audit.annotate('authorization.k8s.io/decision', isAllowed ? 'allow' : 'forbid')
+    audit.annotate('authorization.k8s.io/reason', isAllowed ? authorizer.reasonFor(user, route) : '')
+    if (!isAllowed) throw refusal(user, route)
   }
 
   #resource(route: ResourceRoute, request: ApiRequest): Promise<Answer> {
@@ -93,6 +134,7 @@ export class Api {
     if (error instanceof UnavailableError) return retryLater(serviceUnavailable(error.message))
     // Not to be tried again blindly, as clients do whenever they are told to come later: it may have taken place.
     if (error instanceof UnknownOutcomeError) return timeout(error.message)
+    request.audit?.panicked((error as Error).message)
     this.#deps.log.error('request failed unexpectedly', {
       method: request.method,
       path: request.path,

@@ -22,6 +22,7 @@ import { newServiceAccountKey } from './access/token-signatures.ts'
 import type { AdmissionFacts } from './admission/plugin.ts'
 import { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { Api } from './api.ts'
+import { type AuditOptions, Auditor } from './audit/auditor.ts'
 import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
 import { Discovery } from './discovery.ts'
@@ -43,7 +44,13 @@ import { ServiceRanges } from './services/service-ranges.ts'
 import { WatchCache } from './watch-cache.ts'
 import { Writes } from './writes.ts'
 
-export interface ApiServerOptions {
+/** What it does beyond the usual. */
+export interface ApiServerPolicies {
+  /** Absent: nothing is told of requests. */
+  readonly audit?: AuditOptions
+}
+
+export interface ApiServerOptions extends ApiServerPolicies {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
@@ -112,6 +119,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     seats: (options.maxRequestsInflight ?? 400) + (options.maxMutatingRequestsInflight ?? 200),
   })
   const metrics = new Metrics(clock, fairness)
+  const auditor = options.audit && (await Auditor.open(options.audit, { clock, random, log }))
   const discovery = new Discovery(kinds as readonly Kind[])
   const groupVersions = discovery.groupVersions().filter(({ group }) => group !== apiServices.group)
   const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
@@ -124,6 +132,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     access,
     fairness,
     metrics,
+    auditor,
     log,
   })
   const serviceCidr = new DefaultServiceCidr({ writes, cache, clock, log }, ranges)
@@ -169,6 +178,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       await cache.close()
       await Promise.all(frontEnds.splice(0).map((frontEnd) => frontEnd.close()))
       backends.close()
+      // Last: what ended just now is told, too.
+      await auditor?.close()
     },
   }
 }

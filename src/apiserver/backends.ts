@@ -37,6 +37,15 @@ export class Backends {
   /** The API without HTTP: what others answer, as one text; streams need a connection of their own. */
   async answered(api: Api, request: ApiRequest): Promise<ApiResponse> {
     const answer = await api.serve(request)
+    const response = await this.#whole(answer, request)
+    if ((answer.type === 'kubelet' || answer.type === 'proxy') && 'code' in response) {
+      answer.audit?.started(response.code)
+      answer.audit?.completed()
+    }
+    return response
+  }
+
+  async #whole(answer: Answer, request: ApiRequest): Promise<ApiResponse> {
     switch (answer.type) {
       case 'bytes':
         return textAnswer(answer.code, Buffer.from(answer.bytes).toString('latin1'), answer.contentType)

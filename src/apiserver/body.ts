@@ -11,6 +11,12 @@ import { protobufType } from './negotiation.ts'
 
 /** The body as a value, whether it came as bytes or, in process, as an object. */
 export async function parsedBody(request: ApiRequest, findDuplicates: boolean, kind?: Kind): Promise<ParsedBody | undefined> {
+  const parsed = await parsedUntold(request, findDuplicates, kind)
+  if (parsed) request.audit?.requestObject(parsed.value, request.method === 'PATCH')
+  return parsed
+}
+
+async function parsedUntold(request: ApiRequest, findDuplicates: boolean, kind?: Kind): Promise<ParsedBody | undefined> {
   const { body } = request
   if (body === undefined) return undefined
   if (!(body instanceof Uint8Array)) return { value: body, duplicates: [] }

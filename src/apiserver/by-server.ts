@@ -11,6 +11,7 @@ export const byServer: CreateOptions = {
   manager: 'kube-apiserver',
   applies: false,
   warnings: new Set<string>(),
+  audit: undefined,
 }
 
 /** Waits for a write of the server's own. Where somebody else, such as another server, was faster, the next look will tell. */

@@ -1,16 +1,17 @@
 import type { Readable, Writable } from 'node:stream'
 import { systemClock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
-import type { ApiRequest, ApiResponse, ApiWatchEvent, UserInfo } from '../machinery/api-request.ts'
+import type { ApiRequest, ApiResponse, ApiWatchEvent, RequestOrigin, UserInfo } from '../machinery/api-request.ts'
 import { defaultBodyLimits } from '../machinery/parse-body.ts'
 import { methodNotAllowed, requestEntityTooLarge, StatusError, timeout } from '../machinery/status.ts'
 import type { Access } from './access/access.ts'
-import { type Answer, type BytesAnswer, errorAnswer, type KubeletRequest, type ProxyRequest, type RedirectAnswer } from './answer.ts'
+import type { Answer, BytesAnswer, KubeletRequest, ProxyRequest, RedirectAnswer } from './answer.ts'
 import { compressed, jsonBytes, watchBytes } from './answer-bytes.ts'
 import type { Api } from './api.ts'
 import type { Flow } from './fairness/fairness.ts'
 import { type Format, negotiate, protobufType } from './negotiation.ts'
 import { isTrue } from './request-options.ts'
+import { type Arrival, auditIdHeader, originOf } from './request-origin.ts'
 import { Watcher } from './watcher.ts'
 
 export type Headers = Readonly<Record<string, string | string[] | number | undefined>>
@@ -23,6 +24,7 @@ export interface Exchange {
   readonly headers: Headers
   /** Undefined: a certificate that is not ours. */
   readonly user: UserInfo | undefined
+  readonly remoteAddress: string | undefined
   readonly input: Readable
   readonly output: Writable
   respond(code: number, headers: Record<string, string | string[] | number>): void
@@ -47,6 +49,8 @@ const methods: Readonly<Record<string, ApiRequest['method']>> = {
 const discoveryType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 /** What a client has for sending its body, in real time even where the cluster's clock is a virtual one. */
 const bodyWithinMs = 60_000
+/** Whose credentials are not good is nobody. */
+const nobody: UserInfo = { name: '', uid: '', groups: [], extra: {} }
 const common = { 'cache-control': 'no-cache, private' }
 
 function headerOf(headers: Headers, name: string): string {
@@ -59,26 +63,22 @@ export async function serveExchange(exchange: Exchange, deps: ExchangeDeps): Pro
   const gone = new AbortController()
   exchange.output.once('close', () => gone.abort())
   exchange.output.on('error', (error) => deps.log.debug('connection broke off', { error }))
+  const origin = originOf(arrivalOf(exchange))
+  const identified = withHeaders(exchange, { [auditIdHeader]: origin.auditId })
   try {
     const flow: Record<string, string> = {}
-    const answer = await answerTo(exchange, deps.api, gone.signal, (found) => Object.assign(flow, flowHeaders(found)))
-    if (gone.signal.aborted) return
-    if (answer.type === 'kubelet' || answer.type === 'proxy') await deps.forward(answer, exchange, gone.signal)
-    else await send({ ...exchange, respond: (code, headers) => exchange.respond(code, { ...flow, ...headers }) }, answer)
+    const answer = await answerTo(identified, origin, deps.api, gone.signal, (found) => Object.assign(flow, flowHeaders(found)))
+    if (answer.type === 'kubelet' || answer.type === 'proxy') await forward(answer, identified, deps, gone.signal)
+    else if (!gone.signal.aborted) await send(withHeaders(identified, flow), answer)
   } catch (error) {
     if (!gone.signal.aborted) deps.log.error('cannot send an answer', { path: exchange.url, error })
     exchange.output.destroy()
   }
 }
 
-/** Makes the API's request of the exchange and has it answered. Never rejects but for a broken connection. */
-export async function answerTo(exchange: Exchange, api: Api, signal: AbortSignal, note?: (flow: Flow) => void): Promise<Answer> {
-  try {
-    return await api.serve(await requestOf(exchange, api.access, signal), note)
-  } catch (error) {
-    if (error instanceof StatusError) return errorAnswer(error)
-    throw error
-  }
+/** `more` is read when the answer begins. */
+function withHeaders(exchange: Exchange, more: Readonly<Record<string, string>>): Exchange {
+  return { ...exchange, respond: (code, headers) => exchange.respond(code, { ...more, ...headers }) }
 }
 
 /** By which a client learns what limits it: https://kubernetes.io/docs/concepts/cluster-administration/flow-control/#diagnostics */
@@ -89,27 +89,78 @@ function flowHeaders({ schema, level }: Flow): Record<string, string> {
   return { 'x-kubernetes-pf-flowschema-uid': schemaUid, 'x-kubernetes-pf-prioritylevel-uid': levelUid }
 }
 
-async function requestOf(exchange: Exchange, access: Access, signal: AbortSignal): Promise<ApiRequest> {
-  const { headers } = exchange
-  const method = methods[exchange.method] ?? (exchange.method === 'OPTIONS' && isProxied(exchange.url) ? 'GET' : undefined)
-  if (!method) throw methodNotAllowed()
-  const user = await access.userOf(exchange.user, {
-    names: Object.keys(headers),
-    values: (name) => valuesOf(headers, name),
-    text: (name) => headerOf(headers, name),
-  })
-  const question = exchange.url.indexOf('?')
-  return {
-    method,
-    path: question < 0 ? exchange.url : exchange.url.slice(0, question),
-    query: new URLSearchParams(question < 0 ? '' : exchange.url.slice(question + 1)),
+export function arrivalOf({ url, remoteAddress, headers }: Pick<Exchange, 'url' | 'remoteAddress' | 'headers'>): Arrival {
+  return { url, remoteAddress, header: (name) => headerOf(headers, name) }
+}
+
+async function forward(answer: KubeletRequest | ProxyRequest, exchange: Exchange, deps: ExchangeDeps, signal: AbortSignal): Promise<void> {
+  const { audit } = answer
+  const respond: Exchange['respond'] = (code, headers) => {
+    audit?.started(code)
+    exchange.respond(code, headers)
+  }
+  try {
+    if (!signal.aborted) await deps.forward(answer, audit ? { ...exchange, respond } : exchange, signal)
+  } finally {
+    audit?.completed()
+  }
+}
+
+/** Makes the API's request of the exchange and has it answered. Never rejects but for a broken connection. */
+export async function answerTo(
+  exchange: Exchange,
+  origin: RequestOrigin,
+  api: Api,
+  signal: AbortSignal,
+  note?: (flow: Flow) => void,
+): Promise<Answer> {
+  const { headers, url } = exchange
+  const known = methods[exchange.method] ?? (exchange.method === 'OPTIONS' && isProxied(url) ? 'GET' : undefined)
+  const question = url.indexOf('?')
+  const request: { -readonly [Field in keyof ApiRequest]: ApiRequest[Field] } = {
+    method: known ?? 'GET',
+    path: question < 0 ? url : url.slice(0, question),
+    query: new URLSearchParams(question < 0 ? '' : url.slice(question + 1)),
     contentType: headerOf(headers, 'content-type'),
     accept: headerOf(headers, 'accept'),
     userAgent: headerOf(headers, 'user-agent'),
-    body: method === 'GET' && !isProxied(exchange.url) ? undefined : await bodyOf(exchange),
-    user,
+    body: undefined,
+    user: exchange.user ?? nobody,
     signal,
+    origin,
   }
+  try {
+    if (!known) throw methodNotAllowed()
+    await identify(request, exchange, api.access)
+    if (known !== 'GET' || isProxied(url)) request.body = await bodyOf(exchange)
+  } catch (error) {
+    if (error instanceof StatusError) return api.refuse(request, error, credentialsOf(exchange))
+    throw error
+  }
+  return api.serve(request, note)
+}
+
+function credentialsOf({ user, headers }: Pick<Exchange, 'user' | 'headers'>): string {
+  const scheme = /^(basic|bearer) +\S/i.exec(headerOf(headers, 'authorization'))?.[1]?.toLowerCase()
+  const tried = [...(scheme ? [scheme] : []), ...(user ? [] : ['x509'])]
+  return tried.length > 0 ? `attempted: ${tried.join(', ')}` : 'no credentials provided'
+}
+
+/** Who has sent the request, and whom it is to be served as. */
+async function identify(
+  request: { user: UserInfo; origin?: RequestOrigin },
+  { user, headers }: Pick<Exchange, 'user' | 'headers'>,
+  access: Access,
+): Promise<void> {
+  const asked = {
+    names: Object.keys(headers),
+    values: (name: string) => valuesOf(headers, name),
+    text: (name: string) => headerOf(headers, name),
+  }
+  const sender = await access.senderOf(user, asked)
+  request.user = sender
+  request.user = access.userOf(sender, asked)
+  if (request.user !== sender && request.origin) request.origin = { ...request.origin, impersonator: sender }
 }
 
 /** What goes on to others may ask them for their options. */

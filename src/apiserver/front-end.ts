@@ -86,7 +86,8 @@ export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const user = userOf(socket, socket as unknown as PeerSocket)
-    void serveUpgrade({ request, socket, head, user }, { api, backends, log })
+    const { remoteAddress } = socket as Socket
+    void serveUpgrade({ request, socket, head, user, remoteAddress }, { api, backends, log })
   })
   const open = trackConnections(server, log)
   await listening(server, options)
@@ -103,6 +104,7 @@ function exchangeOfHttp2(stream: ServerHttp2Stream, headers: Headers, userOf: Us
     url: String(headers[':path']),
     headers,
     user: userOf(session, session.socket as unknown as PeerSocket),
+    remoteAddress: session.socket.remoteAddress,
     input: stream,
     output: stream,
     respond(code, given) {
@@ -117,6 +119,7 @@ function exchangeOfHttp1(request: IncomingMessage, response: ServerResponse, use
     url: request.url ?? '/',
     headers: request.headers,
     user: userOf(request.socket, request.socket as unknown as PeerSocket),
+    remoteAddress: request.socket.remoteAddress,
     input: request,
     output: response,
     respond(code, given) {

@@ -1,4 +1,4 @@
-import type { ApiRequest, UserInfo } from '../machinery/api-request.ts'
+import type { ApiRequest, AuditTrail, UserInfo } from '../machinery/api-request.ts'
 import { type FieldError, invalidValue, notSupported } from '../machinery/field-error.ts'
 import { badRequest, invalid } from '../machinery/status.ts'
 
@@ -10,6 +10,8 @@ export interface WriteOptions {
   readonly fieldValidation: FieldValidation
   readonly fieldManager: string
   readonly force: boolean
+  /** Undefined: nothing is told of this request. */
+  readonly audit: AuditTrail | undefined
 }
 
 export type Propagation = 'Orphan' | 'Background' | 'Foreground'
@@ -19,6 +21,8 @@ export interface DeleteRequest {
   readonly dryRun: boolean
   readonly gracePeriodSeconds: number | undefined
   readonly propagation: Propagation | undefined
+  /** Absent: nothing is told of this request. */
+  readonly audit?: AuditTrail | undefined
   readonly uid: string | undefined
   readonly resourceVersion: string | undefined
 }
@@ -75,6 +79,7 @@ export function writeOptionsOf(request: ApiRequest, kind: string): WriteOptions 
     fieldValidation: validation as FieldValidation,
     fieldManager,
     force: isTrue(request.query.get('force')),
+    audit: request.audit,
   }
 }
 
@@ -108,6 +113,7 @@ export function deleteRequestOf(request: ApiRequest, body: Readonly<Record<strin
   return {
     user: request.user,
     dryRun: isDry,
+    audit: request.audit,
     gracePeriodSeconds: integerOf(body?.gracePeriodSeconds ?? query.get('gracePeriodSeconds'), 'gracePeriodSeconds'),
     propagation: propagation as Propagation | undefined,
     uid: textOf(preconditions.uid),

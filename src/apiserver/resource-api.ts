@@ -338,8 +338,12 @@ export class ResourceApi {
   }
 }
 
-function writeTo(subresource: UpdateOptions['subresource'], { user, dryRun, fieldManager }: WriteOptions, patch?: string): UpdateOptions {
-  return { user, subresource, dryRun, manager: fieldManager, applies: patch === 'apply', warnings: new Set() }
+function writeTo(
+  subresource: UpdateOptions['subresource'],
+  { user, dryRun, fieldManager, audit }: WriteOptions,
+  patch?: string,
+): UpdateOptions {
+  return { user, subresource, dryRun, manager: fieldManager, applies: patch === 'apply', warnings: new Set(), audit }
 }
 
 function placeOf({ route, kind }: Call): Place {

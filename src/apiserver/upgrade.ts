@@ -7,7 +7,8 @@ import { tokenOfProtocols, withoutToken } from './access/authentication.ts'
 import type { KubeletRequest, ProxyRequest } from './answer.ts'
 import type { Api } from './api.ts'
 import { type Backends, backendUnreachable } from './backends.ts'
-import { answerTo } from './exchange.ts'
+import { answerTo, arrivalOf } from './exchange.ts'
+import { originOf } from './request-origin.ts'
 import { serveWebSocket, translationOf } from './streams/websocket.ts'
 
 interface Upgrade {
@@ -16,6 +17,7 @@ interface Upgrade {
   /** What the client has already sent after its request. */
   readonly head: Buffer
   readonly user: UserInfo | undefined
+  readonly remoteAddress: string | undefined
 }
 
 interface Deps {
@@ -32,7 +34,7 @@ const notForwarded = new Set(['host', 'authorization', 'content-length'])
  * agrees, bytes pass both ways unread, or as streams/ translates them. Never rejects.
  */
 export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Deps): Promise<void> {
-  const { request, socket, user } = upgrade
+  const { request, socket, user, remoteAddress } = upgrade
   const gone = new AbortController()
   socket.once('close', () => gone.abort())
   socket.on('error', (error) => log.debug('streaming connection broke off', { error }))
@@ -40,8 +42,10 @@ export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Dep
     const { method = '', url = '/', headers } = request
     const offered = tokenOfProtocols(String(headers['sec-websocket-protocol'] ?? ''))
     const authorization = headers.authorization ?? (offered === undefined ? undefined : `Bearer ${offered}`)
-    const exchange = { method, url, headers: { ...headers, authorization }, user, input: request, output: socket, respond: () => {} }
-    const answer = await answerTo(exchange, api, gone.signal)
+    const sent = { ...headers, authorization }
+    const exchange = { method, url, headers: sent, user, remoteAddress, input: request, output: socket, respond: () => {} }
+    const answer = await answerTo(exchange, originOf(arrivalOf(exchange)), api, gone.signal)
+    if (answer.type === 'kubelet' || answer.type === 'proxy') tellWhenDone(answer, socket)
     const translation = answer.type === 'kubelet' ? translationOf(request, answer) : undefined
     const outgoing = translation
       ? backends.upgrade(answer, 'POST', translation.headers, gone.signal)
@@ -59,6 +63,12 @@ export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Dep
     log.error('cannot serve a streaming request', { path: request.url, error })
     socket.destroy()
   }
+}
+
+function tellWhenDone({ audit }: KubeletRequest | ProxyRequest, socket: Duplex): void {
+  if (!audit) return
+  if (socket.destroyed) audit.completed()
+  else socket.once('close', () => audit.completed())
 }
 
 function forwarded(request: IncomingMessage): Record<string, string | string[]> {
@@ -90,12 +100,17 @@ function splice(upgrade: Upgrade, outgoing: ClientRequest, target: KubeletReques
 function opened({ socket }: Upgrade, outgoing: ClientRequest, target: KubeletRequest | ProxyRequest, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     outgoing.once('error', (error) => {
+      target.audit?.started(500)
       if (!signal.aborted) writeStatus(socket, 500, backendUnreachable(target, error).status)
       resolve()
     })
-    outgoing.once('upgrade', () => resolve())
+    outgoing.once('upgrade', () => {
+      target.audit?.started(101)
+      resolve()
+    })
     // The kubelet's refusal: no such container, not running.
     outgoing.once('response', (response) => {
+      target.audit?.started(response.statusCode ?? 500)
       socket.write(headText(response))
       response.once('error', () => socket.destroy())
       response.pipe(socket)

@@ -57,6 +57,7 @@ export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
   #overtaken = false
   #timedOut = false
   #wake: (() => void) | undefined
+  #whenEnded: (() => void) | undefined
 
   constructor(options: WatcherOptions) {
     this.#options = options
@@ -104,6 +105,12 @@ export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
     this.wake()
   }
 
+  /** Calls `run` once the watch has ended, whatever ends it. */
+  whenEnded(run: () => void): void {
+    if (this.#ended) run()
+    else this.#whenEnded = run
+  }
+
   readonly end = (): void => {
     this.#overtaken = false
     this.#leave()
@@ -116,6 +123,7 @@ export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
     this.#options.history.leave(this)
     this.#options.signal.removeEventListener('abort', this.end)
     this.#options.onEnd()
+    this.#whenEnded?.()
   }
 
   /** The next events, at least one; undefined at the end. */

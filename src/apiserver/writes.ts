@@ -3,7 +3,7 @@ import type { Kind } from '../api/kind.ts'
 import { validateMetadata } from '../api/metadata-validation.ts'
 import { type Clock, timestamp } from '../host/clock.ts'
 import type { Random } from '../host/random.ts'
-import type { UserInfo } from '../machinery/api-request.ts'
+import type { AuditTrail, UserInfo } from '../machinery/api-request.ts'
 import { managedFieldsAfterUpdate } from '../machinery/apply/managed-fields.ts'
 import { deepEqual } from '../machinery/equality.ts'
 import { type FieldError, required } from '../machinery/field-error.ts'
@@ -43,6 +43,8 @@ export interface CreateOptions {
   readonly applies: boolean
   /** Gets what the client is to be told beside the answer. */
   readonly warnings: Set<string>
+  /** Undefined: nothing is told of this request. */
+  readonly audit: AuditTrail | undefined
 }
 
 export interface UpdateOptions extends CreateOptions {
@@ -145,7 +147,7 @@ export class Writes {
     const { objects, clock } = this.#deps
     const { kind, namespace, name } = place
     const asked = { user: request.user, kind, operation: 'delete', subresource: undefined, namespace, name } as const
-    const deletion = { ...asked, object: undefined, previous: undefined, warnings: new Set<string>() }
+    const deletion = { ...asked, object: undefined, previous: undefined, warnings: new Set<string>(), audit: request.audit }
     admit(deletion, this.#deps.admission)
     validateAdmitted(deletion, this.#deps.admission)
     for (let attempt = 0; attempt < attempts; attempt++) {
@@ -188,9 +190,18 @@ export class Writes {
     await this.#deps.cache.fresh()
     beginMetadata(kind, object, { namespace, nowMs: clock.now(), random })
     kind.setDefaults(object)
-    const { user, warnings } = options
+    const { user, warnings, audit } = options
     const place = { kind, namespace, name }
-    const request: AdmissionRequest = { ...place, user, operation: 'create', subresource: undefined, object, previous: undefined, warnings }
+    const request: AdmissionRequest = {
+      ...place,
+      user,
+      operation: 'create',
+      subresource: undefined,
+      object,
+      previous: undefined,
+      warnings,
+      audit,
+    }
     admit(request, admission)
     kind.prepareForCreate(object, user)
     refuse(kind, name, [
@@ -238,8 +249,8 @@ export class Writes {
     next.apiVersion = previous.apiVersion
     next.kind = previous.kind
     kind.setDefaults(next)
-    const { subresource, user, warnings } = options
-    const request: AdmissionRequest = { ...place, user, operation: 'update', subresource, object: next, previous, warnings }
+    const { subresource, user, warnings, audit } = options
+    const request: AdmissionRequest = { ...place, user, operation: 'update', subresource, object: next, previous, warnings, audit }
     const isJudged = subresource === undefined || partOf(kind, subresource) !== undefined
     if (isJudged) admit(request, this.#deps.admission)
     if (subresource === undefined) {

@@ -6,6 +6,7 @@ import { parseIpv4 } from '../machinery/ipv4.ts'
 import { paint } from './colors.ts'
 import { exitCodes } from './exit-codes.ts'
 import { exitCodeOf, messageOf } from './failure.ts'
+import { policyOptions } from './policy-flags.ts'
 
 /** Parses the command line, runs the command, and answers the exit code. Commands' own modules load when they run. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
@@ -110,7 +111,7 @@ function addBootCommands(program: Command): void {
       .addOption(new Option('--datastore-prefix <prefix>', 'what keys in etcd begin with (default: /ownkube)').argParser(keyPrefix))
       .option('--server-only', 'no node on this machine: the API server, controllers and scheduler alone; fixed at the first boot')
       .option('--no-install', 'never install anything; list what is missing and end with 69')
-  bootOptions(program.command('up'))
+  policyOptions(bootOptions(program.command('up')))
     .summary('boot the cluster, or find it running')
     .description(
       'Boots a one-node cluster in the background and waits until its node is Ready. Run again, it finds the running cluster and starts whatever part of it has died. Adds the context "ownkube" (or "ownkube-NAME") to your kubeconfig.',

@@ -8,10 +8,14 @@ import { paint } from './colors.ts'
 import { type DatastoreFlags, datastoreOf } from './datastore-flags.ts'
 import { requireRoot } from './failure.ts'
 import { operatorDeps, sayOnStderr } from './operator.ts'
+import { type PolicyFlags, policiesOf } from './policy-flags.ts'
 import { showSteps } from './show-steps.ts'
 
 /** The boot options as commander gives them. */
-export interface BootFlags extends Omit<ClusterOptions, 'nodePortRange' | 'eventTtlSeconds' | 'datastore'>, DatastoreFlags {
+export interface BootFlags
+  extends Omit<ClusterOptions, 'nodePortRange' | 'eventTtlSeconds' | 'datastore' | 'policies'>,
+    DatastoreFlags,
+    PolicyFlags {
   serviceNodePortRange?: { from: number; to: number }
   eventTtl?: number
   install: boolean
@@ -23,10 +27,12 @@ export async function boot(flags: BootFlags, extraRequirements?: UpOptions['extr
   const { serviceNodePortRange, eventTtl, datastore, datastoreCafile, datastoreCertfile, datastoreKeyfile, datastorePrefix, ...options } =
     flags
   const shared = datastoreOf({ datastore, datastoreCafile, datastoreCertfile, datastoreKeyfile, datastorePrefix })
+  const policies = policiesOf(flags)
   const { steps, result, begun } = upSteps(
     {
       ...options,
       datastore: shared,
+      policies,
       nodePortRange: serviceNodePortRange,
       eventTtlSeconds: eventTtl,
       ...(extraRequirements ? { extraRequirements } : {}),

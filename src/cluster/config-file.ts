@@ -225,6 +225,7 @@ export async function resolveConfig(
       ...kept,
       ...(options.datastore ? { datastore: options.datastore } : {}),
       ...inflightOf(options),
+      ...(options.policies ? { policies: { ...kept.policies, ...options.policies } } : {}),
       runDir: runDirOf(options.name),
       nodeAddress: deps.nodeAddress,
       apiPort: options.apiPort ?? kept.apiPort,
@@ -263,6 +264,7 @@ export async function resolveConfig(
     ...inflightOf(options),
     ...(options.datastore ? { datastore: options.datastore } : {}),
     ...(options.serverOnly ? { serverOnly: true } : {}),
+    ...(options.policies ? { policies: options.policies } : {}),
   }
 }
 

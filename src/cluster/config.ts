@@ -34,6 +34,17 @@ export interface ClusterConfig {
   datastore?: Datastore
   /** No node here: the API server, controllers and scheduler alone. */
   serverOnly?: boolean
+  policies?: ServerPolicyFlags
+}
+
+/** What the API server does beyond its usual, by kube-apiserver's own flags. Paths are absolute; '' and absent: not done. */
+export interface ServerPolicyFlags {
+  auditPolicyFile?: string
+  /** `-`: standard output, which is the server's log. */
+  auditLogPath?: string
+  auditLogMaxAgeDays?: number
+  auditLogMaxBackups?: number
+  auditLogMaxSizeMib?: number
 }
 
 /** Paths are absolute. */
@@ -64,6 +75,7 @@ export interface ClusterOptions {
   nodeName?: string | undefined
   datastore?: Datastore | undefined
   serverOnly?: boolean | undefined
+  policies?: ServerPolicyFlags | undefined
 }
 
 export const defaultName = 'default'

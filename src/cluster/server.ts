@@ -1,6 +1,6 @@
 import { legacyTokenSigner } from '../apiserver/access/legacy-tokens.ts'
 import { newServiceAccountKey } from '../apiserver/access/token-signatures.ts'
-import { type ApiServer, createApiServer } from '../apiserver/apiserver.ts'
+import { type ApiServer, type ApiServerPolicies, createApiServer } from '../apiserver/apiserver.ts'
 import { directClient } from '../client/direct-client.ts'
 import { standForElection } from '../client/leader-election.ts'
 import { startControllers } from '../controllers/start.ts'
@@ -15,6 +15,7 @@ import { ensureClusterInfo } from './cluster-info.ts'
 import type { ClusterConfig } from './config.ts'
 import { openDatastore, requireOneCluster } from './datastore.ts'
 import { pathsOf } from './paths.ts'
+import { readServerPolicies } from './server-policies.ts'
 import { signerOf } from './sign-request.ts'
 
 /** Components of the control plane, which live in the API server's own process. */
@@ -47,6 +48,7 @@ export interface ControlPlaneConfig {
   kubeletClient: { ca: string; cert: string; key: string } | undefined
   /** How this server is told from others on the same store, of which one leads; undefined: the store is this server's alone. */
   candidate: string | undefined
+  policies: ApiServerPolicies
 }
 
 const urlOf = ({ address, port }: { address: string; port: number }): string =>
@@ -66,6 +68,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     eventTtlSeconds: config.eventTtlSeconds,
     ...(config.maxRequestsInflight === undefined ? {} : { maxRequestsInflight: config.maxRequestsInflight }),
     ...(config.maxMutatingRequestsInflight === undefined ? {} : { maxMutatingRequestsInflight: config.maxMutatingRequestsInflight }),
+    ...config.policies,
     ...(config.candidate === undefined ? {} : { sharesStore: true }),
     serviceAccountKey,
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
@@ -118,6 +121,8 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
 export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDeps, 'store'>): Promise<void> {
   const paths = pathsOf(config)
   const certificates = await readCertificates(paths.pki)
+  const { policies, warnings } = await readServerPolicies(config.policies ?? {})
+  for (const warning of warnings) deps.log.warn(warning)
   const store = await openDatastore(config, { ...deps, log: deps.log.named('storage') })
   try {
     if (config.datastore) await requireOneCluster(store, config, certificates)
@@ -135,6 +140,7 @@ export async function runServer(config: ClusterConfig, deps: Omit<ControlPlaneDe
         kubeletClient: { ca: certificates.ca, ...certificates.apiserverKubeletClient },
         // As client-go's: a server that comes back is another candidate than the one that went.
         candidate: config.datastore ? `${config.nodeName}_${deps.random.uuid()}` : undefined,
+        policies,
       },
       { ...deps, store },
     )

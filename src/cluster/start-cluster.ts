@@ -52,6 +52,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<I
       serviceAccountKey: certificates?.serviceAccountKey,
       kubeletClient: undefined,
       candidate: undefined,
+      policies: {},
     },
     { store, clock, random, log, signal: stop.signal },
   )

@@ -16,6 +16,7 @@ import { writeAdminKubeconfig } from './kubeconfig-files.ts'
 import { whileChoosing } from './locks.ts'
 import { containerdPidFile, pathsOf } from './paths.ts'
 import { ensureRequirements } from './requirements.ts'
+import { readServerPolicies } from './server-policies.ts'
 import type { OperatorDeps, Step } from './steps.ts'
 import { stopStrayProcesses } from './stray-processes.ts'
 
@@ -84,6 +85,7 @@ export function upSteps(options: UpOptions, deps: OperatorDeps): { steps: Step[]
       async run() {
         const address = await nodeAddress(deps.exec)
         await whileChoosing(deps, async () => {
+          await readServerPolicies(options.policies ?? {})
           config = await resolveConfig(options, { clock: deps.clock, nodeName: hostname().toLowerCase(), nodeAddress: address })
           await stopStrayProcesses(config, deps)
           await stopAgentOfOtherProxy(config, deps)

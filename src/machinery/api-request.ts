@@ -8,6 +8,28 @@ export interface UserInfo {
   readonly extra: Readonly<Record<string, readonly string[]>>
 }
 
+/** What is known of a request that came over the network. */
+export interface RequestOrigin {
+  /** Path and query, as sent. */
+  readonly uri: string
+  /** The client's, or one made for it. */
+  readonly auditId: string
+  readonly receivedMs: number
+  /** Worked out when asked for: who passed it on, as they say, and who sent it last. */
+  readonly sourceIps: () => readonly string[]
+  /** Who has shown credentials, where the user is one whom they impersonate. */
+  readonly impersonator: UserInfo | undefined
+}
+
+/** Gets what the audit log is to tell of a request, from those who serve it. */
+export interface AuditTrail {
+  annotate(key: string, value: string): void
+  /** The body, decoded, before anything is filled in. */
+  requestObject(value: unknown, isPatch: boolean): void
+  /** The server itself has failed. */
+  panicked(message: string): void
+}
+
 /**
  * One request to the API, free of HTTP: what the server's HTTP front end makes of a request, and what the in-process
  * transport makes directly. `body` is either the encoded bytes with their content type or, in process, the value itself.
@@ -23,6 +45,10 @@ export interface ApiRequest {
   readonly user: UserInfo
   /** Aborted when the caller has gone: ends watches. */
   readonly signal: AbortSignal
+  /** Absent: from a component in the same process. */
+  readonly origin?: RequestOrigin
+  /** Absent: nothing is told of this request. */
+  readonly audit?: AuditTrail
 }
 
 /** Objects in answers may be shared with the server's cache: never change them. */

@@ -46,3 +46,9 @@ export function tooLong(field: string, maxLength: number): FieldError {
 export function tooMany(field: string, actual: number, max: number): FieldError {
   return { field, reason: 'FieldValueTooMany', message: `Too many: ${actual}: must have at most ${max} items` }
 }
+
+/** All of them in one line, as upstream's aggregates are worded. */
+export function faultsText(faults: readonly FieldError[]): string {
+  const told = faults.map(({ field, message }) => `${field}: ${message}`)
+  return told.length === 1 ? (told[0] as string) : `[${told.join(', ')}]`
+}

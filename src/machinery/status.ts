@@ -1,4 +1,4 @@
-import type { FieldError } from './field-error.ts'
+import { type FieldError, faultsText } from './field-error.ts'
 import { groupResource } from './group-version.ts'
 import type { Status, StatusCause, StatusDetails } from './object.ts'
 
@@ -69,8 +69,7 @@ export const objectModified = 'the object has been modified; please apply your c
 
 /** `kind` is the object's kind: `Pod "web" is invalid: spec.containers: Required value`. */
 export function invalid(kind: { group: string; kind: string }, name: string, errors: readonly FieldError[]): StatusError {
-  const text = errors.map((error) => `${error.field}: ${error.message}`)
-  const message = text.length === 1 ? text[0] : `[${text.join(', ')}]`
+  const message = faultsText(errors)
   return failure(422, 'Invalid', `${kind.group ? `${kind.kind}.${kind.group}` : kind.kind} "${name}" is invalid: ${message}`, {
     name,
     ...(kind.group ? { group: kind.group } : {}),

@@ -63,10 +63,14 @@ export class Access {
     return authenticateToken(token, audiences, this.#authenticators)
   }
 
-  /** Throws Unauthorized for credentials that are not good, Forbidden for an impersonation that isn't allowed. */
-  async userOf(peer: UserInfo | undefined, headers: RequestHeaders): Promise<UserInfo> {
-    const user = await authenticated(peer, headers.text('authorization'), async (token) => (await this.verifyToken(token)).user)
-    return impersonated(user, headers.names, headers.values, this.authorizer)
+  /** Who has sent a request. Throws Unauthorized for credentials that are not good. */
+  senderOf(peer: UserInfo | undefined, headers: RequestHeaders): Promise<UserInfo> {
+    return authenticated(peer, headers.text('authorization'), async (token) => (await this.verifyToken(token)).user)
+  }
+
+  /** Whom it is to be served as. Throws Forbidden for an impersonation that isn't allowed. */
+  userOf(sender: UserInfo, headers: RequestHeaders): UserInfo {
+    return impersonated(sender, headers.names, headers.values, this.authorizer)
   }
 }
 

@@ -22,7 +22,13 @@ export class Authorizer {
     return user.groups.includes(masters) || nodeMay(user, route, this.#facts) || this.#rbac.allows(user, route)
   }
 
-  /** Throws the 403 of upstream's wording unless the request is allowed. */
+  /** Why a request is allowed, for the audit log: administrators and nodes need no reason. */
+  reasonFor(user: UserInfo, route: Route): string {
+    if (user.groups.includes(masters) || nodeMay(user, route, this.#facts)) return ''
+    return this.#rbac.reasonFor(user, route) ?? ''
+  }
+
+  /** Throws {@link refusal} unless the request is allowed. */
   authorize(user: UserInfo, route: Route): void {
     if (!this.allows(user, route)) throw refusal(user, route)
   }
@@ -39,7 +45,8 @@ export class Authorizer {
   }
 }
 
-function refusal(user: UserInfo, route: Route): StatusError {
+/** The 403 of upstream's wording. */
+export function refusal(user: UserInfo, route: Route): StatusError {
   if (route.type === 'path') {
     return forbiddenPath(`User ${JSON.stringify(user.name)} cannot ${route.verb} path ${JSON.stringify(route.path)}`)
   }

@@ -72,6 +72,7 @@ describe('what goes beyond', () => {
 describe('bindings', () => {
   const rules: Record<string, PolicyRule[]> = { reader: [rule({ verbs: ['get', 'list'] })], 'dev/writer': [rule({ verbs: ['create'] })] }
   const binding = (subject: Binding['subjects'][number], role: string, namespace?: string): Binding => ({
+    name: role,
     namespace,
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: role === 'writer' ? 'Role' : 'ClusterRole', name: role },
     subjects: [subject],

@@ -5,6 +5,7 @@ import { ruleAllows } from './rbac-rules.ts'
 
 /** A RoleBinding, or without a namespace a ClusterRoleBinding: to whom it gives which role. */
 export interface Binding {
+  readonly name: string
   readonly namespace: string | undefined
   readonly roleRef: RoleRef
   readonly subjects: readonly RbacV1Subject[]
@@ -52,6 +53,18 @@ export class Rbac {
     return false
   }
 
+  /** Which binding lets the user do it, in upstream's words; undefined: none does. */
+  reasonFor(user: UserInfo, route: Route): string | undefined {
+    const namespace = route.type === 'resource' ? route.namespace : undefined
+    for (const key of [`User ${user.name}`, ...user.groups.map((group) => `Group ${group}`)]) {
+      for (const binding of this.#bindingsOf(key, namespace)) {
+        const rules = this.#rulesOf(binding.roleRef, binding.namespace) ?? []
+        if (rules.some((rule) => ruleAllows(rule, route))) return `RBAC: allowed by ${described(binding, key)}`
+      }
+    }
+    return undefined
+  }
+
   /** Everything that the user is granted at the cluster's scope, and in the namespace if one is given. */
   *rulesFor(user: UserInfo, namespace: string | undefined): Iterable<PolicyRule> {
     yield* this.#rulesBoundTo(`User ${user.name}`, namespace)
@@ -59,9 +72,20 @@ export class Rbac {
   }
 
   *#rulesBoundTo(key: string, namespace: string | undefined): Iterable<PolicyRule> {
+    for (const { roleRef, namespace: within } of this.#bindingsOf(key, namespace)) yield* this.#rulesOf(roleRef, within) ?? []
+  }
+
+  *#bindingsOf(key: string, namespace: string | undefined): Iterable<Binding> {
     for (const binding of this.#bySubject.get(key) ?? []) {
-      if (binding.namespace !== undefined && binding.namespace !== namespace) continue
-      yield* this.#rulesOf(binding.roleRef, binding.namespace) ?? []
+      if (binding.namespace === undefined || binding.namespace === namespace) yield binding
     }
   }
+}
+
+function described({ name, namespace, roleRef, subjects }: Binding, key: string): string {
+  const binding =
+    namespace === undefined ? `ClusterRoleBinding ${JSON.stringify(name)}` : `RoleBinding ${JSON.stringify(`${name}/${namespace}`)}`
+  const subject = subjects.find((one) => subjectKey(one) === key) as RbacV1Subject
+  const whom = subject.kind === 'ServiceAccount' ? `${subject.name}/${subject.namespace}` : subject.name
+  return `${binding} of ${roleRef.kind} ${JSON.stringify(roleRef.name)} to ${subject.kind} ${JSON.stringify(whom)}`
 }

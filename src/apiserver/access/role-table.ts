@@ -24,7 +24,7 @@ export function rbacOver(cache: WatchCache): Rbac {
   const take = (item: CachedObject): void => {
     forget(item.key)
     const { roleRef, subjects = [], metadata } = item.object as RoleBinding | ClusterRoleBinding
-    const binding = { namespace: metadata.namespace, roleRef, subjects }
+    const binding = { name: metadata.name, namespace: metadata.namespace, roleRef, subjects }
     bindings.set(item.key, binding)
     rbac.add(binding)
   }

@@ -1,6 +1,6 @@
 import type { Kind } from '../../api/kind.ts'
 import type { Random } from '../../host/random.ts'
-import type { UserInfo } from '../../machinery/api-request.ts'
+import type { AuditTrail, UserInfo } from '../../machinery/api-request.ts'
 import type { KubeObject } from '../../machinery/object.ts'
 import type { Route } from '../route.ts'
 
@@ -17,6 +17,8 @@ export interface AdmissionRequest {
   readonly previous: KubeObject | undefined
   /** What the client is told beside the answer: each text once. */
   readonly warnings: Set<string>
+  /** Undefined: nothing is told of this request. */
+  readonly audit: AuditTrail | undefined
 }
 
 /** What plug-ins may look up: the objects in the cache. */

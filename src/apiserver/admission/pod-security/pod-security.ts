@@ -1,13 +1,16 @@
 import type { CronJob, Deployment, Namespace, Pod, PodTemplate } from '../../../api/generated/types.ts'
 import { namespaces, pods } from '../../../api/registry.ts'
+import { faultsText } from '../../../machinery/field-error.ts'
 import { controllerOf, type KubeObject } from '../../../machinery/object.ts'
 import { forbidden, invalid } from '../../../machinery/status.ts'
 import { type AdmissionFacts, type AdmissionPlugin, type AdmissionRequest, isOf, isPod } from '../plugin.ts'
 import { type CheckedPod, containersOf } from './pod-check.ts'
-import { detailText, type LevelVersion, policyOf, policyText, rankOf, reasonText, violationsOf } from './policy.ts'
+import { detailText, type LevelVersion, type Policy, policyOf, policyText, rankOf, reasonText, violationsOf } from './policy.ts'
 
 /** Beyond this many pods of a namespace, a new level isn't tried on the others. */
 const podsToCheck = 3000
+/** Under which the audit log tells what came of a check. */
+const annotations = 'pod-security.kubernetes.io'
 
 /** Refuses pods that a namespace's labels forbid (https://kubernetes.io/docs/concepts/security/pod-security-admission/). */
 export const podSecurity: AdmissionPlugin = {
@@ -23,8 +26,16 @@ export const podSecurity: AdmissionPlugin = {
 
 const violates = (verb: string, policy: LevelVersion, detail: string): string => `${verb} PodSecurity "${policyText(policy)}": ${detail}`
 
-function policyIn({ namespace }: AdmissionRequest, facts: AdmissionFacts) {
-  return policyOf(facts.get(namespaces, undefined, namespace ?? '')?.metadata.labels).policy
+/** What the namespace asks for; labels that can't be read are told in the audit log. */
+function policyIn({ namespace, audit }: AdmissionRequest, facts: AdmissionFacts): Policy {
+  const { policy, faults } = policyOf(facts.get(namespaces, undefined, namespace ?? '')?.metadata.labels)
+  if (faults.length > 0) audit?.annotate(`${annotations}/error`, `Failed to parse policy: ${faultsText(faults)}`)
+  return policy
+}
+
+function tellViolations({ audit }: AdmissionRequest, pod: CheckedPod, policy: LevelVersion): void {
+  const violations = audit ? violationsOf(pod, policy) : []
+  if (violations.length > 0) audit?.annotate(`${annotations}/audit-violations`, violates('would violate', policy, detailText(violations)))
 }
 
 function warn(request: AdmissionRequest, pod: CheckedPod, policy: LevelVersion): void {
@@ -36,6 +47,8 @@ function checkPod(request: AdmissionRequest, facts: AdmissionFacts): void {
   const pod = request.object as Pod
   if (request.operation === 'update' && !changesImages(pod, request.previous as Pod)) return
   const policy = policyIn(request, facts)
+  request.audit?.annotate(`${annotations}/enforce-policy`, policyText(policy.enforce))
+  tellViolations(request, pod, policy.audit)
   const violations = violationsOf(pod, policy.enforce)
   if (violations.length > 0) throw forbidden(request.kind, request.name, violates('violates', policy.enforce, detailText(violations)))
   warn(request, pod, policy.warn)
@@ -71,7 +84,10 @@ function templateOf({ kind, object }: AdmissionRequest): CheckedPod | undefined 
 /** Templates are never refused: the pods made of them are. */
 function warnOfTemplate(request: AdmissionRequest, facts: AdmissionFacts): void {
   const template = templateOf(request)
-  if (template?.spec) warn(request, template, policyIn(request, facts).warn)
+  if (!template?.spec) return
+  const policy = policyIn(request, facts)
+  tellViolations(request, template, policy.audit)
+  warn(request, template, policy.warn)
 }
 
 function checkNamespace(request: AdmissionRequest, facts: AdmissionFacts): void {

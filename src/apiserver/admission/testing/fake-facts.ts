@@ -40,6 +40,7 @@ export function requestOf(object: Loose, previous?: Loose): AdmissionRequest {
     object: object as unknown as KubeObject,
     previous: previous as unknown as KubeObject | undefined,
     warnings: new Set(),
+    audit: undefined,
   }
 }
 

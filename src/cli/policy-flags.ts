@@ -1,0 +1,41 @@
+import { resolve } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { ServerPolicyFlags } from '../cluster/config.ts'
+
+/** The API server's own flags, as commander gives them: kube-apiserver's names. */
+export interface PolicyFlags {
+  auditPolicyFile?: string
+  auditLogPath?: string
+  auditLogMaxage?: number
+  auditLogMaxbackup?: number
+  auditLogMaxsize?: number
+  auditLogFormat?: string
+}
+
+export function policyOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--audit-policy-file <path>', "which requests the audit log tells of (audit.k8s.io/v1 Policy); '': none"))
+    .addOption(new Option('--audit-log-path <path>', "where the audit log lies; -: the server's own log"))
+    .addOption(new Option('--audit-log-maxage <days>', 'how long older files of it are kept (default: 366; 0: for ever)').argParser(whole))
+    .addOption(new Option('--audit-log-maxbackup <number>', 'how many older files of it are kept (default: 100; 0: all)').argParser(whole))
+    .addOption(new Option('--audit-log-maxsize <mebibytes>', 'how large a file of it grows (default: 100)').argParser(whole))
+    .addOption(new Option('--audit-log-format <format>', 'how it is written').choices(['json']))
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, and not negative.')
+  return Number(text)
+}
+
+/** Undefined: none of them was given; what an earlier boot was given stays. */
+export function policiesOf(flags: PolicyFlags): ServerPolicyFlags | undefined {
+  const file = (path: string | undefined): string | undefined => (path ? resolve(path) : path)
+  const given = Object.entries({
+    auditPolicyFile: file(flags.auditPolicyFile),
+    auditLogPath: flags.auditLogPath === '-' ? '-' : file(flags.auditLogPath),
+    auditLogMaxAgeDays: flags.auditLogMaxage,
+    auditLogMaxBackups: flags.auditLogMaxbackup,
+    auditLogMaxSizeMib: flags.auditLogMaxsize,
+  } satisfies { [Flag in keyof ServerPolicyFlags]: unknown }).filter(([, value]) => value !== undefined)
+  return given.length > 0 ? Object.fromEntries(given) : undefined
+}
