@@ -84,7 +84,7 @@ export class AddressRepair {
     for (const { metadata } of plan.remove) {
       log.info('removing an IPAddress that no Service has', { address: metadata.name })
       const place = { kind: ipAddressKind, namespace: undefined, name: metadata.name }
-      const request = { user: byServer.user, dryRun: false, uid: metadata.uid, gracePeriodSeconds: undefined }
+      const request = { user: byServer.user, dryRun: false, audit: undefined, uid: metadata.uid, gracePeriodSeconds: undefined }
       await unlessMeanwhile(writes.delete(place, { ...request, propagation: undefined, resourceVersion: undefined }))
     }
     for (const { address, service } of plan.make) {
