@@ -26,6 +26,8 @@ import { type AuditOptions, Auditor } from './audit/auditor.ts'
 import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
 import { Discovery } from './discovery.ts'
+import { EncryptedStore } from './encryption/encrypted-store.ts'
+import type { Encryption } from './encryption/encryption-configuration.ts'
 import { Fairness } from './fairness/fairness.ts'
 import { FlowObjects } from './fairness/flow-objects.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
@@ -48,6 +50,8 @@ import { Writes } from './writes.ts'
 export interface ApiServerPolicies {
   /** Absent: nothing is told of requests. */
   readonly audit?: AuditOptions
+  /** Absent: objects are stored as they are. */
+  readonly encryption?: Encryption
 }
 
 export interface ApiServerOptions extends ApiServerPolicies {
@@ -88,7 +92,8 @@ export interface ApiServer {
 
 /** Reads the store, makes what every cluster begins with, and is then ready to answer. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { store, clock, random } = options
+  const { clock, random } = options
+  const store = options.encryption ? new EncryptedStore(options.store, options.encryption) : options.store
   const log = options.log.named('apiserver')
   const cache = await WatchCache.start(storedKinds, { store, clock, log })
   const ranges = new ServiceRanges(cache.kind(serviceCidrs), options.serviceCidr)

@@ -49,7 +49,7 @@ const methods: Readonly<Record<string, ApiRequest['method']>> = {
 const discoveryType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 /** What a client has for sending its body, in real time even where the cluster's clock is a virtual one. */
 const bodyWithinMs = 60_000
-/** Whose credentials are not good is nobody. */
+/** Whose credentials have not been found good is nobody. */
 const nobody: UserInfo = { name: '', uid: '', groups: [], extra: {} }
 const common = { 'cache-control': 'no-cache, private' }
 
@@ -125,7 +125,7 @@ export async function answerTo(
     accept: headerOf(headers, 'accept'),
     userAgent: headerOf(headers, 'user-agent'),
     body: undefined,
-    user: exchange.user ?? nobody,
+    user: nobody,
     signal,
     origin,
   }

@@ -1,7 +1,9 @@
 import type { Kind } from '../api/kind.ts'
+import { internalError } from '../machinery/status.ts'
 import type { StoreEvent } from '../storage/store.ts'
 import { CachedObject } from './cached-object.ts'
 import { Change, ChangeHistory, type Scope } from './change-history.ts'
+import { unreadableKey, unreadableReason } from './encryption/unreadable.ts'
 
 /** `/registry/core/pods/` or `/registry/apps/deployments/`. */
 export function kindPrefix(kind: { group: string; plural: string }): string {
@@ -48,6 +50,8 @@ export class KindCache {
   /** By selectable field and its value: of fields that have been asked for once. */
   readonly #byField = new Map<string, Map<string, KeySet>>()
   readonly #listeners: ((change: Change) => void)[] = []
+  /** What is stored and cannot be decrypted, by its key: why. Nearly always empty. */
+  readonly #unreadable = new Map<string, string>()
 
   constructor(kind: Kind, startRevision: number, limits = historyLimits) {
     this.kind = kind
@@ -59,8 +63,17 @@ export class KindCache {
     return this.#all.items.size
   }
 
+  /** Throws InternalError for one that cannot be decrypted, and {@link list} for all among which there is one. */
   get(namespace: string | undefined, name: string): CachedObject | undefined {
-    return this.#all.items.get(storageKey(this.kind, namespace, name))
+    const key = storageKey(this.kind, namespace, name)
+    const reason = this.#unreadable.size > 0 ? this.#unreadable.get(key) : undefined
+    if (reason !== undefined) throw internalError(reason)
+    return this.#all.items.get(key)
+  }
+
+  /** All that can be read. */
+  readable(): Iterable<CachedObject> {
+    return this.#all.items.values()
   }
 
   byKey(key: string): CachedObject | undefined {
@@ -69,6 +82,7 @@ export class KindCache {
 
   /** In the order of their keys: of one namespace or of all, and of one scope or of all. */
   list(namespace: string | undefined, scope?: Scope): readonly CachedObject[] {
+    if (this.#unreadable.size > 0) this.#refuseUnreadable(namespace)
     if (scope) return this.#within(scope, namespace)
     if (namespace === undefined) return this.#all.sorted()
     return this.#byNamespace.get(namespace)?.sorted() ?? []
@@ -77,6 +91,11 @@ export class KindCache {
   /** Whether objects can be looked up so: the fields of another version are not indexed. */
   knows(scope: Scope, { selectableFields }: Pick<Kind, 'selectableFields'>): boolean {
     return scope.by === 'name' || scope.by === 'namespace' || selectableFields[scope.by] === this.kind.selectableFields[scope.by]
+  }
+
+  #refuseUnreadable(namespace: string | undefined): void {
+    const prefix = namespace === undefined ? this.prefix : `${this.prefix}${namespace}/`
+    for (const [key, reason] of this.#unreadable) if (key.startsWith(prefix)) throw unreadableKey(key, reason)
   }
 
   #within(scope: Scope, namespace: string | undefined): readonly CachedObject[] {
@@ -112,11 +131,19 @@ export class KindCache {
 
   /** First fill: no history. */
   load(key: string, value: Uint8Array, revision: number): void {
-    this.#put(new CachedObject(key, this.#placeOf(key), value, revision), undefined)
+    const reason = unreadableReason(value)
+    if (reason !== undefined) this.#unreadable.set(key, reason)
+    else this.#put(new CachedObject(key, this.#placeOf(key), value, revision), undefined)
   }
 
   apply(event: Pick<StoreEvent, 'key' | 'entry' | 'revision'>): void {
     const previous = this.#all.items.get(event.key)
+    this.#unreadable.delete(event.key)
+    const reason = event.entry && unreadableReason(event.entry.value)
+    if (reason !== undefined) {
+      this.#lose(event.key, reason)
+      return
+    }
     const item = event.entry ? new CachedObject(event.key, this.#placeOf(event.key), event.entry.value, event.entry.modRevision) : undefined
     if (item) this.#put(item, previous)
     else if (previous) this.#remove(previous)
@@ -124,6 +151,14 @@ export class KindCache {
     const change = new Change(item, previous, event.revision)
     for (const listener of this.#listeners) listener(change)
     this.history.append(change)
+  }
+
+  /** Whoever watches is let go: what has changed cannot be told to them. */
+  #lose(key: string, reason: string): void {
+    const previous = this.#all.items.get(key)
+    if (previous) this.#remove(previous)
+    this.#unreadable.set(key, reason)
+    for (const follower of [...this.history.followers]) follower.end()
   }
 
   #placeOf(key: string): { namespace: string; name: string } {

@@ -7,6 +7,7 @@ import type { KubeObject, ListMeta } from '../machinery/object.ts'
 import { badRequest, expired, invalid, notFound } from '../machinery/status.ts'
 import { CompactedError, type ListResult, type Store } from '../storage/store.ts'
 import { CachedObject } from './cached-object.ts'
+import { unreadableKey, unreadableReason } from './encryption/unreadable.ts'
 import { type KindCache, kindPrefix } from './kind-cache.ts'
 import type { Place } from './objects.ts'
 import { type ReadOptions, revisionOf, type WatchOptions } from './request-options.ts'
@@ -142,6 +143,8 @@ export class Reads {
     for (;;) {
       const found = await this.#storeList(prefix, { revision, after, limit }, from.gone)
       for (const entry of found.entries) {
+        const reason = unreadableReason(entry.value)
+        if (reason !== undefined) throw unreadableKey(entry.key, reason)
         const item = new CachedObject(entry.key, placeOf(kind, entry.key), entry.value, entry.modRevision)
         if (!selects || selects(item)) items.push(item)
         after = entry.key

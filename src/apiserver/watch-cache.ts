@@ -151,7 +151,7 @@ export class WatchCache {
       cache?.apply({ key, entry, revision: modRevision })
     }
     for (const cache of this.#kinds.values()) {
-      for (const item of cache.list(undefined)) if (!present.has(item.key)) cache.apply({ key: item.key, entry: undefined, revision })
+      for (const item of [...cache.readable()]) if (!present.has(item.key)) cache.apply({ key: item.key, entry: undefined, revision })
     }
     this.#advance(revision, this.#kinds.values())
   }

@@ -16,6 +16,7 @@ import type { AdmissionFacts, AdmissionRequest } from './admission/plugin.ts'
 import type { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
+import { isStale } from './encryption/unreadable.ts'
 import { storageKey } from './kind-cache.ts'
 import { isService, type Objects, type Place, type WithCommit } from './objects.ts'
 import { beginMetadata, countGeneration, generatedName, isFinished, limitUpdate, partOf, type UpdatedPart } from './prepare.ts'
@@ -342,7 +343,7 @@ export class Writes {
       const { key, namespace, name, revision } = current
       return new CachedObject(key, { namespace, name }, value, revision)
     }
-    if (deepEqual(object, current.object)) return current
+    if (deepEqual(object, current.object) && !isStale(current.value)) return current
     return objects.replace(place, current, value, dryRun, this.#along(place, current.object, object, charges))
   }
 }

@@ -10,6 +10,7 @@ export interface PolicyFlags {
   auditLogMaxbackup?: number
   auditLogMaxsize?: number
   auditLogFormat?: string
+  encryptionProviderConfig?: string
 }
 
 export function policyOptions(command: Command): Command {
@@ -20,6 +21,9 @@ export function policyOptions(command: Command): Command {
     .addOption(new Option('--audit-log-maxbackup <number>', 'how many older files of it are kept (default: 100; 0: all)').argParser(whole))
     .addOption(new Option('--audit-log-maxsize <mebibytes>', 'how large a file of it grows (default: 100)').argParser(whole))
     .addOption(new Option('--audit-log-format <format>', 'how it is written').choices(['json']))
+    .addOption(
+      new Option('--encryption-provider-config <path>', "which kinds are stored encrypted, and how (EncryptionConfiguration); '': none"),
+    )
 }
 
 function whole(text: string): number {
@@ -36,6 +40,7 @@ export function policiesOf(flags: PolicyFlags): ServerPolicyFlags | undefined {
     auditLogMaxAgeDays: flags.auditLogMaxage,
     auditLogMaxBackups: flags.auditLogMaxbackup,
     auditLogMaxSizeMib: flags.auditLogMaxsize,
+    encryptionProviderConfig: file(flags.encryptionProviderConfig),
   } satisfies { [Flag in keyof ServerPolicyFlags]: unknown }).filter(([, value]) => value !== undefined)
   return given.length > 0 ? Object.fromEntries(given) : undefined
 }

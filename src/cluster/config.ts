@@ -45,6 +45,7 @@ export interface ServerPolicyFlags {
   auditLogMaxAgeDays?: number
   auditLogMaxBackups?: number
   auditLogMaxSizeMib?: number
+  encryptionProviderConfig?: string
 }
 
 /** Paths are absolute. */

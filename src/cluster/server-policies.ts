@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { ApiServerPolicies } from '../apiserver/apiserver.ts'
 import { readAuditPolicy } from '../apiserver/audit/audit-policy.ts'
 import { ConfigurationError } from '../apiserver/configuration-object.ts'
+import { readEncryptionConfiguration } from '../apiserver/encryption/encryption-configuration.ts'
 import type { ServerPolicyFlags } from './config.ts'
 import { ConfigError } from './config-file.ts'
 
@@ -15,7 +16,15 @@ const auditDefaults = { maxAgeDays: 366, maxBackups: 100, maxSizeMib: 100 }
 export async function readServerPolicies(flags: ServerPolicyFlags): Promise<{ policies: ApiServerPolicies; warnings: string[] }> {
   const warnings: string[] = []
   const audit = await auditOf(flags, warnings)
-  return { policies: { ...(audit ? { audit } : {}) }, warnings }
+  const encryption = flags.encryptionProviderConfig
+    ? await fromFile(
+        '--encryption-provider-config',
+        'loading encryption configuration',
+        flags.encryptionProviderConfig,
+        readEncryptionConfiguration,
+      )
+    : undefined
+  return { policies: { ...(audit ? { audit } : {}), ...(encryption ? { encryption } : {}) }, warnings }
 }
 
 async function auditOf(flags: ServerPolicyFlags, warnings: string[]): Promise<ApiServerPolicies['audit']> {
