@@ -101,7 +101,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
   ]
   const identity = config.candidate
   if (identity === undefined) {
-    await Promise.all(parts.map(({ start }) => start(signal)))
+    await startedOrLate(Promise.all(parts.map(({ start }) => start(signal))), deps)
     return apiServer
   }
   const elections = parts.map(({ name, start }) =>
@@ -115,6 +115,37 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
       await apiServer.close()
     },
   }
+}
+
+/** How long the API waits for the controllers before it is served without them. */
+const startWithinMs = 10_000
+
+/**
+ * Nobody should meet a cluster whose controllers do not run yet. But what holds them up, such as a Secret that cannot be decrypted, can only
+ * be put right through the API.
+ */
+function startedOrLate(started: Promise<unknown>, { clock, log }: Pick<ControlPlaneDeps, 'clock' | 'log'>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isLate = false
+    const cancel = clock.after(startWithinMs, () => {
+      isLate = true
+      log.warn(
+        'the controllers or the scheduler have not started yet, most likely as they cannot list something; the API is served meanwhile',
+      )
+      resolve()
+    })
+    started.then(
+      () => {
+        cancel()
+        resolve()
+      },
+      (error: unknown) => {
+        cancel()
+        if (isLate) log.error('the controllers or the scheduler cannot start', { error })
+        reject(error)
+      },
+    )
+  })
 }
 
 /** The `server` role: runs until the signal, then closes the store last. */
