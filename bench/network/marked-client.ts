@@ -7,10 +7,12 @@ import { monotonicMs } from '../statistics.ts'
 export interface Arrivals {
   listed: number
   event: number
+  /** What the process had waited for a processor until then. */
+  waitedMs: number
 }
 
 /** The same client, noting when lists and events come out of it. */
-export function markedClient(client: Client, arrivals: Arrivals): Client {
+export function markedClient(client: Client, arrivals: Arrivals, waitedMs: () => number): Client {
   return {
     ...client,
     resource<T extends KubeObject>(name: ResourceName, namespace?: string): ResourceClient<T> {
@@ -24,7 +26,10 @@ export function markedClient(client: Client, arrivals: Arrivals): Client {
         },
         async *watch(options) {
           for await (const event of collection.watch(options)) {
-            if (event.type !== 'BOOKMARK') arrivals.event = monotonicMs()
+            if (event.type !== 'BOOKMARK') {
+              arrivals.waitedMs = waitedMs()
+              arrivals.event = monotonicMs()
+            }
             yield event
           }
         },

@@ -2,6 +2,7 @@ import type { Client } from '../../src/client/client.ts'
 import { systemClock } from '../../src/host/clock.ts'
 import { systemExec } from '../../src/host/exec.ts'
 import type { Log } from '../../src/host/log.ts'
+import { giveBackMemory } from '../../src/host/memory.ts'
 import { systemRandom } from '../../src/host/random.ts'
 import { openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
@@ -37,6 +38,7 @@ export async function startOwnProxy({ mode, variant }: BackEnd, { client, log, c
     ],
     chainTag: '',
     checkIntervalMs: 3_600_000, // looking for drift is another matter
+    giveBackMemory,
     ...(variant ? { variant } : {}),
     ...(cgroupPath ? { socketBalancing: { cgroupPath } } : {}),
   })

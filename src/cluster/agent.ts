@@ -12,6 +12,7 @@ import { gatherPods, type UnifiedCgroup, unifiedCgroup } from '../cri/unified-cg
 import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
+import { giveBackMemory } from '../host/memory.ts'
 import type { Random } from '../host/random.ts'
 import { startKubelet } from '../kubelet/kubelet.ts'
 import { rangesByFamily } from '../machinery/ip-address.ts'
@@ -155,6 +156,7 @@ function startClusterProxy(
     openNftables: openNftables({ exec, clock }),
     families: proxyFamilies(config),
     chainTag: config.chainTag,
+    giveBackMemory,
     ...(socketCgroup ? { socketBalancing: { cgroupPath: socketCgroup.path } } : {}),
     ...(config.proxyHealthPort === 0 ? {} : { healthAddress: { host: '0.0.0.0', port: config.proxyHealthPort } }),
     ...(config.proxyMetricsPort === 0 ? {} : { metricsAddress: { host: '127.0.0.1', port: config.proxyMetricsPort } }),

@@ -34,6 +34,8 @@ export interface Libc {
   close(fd: number): void
   /** Any other call by its number, for example bpf(2). Bytes are passed as their address. */
   syscall(name: string, number: number, ...args: readonly (number | bigint | Uint8Array)[]): number
+  /** Gives back to the system what the allocator keeps free, where the C library can tell it to (glibc). */
+  trimMemory(): void
   /** Where these bytes lie, for structs that hold pointers. Keep the bytes referenced for as long as the kernel may look at them. */
   address(bytes: Uint8Array): bigint
   /** Calls `run` whenever there is something to read; the answer stops it. It does not keep the process alive by itself. */
@@ -88,6 +90,7 @@ function bindLibc(koffi: typeof Koffi): Libc {
   const send = declare('send', 'long', 'int', 'void *', 'size_t', 'int')
   const recv = declare('recv', 'long', 'int', 'void *', 'size_t', 'int')
   const setns = declare('setns', 'int', 'int', 'int')
+  const mallocTrim = hasFunction(library, 'malloc_trim') ? declare('malloc_trim', 'int', 'size_t') : undefined
   // Declared with six plain words: for these the calling conventions of Linux pass named and variadic arguments alike.
   const syscall = declare('syscall', 'long', 'long', ...Array<string>(6).fill('uintptr_t'))
   const check = (name: string, result: number): number => {
@@ -117,6 +120,7 @@ function bindLibc(koffi: typeof Koffi): Libc {
       while (words.length < 6) words.push(0)
       return check(name, syscall(number, ...words))
     },
+    trimMemory: () => void mallocTrim?.(0),
     address,
     whenReadable(fd, run) {
       const handle = koffi.node.poll(fd, { readable: true }, run)
@@ -124,6 +128,16 @@ function bindLibc(koffi: typeof Koffi): Libc {
       return () => handle.close()
     },
     inNetworkNamespace: (path, run) => inNamespace((fd) => check('setns', setns(fd, flags.cloneNewNet)), path, run),
+  }
+}
+
+function hasFunction(library: ReturnType<typeof Koffi.load>, name: string): boolean {
+  try {
+    library.func(name, 'int', [])
+    return true
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('Cannot find function')) return false
+    throw error
   }
 }
 

@@ -63,6 +63,18 @@ test('a burst of changes becomes few transactions', async () => {
   expect(kernel.transactions.length - before).toBeLessThan(10)
 })
 
+test.each([
+  { count: 1_000, times: 1 },
+  { count: 999, times: 0 },
+])('a first load of $count Services gives memory back $times times, when its rules are in the kernel', async ({ count, times }) => {
+  const kernel = kernelOfNode()
+  const api = new TableApi()
+  for (let i = 0; i < count; i++) api.put(service(`s${i}`, `10.96.${i >> 8}.${i & 255}`, [{}]))
+  const rulesThen: string[] = []
+  await started(kernel, api, { checkIntervalMs: 60_000, giveBackMemory: () => rulesThen.push(kernel.save()) })
+  expect(rulesThen.map((rules) => rules.includes('test/s0'))).toEqual(Array(times).fill(true))
+})
+
 test('a second start finds everything in place and writes nothing', async () => {
   const kernel = kernelOfNode()
   const api = webApi()

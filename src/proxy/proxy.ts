@@ -60,6 +60,8 @@ export interface ProxyOptions {
   minSyncIntervalMs?: number
   /** Which of the two kinds of iptables, in that mode; without it the machine's default. */
   variant?: 'nft' | 'legacy'
+  /** Called once the first rules of many Services are in the kernel: lists, and what was made of them, are garbage then. */
+  giveBackMemory?: () => void
 }
 
 export interface Proxy {
@@ -68,6 +70,8 @@ export interface Proxy {
   readonly health: () => ProxyHealth
 }
 
+/** With fewer Services, a first load leaves less behind than looking for it is worth. */
+const manyServices = 1_000
 /** The Node is worth this wait before the first rules are written without it. */
 const nodeWaitMs = 5_000
 
@@ -123,7 +127,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     await end()
     throw error
   }
-  log.info('Services are served', { node: nodeName, mode: options.mode, services: families[0]?.table.size ?? 0 })
+  const count = Math.max(0, ...families.map(({ table }) => table.size))
+  if (count >= manyServices) options.giveBackMemory?.()
+  log.info('Services are served', { node: nodeName, mode: options.mode, services: count })
   const running = Promise.all([loop.run(changes, signal), flowCleaner.run(signal)])
   return { stopped: running.finally(end).then(() => undefined), health: () => loop.health() }
 }

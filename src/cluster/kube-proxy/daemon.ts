@@ -9,6 +9,7 @@ import type { Clock } from '../../host/clock.ts'
 import type { Exec } from '../../host/exec.ts'
 import { ExecError } from '../../host/exec.ts'
 import type { Log } from '../../host/log.ts'
+import { giveBackMemory } from '../../host/memory.ts'
 import { StatusError } from '../../machinery/status.ts'
 import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { openNftables } from '../../netfilter/nftables/open-nftables.ts'
@@ -66,6 +67,7 @@ export async function runProxyDaemon({ configuration, master, socketLb, env }: D
       localhostNodePorts: configuration.localhostNodePorts,
       checkIntervalMs: configuration.checkIntervalMs[mode],
       minSyncIntervalMs: configuration.minSyncIntervalMs[mode],
+      giveBackMemory,
     })
     await proxy.stopped
   } finally {
