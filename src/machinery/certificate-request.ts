@@ -115,6 +115,7 @@ function partsOf(der: Uint8Array): Parts {
   if (more.length > 0) throw new MalformedDerError('the request has more than three parts')
   const [id] = childrenOf(mustBe(algorithm, sequence, 'the algorithm of the signature').content)
   const bits = mustBe(signature, bitString, 'the signature').content
+  if (bits[0] !== 0) throw new MalformedDerError('the signature is no whole number of bytes')
   return { info: mustBe(info, sequence, 'what is asked for'), algorithm: idOf(id), signature: bits.subarray(1) }
 }
 

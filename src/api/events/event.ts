@@ -23,6 +23,12 @@ const back = Object.fromEntries(Object.entries(renamed).map(([here, there]) => [
 function toCoreEvent(event: EventsV1Event): Event {
   const stored = rename<Event>(event, renamed)
   stored.apiVersion = 'v1'
+  return stored
+}
+
+/** For reading one that nobody has filled in yet. */
+function asCoreEvent(event: EventsV1Event): Event {
+  const stored = toCoreEvent(event)
   stored.involvedObject ??= {}
   return stored
 }
@@ -34,7 +40,7 @@ function fromCoreEvent(event: Event): EventsV1Event {
 /** Fields that core/v1 selects by, under their names here. */
 const selectable = Object.entries(coreEvents.selectableFields).map(([field, read]) => {
   const path = field.replace('involvedObject', 'regarding').replace('reportingComponent', 'reportingController')
-  return [path, (event: EventsV1Event) => read(toCoreEvent(event))] as const
+  return [path, (event: EventsV1Event) => read(asCoreEvent(event))] as const
 })
 
 export const newEvents = defineKind<EventsV1Event>({
@@ -45,7 +51,7 @@ export const newEvents = defineKind<EventsV1Event>({
   plural: 'events',
   namespaced: true,
   shortNames: ['ev'],
-  columns: coreEvents.columns.map((one) => ({ ...one, value: (event, nowMs) => one.value(toCoreEvent(event), nowMs) })),
+  columns: coreEvents.columns.map((one) => ({ ...one, value: (event, nowMs) => one.value(asCoreEvent(event), nowMs) })),
   selectableFields: Object.fromEntries(selectable),
   storedAs: {
     kind: coreEvents as unknown as Kind,
