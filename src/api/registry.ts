@@ -66,6 +66,7 @@ export {
   clusterRoleBindings,
   clusterRoles,
   clusterTrustBundles,
+  componentStatuses,
   configMaps,
   deployments,
   endpointSlices,

@@ -25,6 +25,7 @@ import { Api } from './api.ts'
 import { type AuditOptions, Auditor } from './audit/auditor.ts'
 import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
+import { ComponentStatuses, type Probe } from './component-statuses.ts'
 import { Discovery } from './discovery.ts'
 import { EncryptedStore } from './encryption/encrypted-store.ts'
 import type { Encryption } from './encryption/encryption-configuration.ts'
@@ -73,6 +74,8 @@ export interface ApiServerOptions extends ApiServerPolicies {
   readonly advertisePort?: number
   /** Other servers work on the same store: the `kubernetes` Service leads to all of them. */
   readonly sharesStore?: boolean
+  /** How the other parts of the control plane are, for `kubectl get componentstatuses`; by name. */
+  readonly components?: ReadonlyMap<string, Probe>
   /** Together the requests served at one time (defaults 400 and 200), shared out by PriorityLevelConfigurations. */
   readonly maxRequestsInflight?: number
   readonly maxMutatingRequestsInflight?: number
@@ -130,8 +133,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
   let listeningOn = ''
   const paths = { discovery, metrics, store, cache, tokens: access.tokens, serverAddress: () => listeningOn }
+  const components = new ComponentStatuses(new Map([...(options.components ?? []), ['etcd-0', () => store.healthy()]]))
   const api = new Api({
-    resources: new ResourceApi({ reads, writes, cache, access, clock, random }),
+    resources: new ResourceApi({ reads, writes, cache, access, components, clock, random }),
     paths: (path, request) => pathAnswer(path, request, paths),
     cache,
     access,

@@ -13,6 +13,7 @@ import { answerTokenRequest } from './access/token-request.ts'
 import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { plainBody } from './body.ts'
 import type { CachedObject } from './cached-object.ts'
+import { type ComponentStatuses, componentStatusKind } from './component-statuses.ts'
 import { evictionStep, takeDisruption } from './eviction.ts'
 import { kubeletRequestOf } from './kubelet-request.ts'
 import { negotiate } from './negotiation.ts'
@@ -35,6 +36,7 @@ interface Deps {
   readonly writes: Writes
   readonly cache: WatchCache
   readonly access: Access
+  readonly components: ComponentStatuses
   readonly clock: Clock
   readonly random: Random
 }
@@ -94,6 +96,7 @@ export class ResourceApi {
 
   #object(call: Call): Promise<Answer> {
     const { route } = call
+    if (call.kind === componentStatusKind) return this.#component(call)
     const isNamed = route.name !== undefined
     switch (route.verb) {
       case 'get':
@@ -116,6 +119,13 @@ export class ResourceApi {
       case 'deletecollection':
         return this.#deleteCollection(call)
     }
+  }
+
+  async #component({ route, request, show }: Call): Promise<ApiResponse> {
+    const { components } = this.#deps
+    if (route.name !== undefined) return objectAnswer(200, show.one(await components.get(route.name)))
+    const found = await components.list(readOptionsOf(request))
+    return objectAnswer(200, show.list({ items: found.map((object) => ({ object })), metadata: {} }))
   }
 
   #subresource(call: Call, subresource: string): Promise<Answer> {

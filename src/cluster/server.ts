@@ -1,6 +1,7 @@
 import { legacyTokenSigner } from '../apiserver/access/legacy-tokens.ts'
 import { newServiceAccountKey } from '../apiserver/access/token-signatures.ts'
 import { type ApiServer, type ApiServerPolicies, createApiServer } from '../apiserver/apiserver.ts'
+import type { Client } from '../client/client.ts'
 import { directClient } from '../client/direct-client.ts'
 import { standForElection } from '../client/leader-election.ts'
 import { startControllers } from '../controllers/start.ts'
@@ -14,6 +15,7 @@ import { type KeyPair, readAuthority, readCertificates } from './certificates.ts
 import { ensureClusterInfo } from './cluster-info.ts'
 import type { ClusterConfig } from './config.ts'
 import { openDatastore, requireOneCluster } from './datastore.ts'
+import { PartHealth } from './part-health.ts'
 import { pathsOf } from './paths.ts'
 import { readServerPolicies } from './server-policies.ts'
 import { signerOf } from './sign-request.ts'
@@ -58,7 +60,11 @@ const urlOf = ({ address, port }: { address: string; port: number }): string =>
 export async function startControlPlane(config: ControlPlaneConfig, deps: ControlPlaneDeps): Promise<ApiServer> {
   const { clock, random, log, signal, store } = deps
   const serviceAccountKey = config.serviceAccountKey ?? newServiceAccountKey()
-  const apiServer = await createApiServer({
+  const clientOf = (component: string): Client => directClient(apiServer.handle, componentUser(component), `${component}/ownkube`)
+  const health = { controllers: new PartHealth('kube-controller-manager'), scheduler: new PartHealth('kube-scheduler') }
+  const elects = config.candidate !== undefined
+  const probe = (part: PartHealth) => () => part.probe({ client: clientOf('apiserver'), clock, elects })
+  const apiServer: ApiServer = await createApiServer({
     store,
     clock,
     random,
@@ -69,34 +75,41 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     ...(config.maxRequestsInflight === undefined ? {} : { maxRequestsInflight: config.maxRequestsInflight }),
     ...(config.maxMutatingRequestsInflight === undefined ? {} : { maxMutatingRequestsInflight: config.maxMutatingRequestsInflight }),
     ...config.policies,
-    ...(config.candidate === undefined ? {} : { sharesStore: true }),
+    components: new Map([
+      ['scheduler', probe(health.scheduler)],
+      ['controller-manager', probe(health.controllers)],
+    ]),
+    ...(elects ? { sharesStore: true } : {}),
     serviceAccountKey,
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
     ...(config.advertise ? { advertiseAddress: config.advertise.address, advertisePort: config.advertise.port } : {}),
   })
-  const clientOf = (component: string) => directClient(apiServer.handle, componentUser(component), `${component}/ownkube`)
   const parts = [
     {
       name: 'kube-controller-manager',
-      start: async (term: AbortSignal) => {
-        const client = clientOf('kube-controller-manager')
-        if (config.advertise) await ensureClusterInfo(client, { server: urlOf(config.advertise), ca: config.clusterCa })
-        await startControllers({
-          client,
-          clock,
-          random,
-          log: log.named('controllers'),
-          signal: term,
-          clusterCa: config.clusterCa,
-          signCertificate: config.authority && signerOf(config.authority),
-          signAccountToken: legacyTokenSigner(serviceAccountKey),
-        })
-      },
+      start: (term: AbortSignal) =>
+        health.controllers.started(term, async (failed) => {
+          const client = clientOf('kube-controller-manager')
+          if (config.advertise) await ensureClusterInfo(client, { server: urlOf(config.advertise), ca: config.clusterCa })
+          await startControllers({
+            client,
+            clock,
+            random,
+            log: log.named('controllers'),
+            signal: term,
+            clusterCa: config.clusterCa,
+            signCertificate: config.authority && signerOf(config.authority),
+            signAccountToken: legacyTokenSigner(serviceAccountKey),
+            failed,
+          })
+        }),
     },
     {
       name: 'kube-scheduler',
       start: (term: AbortSignal) =>
-        startScheduler({ client: clientOf('kube-scheduler'), clock, random, log: log.named('scheduler'), signal: term }),
+        health.scheduler.started(term, (failed) =>
+          startScheduler({ client: clientOf('kube-scheduler'), clock, random, log: log.named('scheduler'), signal: term, failed }),
+        ),
     },
   ]
   const identity = config.candidate

@@ -40,6 +40,8 @@ export interface StartControllersDeps {
   signCertificate: SignCertificate | undefined
   /** Signs what Secrets hold as the tokens of accounts; undefined: they stay empty. */
   signAccountToken: SignAccountToken | undefined
+  /** A controller has ended that should not have. */
+  failed?: (error: unknown) => void
 }
 
 /** Starts all controllers; resolves once their informers are synced and their workers run. */
@@ -74,6 +76,9 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
   const runs = controllers.map((controller) => controller({ ...deps, informers }))
   await informers.synced()
   for (const run of runs) {
-    run().catch((error: unknown) => deps.log.error('a controller ended', { error }))
+    run().catch((error: unknown) => {
+      deps.log.error('a controller ended', { error })
+      deps.failed?.(error)
+    })
   }
 }

@@ -14,7 +14,15 @@ import { runScheduler, schedulerName, wantsNode } from './scheduler.ts'
 import { SchedulingQueue } from './scheduling-queue.ts'
 
 /** Gives pods their nodes until the signal. Resolves once it knows the cluster. */
-export async function startScheduler(deps: { client: Client; clock: Clock; random: Random; log: Log; signal: AbortSignal }): Promise<void> {
+export async function startScheduler(deps: {
+  client: Client
+  clock: Clock
+  random: Random
+  log: Log
+  signal: AbortSignal
+  /** It has stopped though it should not have. */
+  failed?: (error: unknown) => void
+}): Promise<void> {
   const log = deps.log.named('scheduler')
   const inner = { ...deps, log }
   const state = new ClusterState()
@@ -38,7 +46,10 @@ export async function startScheduler(deps: { client: Client; clock: Clock; rando
     podAt: (key) => pods.get(key),
     namespaceLabels: (name) => namespaces.get(name)?.metadata.labels ?? {},
   })
-  run.catch((error) => log.error('the scheduler has stopped', { error }))
+  run.catch((error) => {
+    log.error('the scheduler has stopped', { error })
+    deps.failed?.(error)
+  })
 }
 
 /** Heartbeats change a node's status every few seconds: only what filters look at may help a pod. */
