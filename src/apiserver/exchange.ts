@@ -288,6 +288,14 @@ async function sendBytes(
   exchange.input.resume()
 }
 
+/** How one event is written where each is a message of its own; undefined: as JSON. */
+export async function eventEncoderFor(exchange: Exchange): Promise<((event: ApiWatchEvent) => Buffer) | undefined> {
+  if (formatOf(exchange) !== 'protobuf') return undefined
+  const { protobufFrames } = await import('./protobuf-answer.ts')
+  // Without the length that goes before it in a stream.
+  return (event) => protobufFrames([event]).subarray(4)
+}
+
 async function sendWatch(exchange: Exchange, events: AsyncIterable<ApiWatchEvent>): Promise<void> {
   const { output } = exchange
   const frames = formatOf(exchange) === 'protobuf' ? (await import('./protobuf-answer.ts')).protobufFrames : undefined
@@ -300,7 +308,7 @@ async function sendWatch(exchange: Exchange, events: AsyncIterable<ApiWatchEvent
 }
 
 /** The watcher itself hands out what is there at once; anything in between hands it on one by one. */
-async function* batches(events: AsyncIterable<ApiWatchEvent>): AsyncIterable<readonly ApiWatchEvent[]> {
+export async function* batches(events: AsyncIterable<ApiWatchEvent>): AsyncIterable<readonly ApiWatchEvent[]> {
   if (!(events instanceof Watcher)) {
     for await (const event of events) yield [event]
     return

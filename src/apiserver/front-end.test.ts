@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { createServer, request as httpsRequest, type Server } from 'node:https'
@@ -6,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { type ClusterCertificates, ensureCertificates, type KeyPair } from '../cluster/certificates.ts'
 import { pod, TestServer } from './testing/test-server.ts'
 
@@ -203,5 +205,50 @@ describe('over HTTP/1.1', () => {
       request.on('error', reject).end()
     })
     expect(code).toBe(404)
+  })
+
+  describe('a watch over a WebSocket', () => {
+    const open = (path: string, protocols: string[] = [], headers: Record<string, string> = {}): WebSocket =>
+      new WebSocket(`wss://127.0.0.1:${port}${path}`, protocols, { ca: certificates.ca, ...certificates.admin, headers })
+    const configMaps = '/api/v1/namespaces/default/configmaps'
+
+    test('tells each event as a message, ignores what the client says, and ends with its time', async () => {
+      const socket = open(`${configMaps}?watch=true&fieldSelector=metadata.name%3Dby-socket&timeoutSeconds=2`, ['base64.binary.k8s.io'])
+      const messages: { text: string; isBinary: boolean }[] = []
+      socket.on('message', (data, isBinary) => messages.push({ text: String(data), isBinary }))
+      await once(socket, 'open')
+      expect(socket.protocol).toBe('base64.binary.k8s.io')
+      socket.send('what is this?')
+      await server.ask('POST', configMaps, { body: { metadata: { name: 'by-socket' } } })
+      await server.ask('DELETE', `${configMaps}/by-socket`)
+      const [code] = await once(socket, 'close')
+      expect(code).toBe(1000)
+      expect(messages.map(({ text, isBinary }) => [JSON.parse(text).type, JSON.parse(text).object.metadata.name, isBinary])).toEqual([
+        ['ADDED', 'by-socket', false],
+        ['DELETED', 'by-socket', false],
+      ])
+    })
+
+    test('is refused with a status before it has begun', async () => {
+      const refused = open(`${configMaps}?watch=true&labelSelector=a%3D%3D%3Db`)
+      const [error] = await once(refused, 'error')
+      expect(String(error)).toContain('400')
+    })
+
+    test('is in protobuf for those who ask for it, and is let go when the client leaves', async () => {
+      const followers = (): Promise<string> => server.raw('GET', '/metrics').then((answer) => (answer.type === 'text' ? answer.text : ''))
+      const line = 'apiserver_longrunning_requests{verb="WATCH",resource="configmaps",group=""}'
+      const socket = open(`${configMaps}?watch=true&fieldSelector=metadata.name%3Dencoded`, [], {
+        accept: 'application/vnd.kubernetes.protobuf;stream=watch',
+      })
+      await once(socket, 'open')
+      const message = once(socket, 'message')
+      await server.ask('POST', configMaps, { body: { metadata: { name: 'encoded' } } })
+      const [bytes, isBinary] = (await message) as [Buffer, boolean]
+      expect([isBinary, bytes.includes('ADDED'), bytes.includes('k8s\0')]).toEqual([true, true, true])
+      expect(await followers()).toContain(`${line} 1`)
+      socket.terminate()
+      await expect.poll(followers).toContain(`${line} 0`)
+    })
   })
 })

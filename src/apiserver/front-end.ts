@@ -33,6 +33,7 @@ interface Deps {
 }
 
 /** How long connections have to end by themselves when the server stops. */
+const keepAliveAfterMs = 30_000
 const closeWithinMs = 500
 
 /**
@@ -144,6 +145,8 @@ function trackConnections(server: Http2SecureServer, log: Log): Connections {
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.setNoDelay(true)
+    // Who has gone without a word is found out, however quiet the connection.
+    socket.setKeepAlive(true, keepAliveAfterMs)
     socket.once('close', () => sockets.delete(socket))
   })
   server.on('sessionError', (error) => log.debug('connection failed', { error }))

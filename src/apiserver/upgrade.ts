@@ -7,8 +7,9 @@ import { tokenOfProtocols, withoutToken } from './access/authentication.ts'
 import type { KubeletRequest, ProxyRequest } from './answer.ts'
 import type { Api } from './api.ts'
 import { type Backends, backendUnreachable } from './backends.ts'
-import { answerTo, arrivalOf } from './exchange.ts'
+import { answerTo, arrivalOf, batches, eventEncoderFor } from './exchange.ts'
 import { originOf } from './request-origin.ts'
+import { isWebSocket, serveWatchSocket } from './streams/watch-socket.ts'
 import { serveWebSocket, translationOf } from './streams/websocket.ts'
 
 interface Upgrade {
@@ -30,7 +31,7 @@ interface Deps {
 const notForwarded = new Set(['host', 'authorization', 'content-length'])
 
 /**
- * A request that wants its connection for itself: exec, attach, port-forward over WebSocket or SPDY. Once the kubelet
+ * A request that wants its connection for itself: a watch over WebSocket, or exec, attach, port-forward over it or SPDY. Once the kubelet
  * agrees, bytes pass both ways unread, or as streams/ translates them. Never rejects.
  */
 export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Deps): Promise<void> {
@@ -46,6 +47,8 @@ export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Dep
     const exchange = { method, url, headers: sent, user, remoteAddress, input: request, output: socket, respond: () => {} }
     const answer = await answerTo(exchange, originOf(arrivalOf(exchange)), api, gone.signal)
     if (answer.type === 'kubelet' || answer.type === 'proxy') tellWhenDone(answer, socket)
+    if (answer.type === 'watch' && isWebSocket(request))
+      return await serveWatchSocket(upgrade, batches(answer.events), await eventEncoderFor(exchange))
     const translation = answer.type === 'kubelet' ? translationOf(request, answer) : undefined
     const outgoing = translation
       ? backends.upgrade(answer, 'POST', translation.headers, gone.signal)

@@ -1,8 +1,10 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { type Duplex, pipeline } from 'node:stream'
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws'
+import { systemClock } from '../../host/clock.ts'
 import type { KubeletRequest } from '../answer.ts'
 import { joinChannels, streamTypesOf } from './channel-socket.ts'
+import { keepAlive } from './keep-alive.ts'
 
 const channelProtocol = 'v5.channel.k8s.io'
 const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io'
@@ -43,6 +45,7 @@ export function serveWebSocket(client: Client, outgoing: ClientRequest, { protoc
     delete client.request.headers['sec-websocket-protocol']
     server.on('headers', (lines) => lines.push(`Sec-WebSocket-Protocol: ${protocol}`))
     server.handleUpgrade(client.request, client.socket, client.head, (socket) => {
+      keepAlive(socket, systemClock)
       if (protocol === tunnelProtocol) tunnel(socket, runtime, head)
       else joinChannels(socket, runtime, streamTypesOf(new URL(target.path, 'https://kubelet').searchParams), head)
     })
