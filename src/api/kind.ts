@@ -34,6 +34,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   readonly deprecation?: string
   /** Beyond metadata.name and metadata.namespace: path and value, such as spec.nodeName. */
   readonly selectableFields: Readonly<Record<string, (object: T) => string>>
+  /** What is said of a field that cannot be selected by, where a kind has words of its own for it. */
+  readonly unknownField?: (field: string) => string
   /** What may be done with its objects; undefined: every verb. */
   readonly verbs?: readonly string[]
   /** Set where the same objects are served in a second version or group: they are stored as the other kind. */

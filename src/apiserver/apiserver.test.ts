@@ -156,7 +156,13 @@ describe('what comes in wrong', () => {
       /^400 .*unknown field "dat"/,
     ],
     ['a bad label selector', 'GET', `${configMaps}?labelSelector=a%3D%3D%3D`, undefined, /^400 /],
-    ['a field nobody selects by', 'GET', `${configMaps}?fieldSelector=data.x%3D1`, undefined, /^400 field label not supported: data.x$/],
+    [
+      'a field nobody selects by',
+      'GET',
+      `${configMaps}?fieldSelector=data.x%3D1`,
+      undefined,
+      /^400 "data.x" is not a known field selector: only "metadata.name", "metadata.namespace"$/,
+    ],
     ['a made-up version', 'GET', `${configMaps}?resourceVersion=abc`, undefined, /^422 /],
     ['a made-up continue', 'GET', `${configMaps}?limit=1&continue=xyz`, undefined, /^400 continue key is not valid/],
     [

@@ -17,13 +17,22 @@ export interface Selection {
 export function selectionOf(kind: Kind, labelSelector: string, fieldSelector: string): Selection {
   const labels = parsed(() => parseLabelSelector(labelSelector))
   const fields = parsed(() => parseFieldSelector(fieldSelector))
-  for (const { field } of fields) {
-    if (field === 'metadata.name' || (field === 'metadata.namespace' && kind.namespaced) || Object.hasOwn(kind.selectableFields, field))
-      continue
-    throw badRequest(`field label not supported: ${field}`)
-  }
+  const unknown = fields.find(({ field }) => !isSelectable(kind, field))
+  if (unknown) throw badRequest(faultOf(kind, unknown.field))
   if (labels.length === 0 && fields.length === 0) return { selects: undefined, scope: undefined }
   return { selects: (item) => matchesBoth(kind, item, labels, fields), scope: scopeOf(fields) }
+}
+
+/** Kinds without fields of their own know both places, the namespace even where they are in none. */
+function isSelectable({ selectableFields, namespaced }: Kind, field: string): boolean {
+  if (field === 'metadata.name' || Object.hasOwn(selectableFields, field)) return true
+  return field === 'metadata.namespace' && (namespaced || Object.keys(selectableFields).length === 0)
+}
+
+function faultOf({ selectableFields, unknownField }: Kind, field: string): string {
+  if (unknownField) return unknownField(field)
+  if (Object.keys(selectableFields).length > 0) return `field label not supported: ${field}`
+  return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
 }
 
 const placeFields: Readonly<Record<string, string>> = { 'metadata.name': 'name', 'metadata.namespace': 'namespace' }

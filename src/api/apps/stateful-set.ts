@@ -44,7 +44,6 @@ export const statefulSets = defineKind<StatefulSet>({
     ageColumn,
     ...containerColumns<StatefulSet>(({ spec }) => spec.template),
   ],
-  selectableFields: { 'status.successful': () => '' },
   setDefaults: setStatefulSetDefaults,
   validate: validateStatefulSet,
   validateUpdate: validateStatefulSetUpdate,

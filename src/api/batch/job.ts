@@ -93,6 +93,7 @@ export const jobs = defineKind<Job>({
     wideColumn('Selector', 'string', 'Labels of its pods.', ({ spec }) => (spec.selector ? selectorText(spec.selector) : none)),
   ],
   selectableFields: { 'status.successful': ({ status }) => String(status?.succeeded ?? 0) },
+  unknownField: (field) => `field label ${JSON.stringify(field)} not supported for batchv1.Job`,
   setDefaults: setJobDefaults,
   prepareForCreate: generateSelector,
   validate: validateJob,

@@ -43,7 +43,11 @@ export const podCertificateRequests = defineKind<PodCertificateRequest>({
     column('State', 'string', 'What has been decided.', stateText),
     ageColumn,
   ],
-  selectableFields: { 'spec.signerName': ({ spec }) => spec.signerName ?? '', 'spec.nodeName': ({ spec }) => spec.nodeName ?? '' },
+  selectableFields: {
+    'spec.signerName': ({ spec }) => spec.signerName ?? '',
+    'spec.podName': ({ spec }) => spec.podName ?? '',
+    'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
+  },
   setDefaults: (request) => {
     request.spec ??= {} as PodCertificateRequestSpec
     request.spec.maxExpirationSeconds ??= 24 * 3600

@@ -43,6 +43,7 @@ export const resourceSlices = defineKind<ResourceSlice>({
     column('Pool', 'string', 'The pool that they are part of.', ({ spec }) => spec.pool?.name ?? ''),
     ageColumn,
   ],
+  unknownField: (field) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${field}`,
   selectableFields: { 'spec.nodeName': ({ spec }) => spec.nodeName ?? '', 'spec.driver': ({ spec }) => spec.driver ?? '' },
   setDefaults: (slice) => {
     slice.spec ??= {} as ResourceSliceSpec
