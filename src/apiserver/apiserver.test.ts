@@ -163,8 +163,20 @@ describe('what comes in wrong', () => {
       undefined,
       /^400 "data.x" is not a known field selector: only "metadata.name", "metadata.namespace"$/,
     ],
-    ['a made-up version', 'GET', `${configMaps}?resourceVersion=abc`, undefined, /^422 /],
-    ['a made-up continue', 'GET', `${configMaps}?limit=1&continue=xyz`, undefined, /^400 continue key is not valid/],
+    [
+      'a made-up version',
+      'GET',
+      `${configMaps}?resourceVersion=abc`,
+      undefined,
+      /^400 invalid resource version: resourceVersion: Invalid value: "abc"/,
+    ],
+    [
+      'a made-up continue',
+      'GET',
+      `${configMaps}?limit=1&continue=xyz`,
+      undefined,
+      /^400 invalid continue token: continue key is not valid/,
+    ],
     [
       'a wrong dry run',
       'POST',

@@ -4,9 +4,10 @@ import type { Random } from '../host/random.ts'
 import { type FieldError, forbiddenField, notSupported } from '../machinery/field-error.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject, ListMeta } from '../machinery/object.ts'
-import { badRequest, expired, invalid, notFound } from '../machinery/status.ts'
+import { badRequest, expired, invalid, notFound, StatusError } from '../machinery/status.ts'
 import { CompactedError, type ListResult, type Store } from '../storage/store.ts'
 import { CachedObject } from './cached-object.ts'
+import { readContinue, writeContinue } from './continue-token.ts'
 import { unreadableKey, unreadableReason } from './encryption/unreadable.ts'
 import { type KindCache, kindPrefix } from './kind-cache.ts'
 import type { Place } from './objects.ts'
@@ -31,7 +32,7 @@ export interface ObjectPage {
 /** A watch that doesn't say how long it lasts: half an hour to an hour, so that not all reconnect at once. */
 const watchMs = { least: 30 * 60_000, spread: 30 * 60_000 }
 const tooOldPage =
-  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.'
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.'
 const tooOldList = 'The resourceVersion for the provided list is too old.'
 
 export class Reads {
@@ -42,7 +43,7 @@ export class Reads {
   }
 
   async get({ kind, namespace, name }: Place, resourceVersion: string): Promise<CachedObject> {
-    await this.#atLeast(resourceVersion)
+    await this.#atLeast(listRevision(resourceVersion))
     const found = this.#deps.cache.kind(kind).get(namespace, name)
     if (!found) throw notFound(kind, name)
     return found
@@ -52,24 +53,32 @@ export class Reads {
     checkList(options)
     const { selects, scope } = this.#selection(kind, options)
     const { resourceVersion, limit } = options
+    const prefix = prefixOf(kind, namespace)
     if (options.continue) {
-      const token = readToken(options.continue, kind, namespace)
-      return this.#page(kind, namespace, { revision: token.revision, after: token.after, limit, selects, gone: tooOldPage })
+      const { revision, after } = readContinue(options.continue, prefix)
+      if (resourceVersion !== '' && resourceVersion !== '0') {
+        throw badRequest('specifying resource version is not allowed when using continue')
+      }
+      const goOn = (): Error => expiredPage(writeContinue({ revision: 'newest', after }, prefix))
+      const at = revision === 'newest' ? await this.#deps.store.revision() : revision
+      return this.#page(kind, prefix, { revision: at, after, limit, selects, gone: goOn })
     }
+    const asked = listRevision(resourceVersion)
     const pinned = resourceVersion !== '' && resourceVersion !== '0' && limit > 0 && options.resourceVersionMatch === ''
     if (options.resourceVersionMatch === 'Exact' || pinned) {
-      const revision = revisionOf(resourceVersion)
-      await this.#deps.cache.reached(revision)
-      return this.#page(kind, namespace, { revision, after: undefined, limit, selects, gone: tooOldList })
+      await this.#deps.cache.reached(asked as number)
+      return this.#page(kind, prefix, { revision: asked as number, after: undefined, limit, selects, gone: () => expired(tooOldList) })
     }
-    await this.#atLeast(resourceVersion)
+    await this.#atLeast(asked)
     const { cache } = this.#deps
     const all = cache.kind(kind).list(kind.namespaced ? namespace : undefined, scope)
     const items = selects ? all.filter(selects) : all
     // "Any revision" has never been cut into pages.
     if (limit === 0 || items.length <= limit || resourceVersion === '0') return { items, metadata: versionOf(cache.revision) }
     const page = items.slice(0, limit)
-    return { items: page, metadata: moreAfter(page, cache.revision, selects ? undefined : items.length - limit) }
+    const more = { continue: writeContinue({ revision: cache.revision, after: page.at(-1)?.key as string }, prefix) }
+    const remaining = selects ? {} : { remainingItemCount: items.length - limit }
+    return { items: page, metadata: { ...versionOf(cache.revision), ...more, ...remaining } }
   }
 
   /** `form`: how objects are shown; undefined: as they are. */
@@ -116,28 +125,29 @@ export class Reads {
     const { resourceVersion, sendInitialEvents } = options
     const { history } = kindCache
     const fromState = sendInitialEvents ?? (resourceVersion === '' || resourceVersion === '0')
-    if (!fromState && resourceVersion !== '' && resourceVersion !== '0') {
-      const after = revisionOf(resourceVersion)
+    const asked = watchRevision(kindCache.kind, resourceVersion)
+    if (!fromState && asked) {
+      const after = asked
       return { initial: [], position: after < history.oldest ? -1 : history.positionAfter(after), after }
     }
-    await this.#atLeast(resourceVersion)
+    await this.#atLeast(asked)
     const all = fromState ? kindCache.list(namespace, scope) : []
     return { initial: selects ? all.filter(selects) : all, position: history.next, after: this.#deps.cache.revision }
   }
 
-  async #atLeast(resourceVersion: string): Promise<void> {
-    if (resourceVersion === '') await this.#deps.cache.fresh()
-    else if (resourceVersion !== '0') await this.#deps.cache.reached(revisionOf(resourceVersion))
+  /** Undefined: as new as the newest write; 0: whatever there is. */
+  async #atLeast(revision: number | undefined): Promise<void> {
+    if (revision === undefined) await this.#deps.cache.fresh()
+    else if (revision > 0) await this.#deps.cache.reached(revision)
   }
 
   /** Reads the store itself, at a revision. A selection is filled up page by page. */
   async #page(
     kind: Kind,
-    namespace: string | undefined,
-    from: { revision: number; after: string | undefined; limit: number; selects: Selects | undefined; gone: string },
+    prefix: string,
+    from: { revision: number; after: string | undefined; limit: number; selects: Selects | undefined; gone: () => Error },
   ): Promise<ObjectPage> {
     const { revision, limit, selects } = from
-    const prefix = namespace === undefined || !kind.namespaced ? kindPrefix(kind) : `${kindPrefix(kind)}${namespace}/`
     const items: CachedObject[] = []
     let { after } = from
     for (;;) {
@@ -154,7 +164,7 @@ export class Reads {
       const isMore = found.more || after !== last
       if (!isMore || after === undefined) return { items, metadata: versionOf(revision) }
       if (items.length >= limit) {
-        const metadata = { ...versionOf(revision), continue: writeToken(revision, after) }
+        const metadata = { ...versionOf(revision), continue: writeContinue({ revision, after }, prefix) }
         return { items, metadata: selects ? metadata : { ...metadata, remainingItemCount: found.remaining } }
       }
     }
@@ -163,7 +173,7 @@ export class Reads {
   async #storeList(
     prefix: string,
     { revision, after, limit }: { revision: number; after: string | undefined; limit: number },
-    gone: string,
+    gone: () => Error,
   ): Promise<ListResult> {
     try {
       return await this.#deps.store.list(prefix, {
@@ -172,7 +182,7 @@ export class Reads {
         ...(after === undefined ? {} : { after }),
       })
     } catch (error) {
-      if (error instanceof CompactedError) throw expired(gone)
+      if (error instanceof CompactedError) throw gone()
       throw error
     }
   }
@@ -185,9 +195,30 @@ function placeOf(kind: Kind, key: string): { namespace: string; name: string } {
 
 const versionOf = (revision: number): ListMeta => ({ resourceVersion: String(revision) })
 
-function moreAfter(page: readonly CachedObject[], revision: number, remaining: number | undefined): ListMeta {
-  const token = writeToken(revision, page.at(-1)?.key as string)
-  return { ...versionOf(revision), continue: token, ...(remaining === undefined ? {} : { remainingItemCount: remaining }) }
+function prefixOf(kind: Kind, namespace: string | undefined): string {
+  return namespace === undefined || !kind.namespaced ? kindPrefix(kind) : `${kindPrefix(kind)}${namespace}/`
+}
+
+/** 410, with what it takes to go on all the same. */
+function expiredPage(token: string): StatusError {
+  const { status } = expired(tooOldPage)
+  return new StatusError({ ...status, metadata: { ...status.metadata, continue: token } })
+}
+
+/** Undefined: none is given. Throws BadRequest for what is none. */
+function listRevision(resourceVersion: string): number | undefined {
+  if (resourceVersion === '') return undefined
+  const revision = revisionOf(resourceVersion)
+  if (typeof revision === 'number') return revision
+  throw badRequest(`invalid resource version: ${revision.field}: ${revision.message}`)
+}
+
+/** The same for a watch, which says it differently. */
+function watchRevision({ group, plural }: Kind, resourceVersion: string): number | undefined {
+  if (resourceVersion === '') return undefined
+  const revision = revisionOf(resourceVersion)
+  if (typeof revision === 'number') return revision
+  throw invalid({ group, kind: plural }, '', [revision])
 }
 
 function withinNamespace(kind: Kind, namespace: string | undefined, { selects, scope }: Selection): Selection {
@@ -234,24 +265,6 @@ function checkWatch({ resourceVersionMatch: match, continue: next, sendInitialEv
 
 function refuseOptions(faults: readonly FieldError[]): void {
   if (faults.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', faults)
-}
-
-/** Opaque to clients: the revision that the pages are of, and the last key told. */
-function writeToken(revision: number, after: string): string {
-  return Buffer.from(JSON.stringify({ rv: revision, after })).toString('base64url')
-}
-
-function readToken(token: string, kind: Kind, namespace: string | undefined): { revision: number; after: string } {
-  try {
-    const { rv, after } = JSON.parse(Buffer.from(token, 'base64url').toString()) as { rv?: unknown; after?: unknown }
-    const prefix = namespace === undefined ? kindPrefix(kind) : `${kindPrefix(kind)}${namespace}/`
-    if (typeof rv === 'number' && Number.isSafeInteger(rv) && typeof after === 'string' && after.startsWith(prefix)) {
-      return { revision: rv, after }
-    }
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  throw badRequest('continue key is not valid: it is not from a list of these objects')
 }
 
 function bookmark(kind: Kind, revision: number, initialEnd: boolean): KubeObject {

@@ -83,6 +83,17 @@ export function writeOptionsOf(request: ApiRequest, kind: string): WriteOptions 
   }
 }
 
+/** Of a query. Throws BadRequest. */
+function queryInteger(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name)
+  if (text === null || text === '') return undefined
+  if (!/^[-+]?\d{1,15}$/.test(text)) {
+    const why = /^[-+]?\d+$/.test(text) ? 'value out of range' : 'invalid syntax'
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: ${why}`)
+  }
+  return Number(text)
+}
+
 function integerOf(value: unknown, name: string): number | undefined {
   if (value === null || value === undefined || value === '') return undefined
   const number = typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : value
@@ -122,12 +133,11 @@ export function deleteRequestOf(request: ApiRequest, body: Readonly<Record<strin
 }
 
 export function readOptionsOf({ query }: ApiRequest): ReadOptions {
-  const limit = integerOf(query.get('limit'), 'limit') ?? 0
-  if (limit < 0) throw badRequest('limit: Invalid value: must be a positive number')
   return {
     resourceVersion: query.get('resourceVersion') ?? '',
     resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
-    limit,
+    // As upstream: less than none is none.
+    limit: Math.max(0, queryInteger(query, 'limit') ?? 0),
     continue: query.get('continue') ?? '',
     labelSelector: query.get('labelSelector') ?? '',
     fieldSelector: query.get('fieldSelector') ?? '',
@@ -140,15 +150,17 @@ export function watchOptionsOf(request: ApiRequest): WatchOptions {
   return {
     ...readOptionsOf(request),
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
-    timeoutSeconds: integerOf(query.get('timeoutSeconds'), 'timeoutSeconds'),
+    timeoutSeconds: queryInteger(query, 'timeoutSeconds'),
   }
 }
 
-/** A resourceVersion as a number. Clients may not make them up: anything but digits is refused. */
-export function revisionOf(resourceVersion: string): number {
-  if (!/^\d{1,15}$/.test(resourceVersion)) {
-    const fault = invalidValue('resourceVersion', resourceVersion, 'must be a number that this server has given out')
-    throw invalid({ group: metaGroup, kind: 'ListOptions' }, '', [fault])
-  }
-  return Number(resourceVersion)
+const largestRevision = 2n ** 64n - 1n
+
+/** A resourceVersion as a number; the fault of one that no server has given out. '' and '0' are 0. */
+export function revisionOf(resourceVersion: string): number | FieldError {
+  if (resourceVersion === '') return 0
+  const fault = (why: string): FieldError =>
+    invalidValue('resourceVersion', resourceVersion, `strconv.ParseUint: parsing ${JSON.stringify(resourceVersion)}: ${why}`)
+  if (!/^\d+$/.test(resourceVersion)) return fault('invalid syntax')
+  return BigInt(resourceVersion) > largestRevision ? fault('value out of range') : Number(resourceVersion)
 }
