@@ -143,8 +143,9 @@ describe('a watch', () => {
     const said: string[] = []
     while (said.at(-1) !== 'next') {
       const event = await watch.next()
-      const { metadata } = event?.object as KubeObject
-      if (event?.type === 'BOOKMARK') said.push(metadata.annotations?.['k8s.io/initial-events-end'] === 'true' ? bookmark : 'BOOKMARK')
+      if (!event) return `${said.join(' ')} END`
+      const { metadata } = event.object as KubeObject
+      if (event.type === 'BOOKMARK') said.push(metadata.annotations?.['k8s.io/initial-events-end'] === 'true' ? bookmark : 'BOOKMARK')
       else said.push(metadata.name)
     }
     watch.stop()
