@@ -109,6 +109,7 @@ export class Http2Connection {
       })
       session.once('connect', () => {
         cancel()
+        if (session.destroyed) return // given up before it was there; `close` tells
         session.setLocalWindowSize(sessionWindowBytes)
         this.#session = session
         this.#keepAlive(session)

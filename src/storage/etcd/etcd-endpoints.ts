@@ -145,6 +145,9 @@ function connect(url: string, { ca, cert, key }: EtcdTls): http2.ClientHttp2Sess
     // Megabytes; Node's 10 would refuse streams while a hundred large writes are under way.
     maxSessionMemory: 1_000,
   })
-  session.once('connect', () => session.setLocalWindowSize(4 * windowBytes))
+  session.once('connect', () => {
+    // A connection that came too late has been given up.
+    if (!session.destroyed) session.setLocalWindowSize(4 * windowBytes)
+  })
   return session
 }

@@ -33,23 +33,41 @@ export interface EtcdCluster {
   remove(): Promise<void>
 }
 
-/** Members of one etcd on loopback, in a folder of their own; resolves at once: clients wait until they are there. */
-export async function startEtcd(size: number, options: { tls?: ServerTls; folder?: string } = {}): Promise<EtcdCluster> {
+/** Where a member runs. */
+export interface EtcdPlace {
+  /** A network namespace; undefined: this one. */
+  readonly namespace?: string
+  readonly peer: string
+  /** The addresses at which clients may ask; the first is its own name for itself. */
+  readonly clients: readonly string[]
+}
+
+async function onLoopback(size: number): Promise<EtcdPlace[]> {
+  const ports = await freePorts(2 * size)
+  return Array.from({ length: size }, (_, i) => ({ peer: `127.0.0.1:${ports[size + i]}`, clients: [`127.0.0.1:${ports[i]}`] }))
+}
+
+/** Members of one etcd, on loopback or at places, in a folder of their own; resolves at once: clients wait until they are there. */
+export async function startEtcd(
+  size: number,
+  options: { tls?: ServerTls; folder?: string; places?: readonly EtcdPlace[] } = {},
+): Promise<EtcdCluster> {
   const { tls } = options
   const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'etcd-'))
-  const ports = await freePorts(2 * size)
+  const places = options.places ?? (await onLoopback(size))
   const scheme = tls ? 'https' : 'http'
-  const peerUrls = ports.slice(size).map((port) => `http://127.0.0.1:${port}`)
-  const initial = peerUrls.map((url, i) => `m${i}=${url}`).join(',')
-  const members = peerUrls.map((peerUrl, i) => {
-    const clientUrl = `${scheme}://127.0.0.1:${ports[i]}`
-    const args = [
-      ...['--name', `m${i}`, '--data-dir', join(folder, `m${i}`), '--initial-cluster', initial, '--initial-cluster-state', 'new'],
-      ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl],
+  const initial = places.map(({ peer }, i) => `m${i}=http://${peer}`).join(',')
+  const members = places.map(({ namespace, peer, clients }, i) => {
+    const peerUrl = `http://${peer}`
+    const clientUrls = clients.map((address) => `${scheme}://${address}`)
+    const command = [
+      ...(namespace ? ['ip', 'netns', 'exec', namespace] : []),
+      ...[program, '--name', `m${i}`, '--data-dir', join(folder, `m${i}`), '--initial-cluster', initial, '--initial-cluster-state', 'new'],
+      ...['--listen-client-urls', clientUrls.join(','), '--advertise-client-urls', clientUrls.join(',')],
       ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl, '--log-level', 'error', '--logger', 'zap'],
       ...(tls ? ['--cert-file', tls.cert, '--key-file', tls.key, '--trusted-ca-file', tls.ca, '--client-cert-auth'] : []),
     ]
-    return new Member(`m${i}`, clientUrl, args)
+    return new Member(`m${i}`, clientUrls[0] as string, command)
   })
   for (const member of members) member.start()
   return {
@@ -65,17 +83,18 @@ export async function startEtcd(size: number, options: { tls?: ServerTls; folder
 class Member implements EtcdMember {
   readonly name: string
   readonly clientUrl: string
-  readonly #args: readonly string[]
+  readonly #command: readonly string[]
   #process: ChildProcess | undefined
 
-  constructor(name: string, clientUrl: string, args: readonly string[]) {
+  constructor(name: string, clientUrl: string, command: readonly string[]) {
     this.name = name
     this.clientUrl = clientUrl
-    this.#args = args
+    this.#command = command
   }
 
   start(): void {
-    this.#process = spawn(program, this.#args, { stdio: 'ignore', env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch } })
+    const [name = '', ...args] = this.#command
+    this.#process = spawn(name, args, { stdio: 'ignore', env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch } })
   }
 
   async kill(): Promise<void> {
