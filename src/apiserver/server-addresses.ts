@@ -28,6 +28,17 @@ const renewEveryMs = 10_000
 const retryAfterMs = 1_000
 const prefix = '/servers/'
 
+/** Whether a key tells of a server rather than of the cluster. */
+export function isServerKey(key: string): boolean {
+  return key.startsWith(prefix)
+}
+
+/** The servers that serve from a store now, or did until {@link lifeSeconds} ago. */
+export async function serversOf(store: Store): Promise<Advertised[]> {
+  const { entries } = await store.list(prefix)
+  return entries.map(({ value }) => JSON.parse(Buffer.from(value).toString()) as Advertised)
+}
+
 /** Where the servers that share a store are reached: each tells of itself by a key that goes when it is renewed no more. */
 export class ServerAddresses {
   readonly #deps: Deps
@@ -67,8 +78,7 @@ export class ServerAddresses {
 
   /** All of them. Where their ports differ, those on the lowest. */
   async all(): Promise<ReachedAt> {
-    const { entries } = await this.#deps.store.list(prefix)
-    const found = entries.map(({ value }) => JSON.parse(Buffer.from(value).toString()) as Advertised)
+    const found = await serversOf(this.#deps.store)
     const port = Math.min(...found.map((one) => one.port))
     const addresses = found.filter((one) => one.port === port).map(({ address }) => address)
     return { addresses: [...new Set(addresses)].sort(), port: found.length > 0 ? port : this.#deps.own.port }

@@ -14,14 +14,14 @@ export async function backupCommand(file: string, options: NamedOptions & { over
   process.stdout.write(`${paint('green', `Saved ${keys} objects of cluster ${config.name}`)} in ${file}, ${bytes} bytes.\n`)
 }
 
-export async function restoreCommand(file: string, options: NamedOptions & { overwrite?: boolean }): Promise<void> {
+export async function restoreCommand(file: string, options: NamedOptions & { overwrite?: boolean; force?: boolean }): Promise<void> {
   requireRoot('restore')
   if (!existsSync(file)) throw new CommandError(`there is no file ${file}`)
   const { name, dataDir = defaultDataDir(name) } = options
   const deps = operatorDeps()
   const cluster = { dataDir, runDir: runDirOf(name) }
   const { keys } = await exclusively(name, deps, sayOnStderr, () =>
-    restoreCluster(cluster, file, { overwrite: options.overwrite === true }, deps),
+    restoreCluster(cluster, file, { overwrite: options.overwrite === true, force: options.force === true }, deps),
   )
   process.stdout.write(`${paint('green', `Restored ${keys} objects.`)} Boot the cluster with them: sudo ./ownkube up${nameFlag(name)}\n`)
 }

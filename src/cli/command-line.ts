@@ -211,6 +211,7 @@ function addBackupCommands(program: Command): void {
     )
     .argument('<file>', "what 'ownkube backup' has written")
     .option('--overwrite', 'go on although the cluster has objects: they are replaced')
+    .option('--force', 'go on although servers seem to use the etcd: they must be started anew afterwards')
     .action(async (file: string, options) => await (await import('./backup-command.ts')).restoreCommand(file, options))
 }
 

@@ -33,7 +33,8 @@ interface ClusterRecord {
   readonly serviceCidr: string
 }
 
-const key = '/cluster'
+/** What the servers of a store have written of themselves. */
+export const clusterRecordKey = '/cluster'
 const sha256 = (text: string | Buffer): string => createHash('sha256').update(text).digest('hex')
 
 /**
@@ -47,9 +48,9 @@ export async function requireOneCluster(
 ): Promise<void> {
   const publicKey = createPublicKey(serviceAccountKey).export({ type: 'spki', format: 'der' })
   const own: ClusterRecord = { caSha256: sha256(ca), serviceAccountKeySha256: sha256(publicKey), serviceCidr }
-  const made = await store.commit([{ key, value: Buffer.from(JSON.stringify(own)), expect: 0 }])
+  const made = await store.commit([{ key: clusterRecordKey, value: Buffer.from(JSON.stringify(own)), expect: 0 }])
   if (made.ok) return
-  const stored = made.conflicts.get(key)
+  const stored = made.conflicts.get(clusterRecordKey)
   const theirs = JSON.parse(Buffer.from(stored?.value ?? []).toString()) as ClusterRecord
   if (theirs.caSha256 !== own.caSha256 || theirs.serviceAccountKeySha256 !== own.serviceAccountKeySha256) {
     throw new Error(
