@@ -35,6 +35,17 @@ export function clientContract(name: string, start: () => Promise<{ client: Clie
       expect(isNotFound(await caught(maps().get('a')))).toBe(true)
     })
 
+    test('a thousand calls at once, of dozens under way, each get their answer', async () => {
+      let next = 0
+      const caller = async (): Promise<void> => {
+        while (next < 1_000) {
+          const name = `many-${next++}`
+          expect((await maps().create({ metadata: { name }, data: { text: 'x'.repeat(800) } })).metadata.name).toBe(name)
+        }
+      }
+      await Promise.all(Array.from({ length: 64 }, caller))
+    })
+
     test('tells what went wrong as the server words it', async () => {
       const missing = await caught(maps().get('nobody'))
       expect([missing.code, missing.reason, missing.message]).toEqual([404, 'NotFound', 'configmaps "nobody" not found'])

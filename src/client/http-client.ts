@@ -165,13 +165,35 @@ function limit(stream: ClientHttp2Stream, { clock, timeoutMs, call }: Reading): 
   }
 }
 
+/**
+ * What comes on a stream. Reading begins with this call: of a stream that both sides have closed, Node's iterator says that it
+ * broke off, whatever still waits in it.
+ */
+function bodyOf(stream: ClientHttp2Stream): AsyncIterable<Uint8Array> {
+  const chunks: AsyncIterableIterator<Uint8Array> = stream[Symbol.asyncIterator]()
+  const first = chunks.next()
+  first.catch(() => {}) // the reader gets it
+  async function* read(): AsyncGenerator<Uint8Array> {
+    const { done, value } = await first
+    if (done) return
+    yield value
+    yield* chunks
+  }
+  return read()
+}
+
+async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
 async function readWhole(stream: ClientHttp2Stream, reading: Reading): Promise<{ code: number; text: string }> {
   const done = limit(stream, reading)
+  const body = bodyOf(stream)
   try {
     const code = await answered(stream, reading.call)
-    const chunks: Uint8Array[] = []
-    for await (const chunk of stream) chunks.push(chunk as Uint8Array)
-    return { code, text: Buffer.concat(chunks).toString('utf8') }
+    return { code, text: await textOf(body) }
   } catch (error) {
     if (reading.call.signal?.aborted) throw reading.call.signal.reason
     throw broken(reading.call, error)
@@ -187,6 +209,7 @@ async function* readEvents(
 ): AsyncGenerator<{ type: string; object: object }> {
   const { call } = reading
   const noLongerTimed = limit(stream, reading)
+  const body = bodyOf(stream)
   const abort = (): void => {
     stream.close(8) // CANCEL: a watch that its reader leaves is no failure
   }
@@ -195,13 +218,13 @@ async function* readEvents(
     noLongerTimed()
     if (code >= 400) {
       refused(code)
-      const { text } = await readBody(stream)
+      const text = await textOf(body)
       throw errorOf(code, parsed(text), text)
     }
     call.signal?.addEventListener('abort', abort, { once: true })
     if (call.signal?.aborted) return
     const lines = new JsonLines()
-    for await (const chunk of stream) yield* lines.push(chunk as Uint8Array) as Generator<{ type: string; object: object }>
+    for await (const chunk of body) yield* lines.push(chunk) as Generator<{ type: string; object: object }>
     yield* lines.flush() as Generator<{ type: string; object: object }>
   } catch (error) {
     if (call.signal?.aborted) return
@@ -213,10 +236,4 @@ async function* readEvents(
     call.signal?.removeEventListener('abort', abort)
     if (!stream.destroyed) stream.close(8)
   }
-}
-
-async function readBody(stream: ClientHttp2Stream): Promise<{ text: string }> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of stream) chunks.push(chunk as Uint8Array)
-  return { text: Buffer.concat(chunks).toString('utf8') }
 }

@@ -24,6 +24,16 @@ describe('who may claim a lease', () => {
   })
 })
 
+test.each([3_600_000, -3_600_000])(
+  'a wall clock that jumps by %i ms neither takes a lease early nor keeps it from being taken',
+  (jumpMs) => {
+    const spec = { holderIdentity: 'other', leaseDurationSeconds: 15, renewTime: '2026-01-01T00:00:00.000000Z' }
+    const at = (monotonicMs: number) => claimOf({ spec, atMs: 0 }, 'me', { ms: Date.UTC(2026, 0, 1) + jumpMs, monotonicMs })
+    expect(at(14_999)).toBeUndefined()
+    expect(at(15_000)).toMatchObject({ holderIdentity: 'me' })
+  },
+)
+
 describe('candidates for one lease', () => {
   let clock: VirtualClock
   let cluster: InProcessCluster

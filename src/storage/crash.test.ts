@@ -23,19 +23,22 @@ const seed = Number(process.env.STORE_CRASH_SEED ?? 1)
 const lanes = 4
 const writers = 8
 
-const writer = path.join(root, 'writer.mjs')
+const writer = path.join(root, 'crash-writer.mjs')
+const restorer = path.join(root, 'crash-restorer.mjs')
 beforeAll(async () => {
   // One file starts several times as fast as a dozen sources.
-  const entry = fileURLToPath(new URL('./testing/crash-writer.ts', import.meta.url))
-  await build({ entryPoints: [entry], outfile: writer, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' })
+  const entryPoints = ['writer', 'restorer'].map((name) => fileURLToPath(new URL(`./testing/crash-${name}.ts`, import.meta.url)))
+  const outExtension = { '.js': '.mjs' }
+  await build({ entryPoints, outdir: root, outExtension, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' })
 })
 
 interface Known {
   /** The last number that each writer was told is safe, over all its lives. */
   readonly numbers: Map<string, number>
   revision: number
-  /** How often a life ended before its store was open. */
+  /** How often a life ended before its store was open, and how often in the middle of a snapshot. */
   early: number
+  inSnapshot: number
 }
 
 describe(`a writer killed with -9 at random moments (${kills} times, seed ${seed})`, () => {
@@ -45,7 +48,7 @@ describe(`a writer killed with -9 at random moments (${kills} times, seed ${seed
     async (lane) => {
       const folder = fs.mkdtempSync(path.join(root, 'folder-'))
       const random = seededRandom(seed * lanes + lane).float
-      const known: Known = { numbers: new Map(), revision: 0, early: 0 }
+      const known: Known = { numbers: new Map(), revision: 0, early: 0, inSnapshot: 0 }
       for (let round = lane; round < kills; round += lanes) {
         const what = `kill ${round}, seed ${seed}`
         // One in five is killed while it starts, opening what the one before it left; the others while they write.
@@ -57,12 +60,14 @@ describe(`a writer killed with -9 at random moments (${kills} times, seed ${seed
           what,
           backUp: round % 10 === 0,
         })
+        if (fs.readdirSync(folder).some((name) => name.endsWith('.tmp'))) known.inSnapshot++
         const store = await openFileStore(folder, { clock: systemClock, log: silentLog }, { snapshotAfterBytes: 64 << 10 })
         await check(store, known, what)
         await store.close()
       }
       expect(known.revision).toBeGreaterThan(kills / lanes)
       expect(known.early).toBeLessThan(kills / lanes)
+      expect(known.inSnapshot).toBeGreaterThan(0)
     },
   )
 })
@@ -130,3 +135,102 @@ async function backUpBeside(folder: string, what: string): Promise<void> {
   checkPairs(new Map(readBackup(file).entries.map(({ entry }) => [entry.key, entry])), `${what}: its backup`)
   fs.rmSync(file)
 }
+
+/** Runs it until a moment after it has first said something; answers what it said. */
+async function runUntilKilled(args: readonly string[], delayMs: number): Promise<string[]> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise<NodeJS.Signals | null>((resolve) => child.on('close', (_, signal) => resolve(signal)))
+  const lines: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (lines.length === 0) setTimeout(() => child.kill('SIGKILL'), delayMs)
+    if (line.endsWith(' .')) lines.push(line.slice(0, -2))
+  }
+  expect(await ended, 'it was killed, it did not fail').toBe('SIGKILL')
+  return lines
+}
+
+/** A folder with values of its own, and a backup of it. */
+async function folderOf(text: string): Promise<{ folder: string; backup: string }> {
+  const folder = fs.mkdtempSync(path.join(root, 'folder-'))
+  const store = await openFileStore(folder, { clock: systemClock, log: silentLog })
+  for (let i = 0; i < 300; i++)
+    await store.commit([{ key: `/${i}`, value: Buffer.from(`${text} ${'x'.repeat(3_000)}`), expect: undefined }])
+  await store.close()
+  const backup = path.join(folder, '..', `${path.basename(folder)}-backup`)
+  await backUpFolder(folder, backup, { log: silentLog })
+  return { folder, backup }
+}
+
+const textsOf = (values: readonly Uint8Array[]): string[] => [
+  ...new Set(values.map((value) => Buffer.from(value).toString().split(' ')[0] ?? '')),
+]
+
+describe(`backup and restore killed with -9 at random moments (seed ${seed})`, { timeout: 30_000 + kills * 500 }, () => {
+  const rounds = Math.ceil(kills / 5)
+
+  test('a backup is the one before or a new one, whole; the folder is as it was', async () => {
+    const random = seededRandom(seed).float
+    const { folder, backup } = await folderOf('one')
+    const before = fs.readFileSync(path.join(folder, 'log-0000000000000000'))
+    for (let round = 0; round < rounds; round++) {
+      await runUntilKilled([restorer, 'backup', folder, backup], random() * 30)
+      const { entries } = readBackup(backup)
+      expect([entries.length, textsOf(entries.map(({ entry }) => entry.value))]).toEqual([300, ['one']])
+    }
+    expect(fs.readFileSync(path.join(folder, 'log-0000000000000000')).equals(before)).toBe(true)
+    await backUpFolder(folder, backup, { log: silentLog })
+    expect(fs.readdirSync(root).filter((name) => name.startsWith(path.basename(backup)))).toEqual([path.basename(backup)])
+  })
+
+  test('a folder that is restored over another is the one or the other, whole, and no revision comes twice', async () => {
+    const random = seededRandom(seed + 1).float
+    const one = await folderOf('one')
+    const other = await folderOf('other')
+    let newest = 300
+    for (let round = 0; round < rounds; round++) {
+      const done = await runUntilKilled([restorer, 'restore', one.folder, one.backup, other.backup], random() * 40)
+      const store = await openFileStore(one.folder, { clock: systemClock, log: silentLog })
+      const { entries, revision } = await store.list('')
+      const acknowledged = done.length % 2 === 1 ? 'one' : 'other'
+      expect([entries.length, textsOf(entries.map(({ value }) => value)).length]).toEqual([300, 1])
+      const last = Number(done.at(-1))
+      expect(revision).toBeGreaterThanOrEqual(last)
+      // What was told to be restored is, unless the next one had taken its place already.
+      if (revision === last) expect(textsOf(entries.map(({ value }) => value))).toEqual([acknowledged])
+      expect(Math.min(...done.map(Number))).toBeGreaterThan(newest)
+      expect(await store.commit([{ key: '/0', value: entries[0]!.value, expect: undefined }])).toEqual({ ok: true, revision: revision + 1 })
+      newest = revision + 1
+      await store.close()
+    }
+  })
+})
+
+describe('another process', () => {
+  async function failure(args: readonly string[]): Promise<string> {
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    for await (const chunk of child.stderr) said += chunk
+    return said
+  }
+
+  test('on the same folder is refused, with the number of the one that has it', async () => {
+    const folder = fs.mkdtempSync(path.join(root, 'folder-'))
+    const first = spawn(process.execPath, [writer, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = new Promise((resolve) => first.on('close', resolve))
+    await new Promise((resolve) => first.stdout.once('data', resolve))
+    first.stdout.resume()
+    expect(await failure([writer, folder])).toContain(`${folder} is in use by process ${first.pid}: a store serves one process`)
+    expect(await failure([restorer, 'restore', folder, 'none'])).toContain('none')
+    first.kill('SIGKILL')
+    await ended
+    await (await openFileStore(folder, { clock: systemClock, log: silentLog })).close()
+  })
+
+  test.skipIf(process.getuid?.() !== 0)('of a user who may not use the folder is refused, with its name (needs root)', async () => {
+    const folder = fs.mkdtempSync(path.join(root, 'folder-'))
+    fs.chmodSync(root, 0o711)
+    const said = await failure([writer, folder, '65534'])
+    expect(said).toContain(`${folder} cannot be used as a store: EACCES: permission denied`)
+    expect(fs.readdirSync(folder)).toEqual([])
+  })
+})

@@ -1,13 +1,14 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
-import { systemClock } from '../host/clock.ts'
+import { crc32 } from 'node:zlib'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { type Clock, systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
 import { seededRandom } from '../host/seeded-random.ts'
 import { VirtualClock } from '../host/virtual-clock.ts'
 import { type FileStoreOptions, openFileStore } from './file-store.ts'
-import { DamagedStoreError } from './frame-reader.ts'
+import { DamagedStoreError, OtherFormatError, UnreadableStoreError } from './frame-reader.ts'
 import { type Store, UnavailableError } from './store.ts'
 import { storeContract } from './store-contract.ts'
 import { diskError, FaultyDisk } from './testing/faulty-disk.ts'
@@ -130,6 +131,91 @@ describe('a folder opened again', () => {
     for (let i = 0; i < 50; i++) await put(store, '/a', String(i))
     expect(store.metrics()).toMatchObject({ revision: 50, compactedRevision: 40 })
     await store.close()
+  })
+})
+
+describe('a folder that is moved', () => {
+  test('opens at its new place; while it is open it goes on there, and is refused to others', async () => {
+    const folder = newFolder()
+    const store = await open(folder, manySnapshots)
+    for (let i = 0; i < 30; i++) await put(store, `/${i}`, 'x'.repeat(100))
+    const moved = path.join(newFolder(), 'moved')
+    fs.renameSync(folder, moved)
+    // No new file can be begun where the folder was: the log grows on.
+    for (let i = 0; i < 60; i++) await put(store, `/${i}`, 'y'.repeat(100))
+    await expect(open(moved)).rejects.toThrow(`${moved} is in use by process ${process.pid}`)
+    const before = await stateOf(store)
+    await store.close()
+    const again = await open(moved, manySnapshots)
+    expect(await stateOf(again)).toBe(before)
+    for (let i = 0; i < 60; i++) await put(again, `/${i}`, 'z'.repeat(100))
+    await again.close()
+    expect(fs.existsSync(folder)).toBe(false)
+  })
+})
+
+describe('a wall clock that jumps', () => {
+  /** Time passes by one clock, the other is set. */
+  function clocks(): { clock: Clock; time: VirtualClock; set: (byMs: number) => void } {
+    const time = new VirtualClock()
+    let offMs = 0
+    const clock: Clock = {
+      now: () => time.now() + offMs,
+      monotonic: () => time.monotonic(),
+      after: (delayMs, run) => time.after(delayMs, run),
+      sleep: (delayMs, signal) => time.sleep(delayMs, signal),
+    }
+    return {
+      clock,
+      time,
+      set: (byMs) => {
+        offMs += byMs
+      },
+    }
+  }
+  const hour = 3_600_000
+  const keysOf = async (store: Store): Promise<string[]> => (await store.list('')).entries.map((entry) => entry.key)
+  /** The disk is a real one: what the clock set off is awaited. */
+  const gone = async (store: Store, after: number): Promise<string> => {
+    const watch = store.watch('', { after, signal: new AbortController().signal, progress: false })
+    for await (const { events } of watch) for (const { type, key } of events) if (type === 'delete') return key
+    return ''
+  }
+
+  test('forward: what is due by it goes within a minute, what is not stays, and commits go on', async () => {
+    const { clock, time, set } = clocks()
+    const store = await openFileStore(newFolder(), { ...deps, clock })
+    await store.commit([
+      { key: '/brief', value: Buffer.from('1'), expect: 0, ttlSeconds: 600 },
+      { key: '/long', value: Buffer.from('1'), expect: 0, ttlSeconds: 7_200 },
+    ])
+    set(hour)
+    await time.advance(61_000)
+    expect(await gone(store, 1)).toBe('/brief')
+    expect(await keysOf(store)).toEqual(['/long'])
+    expect(await put(store, '/after', '1')).toEqual({ ok: true, revision: 3 })
+    await store.close()
+  })
+
+  test('backward: nothing goes before its time, nor is anything forgotten, nor do revisions, history and latencies run back', async () => {
+    const { clock, time, set } = clocks()
+    const folder = newFolder()
+    const store = await openFileStore(folder, { ...deps, clock })
+    await store.commit([{ key: '/brief', value: Buffer.from('1'), expect: 0, ttlSeconds: 60 }])
+    set(-hour)
+    await put(store, '/a', '1')
+    await time.advance(61_000)
+    expect(await keysOf(store)).toEqual(['/a', '/brief'])
+    expect(store.metrics()).toMatchObject({ revision: 2, compactedRevision: 0 })
+    expect(store.metrics().latency.commit.sumSeconds).toBeGreaterThanOrEqual(0)
+    await store.close()
+    const again = await openFileStore(folder, { ...deps, clock })
+    expect(await keysOf(again)).toEqual(['/a', '/brief'])
+    set(hour)
+    await time.advance(61_000)
+    expect(await gone(again, 2)).toBe('/brief')
+    expect(await keysOf(again)).toEqual(['/a'])
+    await again.close()
   })
 })
 
@@ -291,6 +377,48 @@ async function openWith(bytes: Uint8Array): Promise<string> {
   await again.close()
   return state
 }
+
+describe('files that cannot be opened', () => {
+  test('of another format are refused, with the way here, and left as they are', async () => {
+    const { log } = await tenCommits()
+    const older = fs.readFileSync(log)
+    older.write('ownkube log 1   ', 'latin1')
+    older.writeUInt32LE(crc32(older.subarray(0, 24)), 24)
+    const folder = newFolder()
+    const file = path.join(folder, 'log-0000000000000000')
+    fs.writeFileSync(file, older)
+    const refused = open(folder)
+    await expect(refused).rejects.toThrow(OtherFormatError)
+    await expect(refused).rejects.toThrow(`${file} is in a format ('log 1') that this version does not read`)
+    await expect(refused).rejects.toThrow("'ownkube backup FILE' with the version that wrote it")
+    expect(fs.readFileSync(file).equals(older)).toBe(true)
+  })
+
+  test('because the disk fails while they are read are told by name, with the way back, and open once it reads again', async () => {
+    const { log, states } = await tenCommits()
+    const folder = path.dirname(log)
+    const before = fs.readFileSync(log)
+    // There is no seam here but the system's own: the fourth read fails.
+    let reads = 0
+    const real = fs.readSync
+    const failing = vi.spyOn(fs, 'readSync').mockImplementation(((...args: Parameters<typeof real>) => {
+      if (++reads === 4) throw Object.assign(diskError('EIO'), { syscall: 'read' })
+      return real(...args)
+    }) as typeof real)
+    try {
+      const refused = open(folder)
+      await expect(refused).rejects.toThrow(UnreadableStoreError)
+      await expect(refused).rejects.toThrow(`${log} cannot be read: EIO: i/o error`)
+      await expect(refused).rejects.toThrow('ownkube restore --overwrite')
+    } finally {
+      failing.mockRestore()
+    }
+    expect(fs.readFileSync(log).equals(before)).toBe(true)
+    const again = await open(folder)
+    expect(await stateOf(again)).toBe(states[10])
+    await again.close()
+  })
+})
 
 describe('damage', () => {
   test('a write that a crash cut short anywhere, with all that would have followed it, is left out', async () => {

@@ -7,21 +7,25 @@ import { DatabaseSync } from 'node:sqlite'
  * it) on the file `lock`: it goes with the process however that ends, so nothing stale is ever left.
  */
 export function lockFolder(directory: string): { release(): void } {
-  const lock = new DatabaseSync(path.join(directory, 'lock'))
+  let lock: DatabaseSync | undefined
   try {
+    fs.accessSync(directory, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
+    lock = new DatabaseSync(path.join(directory, 'lock'))
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    fs.writeFileSync(path.join(directory, 'lock.pid'), `${process.pid}\n`, { mode: 0o600 })
   } catch (cause) {
-    lock.close()
-    throw new Error(
-      `${directory} is in use by ${holder(directory)}: a store serves one process. Stop that one first, or use another folder`,
-      {
-        cause,
-      },
-    )
+    lock?.close()
+    const message =
+      (cause as { errcode?: number }).errcode === busy
+        ? `${directory} is in use by ${holder(directory)}: a store serves one process. Stop that one first, or use another folder`
+        : `${directory} cannot be used as a store: ${(cause as Error).message}. It must be a folder that this user may read and write`
+    throw new Error(message, { cause })
   }
-  fs.writeFileSync(path.join(directory, 'lock.pid'), `${process.pid}\n`, { mode: 0o600 })
   return { release: () => lock.close() }
 }
+
+/** SQLITE_BUSY. */
+const busy = 5
 
 function holder(directory: string): string {
   try {

@@ -4,6 +4,7 @@ import {
   decodePayload,
   type FileKind,
   type Frame,
+  formatIn,
   frameHeaderBytes,
   magicBytes,
   preambleBytes,
@@ -25,6 +26,27 @@ export class DamagedStoreError extends Error {
   }
 }
 
+/** A file of another version of this program, whole as far as one can tell. */
+export class OtherFormatError extends Error {
+  constructor(file: string, found: string) {
+    super(
+      `${file} is in a format ('${found}') that this version does not read. Nothing was changed. The way here is a backup: 'ownkube backup FILE' with the version that wrote it, then 'ownkube restore --overwrite FILE' with this one`,
+    )
+    this.name = 'OtherFormatError'
+  }
+}
+
+/** The system does not let us read a file: a failing disk, no permission. */
+export class UnreadableStoreError extends Error {
+  constructor(file: string, cause: Error) {
+    super(
+      `${file} cannot be read: ${cause.message}. Nothing was changed. Where the disk fails, the way back is a backup: 'ownkube restore --overwrite FILE' on one that works`,
+      { cause },
+    )
+    this.name = 'UnreadableStoreError'
+  }
+}
+
 export interface FileContents {
   /** From the preamble. */
   readonly revision: number
@@ -42,13 +64,16 @@ export interface FileContents {
  * (`mayBeTorn`) it is left out, and `goodBytes` says where it begins. Whatever else does not hold is a {@link DamagedStoreError}.
  */
 export function readFrames(path: string, kind: FileKind, mayBeTorn: boolean, each: (frame: Frame) => void): FileContents {
-  const fd = fs.openSync(path, 'r')
-  try {
+  return reading(path, (fd) => {
     const bytes = fs.fstatSync(fd).size
     const head = readAt(fd, 0, Math.min(preambleBytes, bytes))
     const revision = readPreamble(kind, head)
     // A file takes its name only once its preamble is safe.
-    if (revision === undefined) throw new DamagedStoreError(path, `it does not begin as a ${kind} of this version does`)
+    if (revision === undefined) {
+      const format = formatIn(head)
+      if (format !== undefined) throw new OtherFormatError(path, format)
+      throw new DamagedStoreError(path, `it does not begin as a ${kind} of this version does`)
+    }
     let at = preambleBytes
     let declaredBytes = 0
     let isTorn = false
@@ -69,15 +94,28 @@ export function readFrames(path: string, kind: FileKind, mayBeTorn: boolean, eac
     if (kind === 'log' && declaredBytes === 0) throw new DamagedStoreError(path, `it was cut short: after ${bytes} bytes`)
     if (bytes < declaredBytes) throw new DamagedStoreError(path, `it was cut short: of ${declaredBytes} bytes it has ${bytes}`)
     return { revision, goodBytes: at, bytes, isTorn, declaredBytes }
-  } finally {
-    fs.closeSync(fd)
+  })
+}
+
+function reading<T>(path: string, read: (fd: number) => T): T {
+  try {
+    const fd = fs.openSync(path, 'r')
+    try {
+      return read(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException
+    // A file that has gone is for the caller to judge: it may have been replaced.
+    if (syscall === undefined || code === 'ENOENT') throw error
+    throw new UnreadableStoreError(path, error as Error)
   }
 }
 
 /** Whether a log has anything but its beginning. */
 export function holdsRecords(path: string): boolean {
-  const fd = fs.openSync(path, 'r')
-  try {
+  return reading(path, (fd) => {
     const bytes = fs.fstatSync(fd).size
     if (bytes < preambleBytes) return true // and its reader says that it is damaged
     let at = preambleBytes
@@ -87,9 +125,7 @@ export function holdsRecords(path: string): boolean {
       if (decode(path, at, next.payload).type !== 'room') return true
       at += frameHeaderBytes + next.payload.length
     }
-  } finally {
-    fs.closeSync(fd)
-  }
+  })
 }
 
 /** Zeros up to the end: room made for writes to come. */

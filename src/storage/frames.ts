@@ -39,6 +39,12 @@ export function readPreamble(kind: FileKind, bytes: Buffer): number | undefined 
   return bytes.readUInt32LE(24) === crc32(bytes.subarray(0, 24)) ? bytes.readDoubleLE(16) : undefined
 }
 
+/** What format a whole preamble tells of, ours or another: `log 1`; undefined if it is none. */
+export function formatIn(bytes: Buffer): string | undefined {
+  if (bytes.length < preambleBytes || bytes.readUInt32LE(24) !== crc32(bytes.subarray(0, 24))) return undefined
+  return /^ownkube ((?:log|snap) \d+) *$/.exec(bytes.toString('latin1', 0, 16))?.[1]
+}
+
 /** An entry with the time at which it goes by itself. */
 export interface SnapshotEntry {
   readonly entry: Entry

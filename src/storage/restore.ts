@@ -4,7 +4,7 @@ import type { Log } from '../host/log.ts'
 import { type Backup, holdsData } from './backup.ts'
 import { systemDisk } from './disk.ts'
 import { lockFolder } from './folder-lock.ts'
-import { DamagedStoreError } from './frame-reader.ts'
+import { DamagedStoreError, OtherFormatError, UnreadableStoreError } from './frame-reader.ts'
 import type { SnapshotEntry } from './frames.ts'
 import { LogWriter } from './log-writer.ts'
 import { fileName, recover } from './recovery.ts'
@@ -61,7 +61,8 @@ function newestRevisionIn(directory: string, log: Log): number {
   try {
     recover(directory, versions, { limits: { revisions: 0, bytes: 0, ageMs: 0 }, nowMs: 0, log })
   } catch (error) {
-    if (!(error instanceof DamagedStoreError)) throw error
+    const isWhatRestoreIsFor = [DamagedStoreError, OtherFormatError, UnreadableStoreError].some((kind) => error instanceof kind)
+    if (!isWhatRestoreIsFor) throw error
   }
   return Math.max(versions.revision, inNames)
 }

@@ -5,9 +5,10 @@ import { openFileStore } from '../file-store.ts'
 
 /**
  * A process to be killed: eight writers, each of which puts the next number into a pair of keys in one commit, over and
- * over, and says on standard output what has been acknowledged: `writer number revision`.
+ * over, and says on standard output what has been acknowledged: `writer number revision`. A second argument is the user to become first.
  */
-const [directory = ''] = process.argv.slice(2)
+const [directory = '', user] = process.argv.slice(2)
+if (user) process.setuid?.(Number(user))
 const store = await openFileStore(directory, { clock: systemClock, log: silentLog }, { snapshotAfterBytes: 64 << 10 })
 
 async function write(writer: number): Promise<never> {
@@ -23,6 +24,7 @@ async function write(writer: number): Promise<never> {
     ])
     if (!result.ok) throw new Error('a write without expectation was in conflict')
     writeSync(1, `${writer} ${number} ${result.revision} .\n`)
+    if (writer === 0 && number % 20 === 0) await store.compact(result.revision)
   }
 }
 

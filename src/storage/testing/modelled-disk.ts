@@ -1,8 +1,7 @@
 import type { Clock } from '../../host/clock.ts'
 import type { Disk, DiskFile } from '../disk.ts'
 
-/** A flush, and what a byte takes: those of the machine that docs/benchmarks.md is of, about. */
-const flushMs = 0.12
+/** This and the time of a flush are about those of the machine that docs/benchmarks.md is of. */
 const bytesEachMs = 400_000
 
 /**
@@ -13,10 +12,12 @@ export class ModelledDisk implements Disk {
   /** Names of the files begun, in order. */
   readonly created: string[] = []
   readonly #clock: Clock
+  readonly #flushMs: number
   #freeAtMs = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, flushMs = 0.12) {
     this.#clock = clock
+    this.#flushMs = flushMs
   }
 
   async create(path: string, { durable }: { durable: boolean }): Promise<DiskFile> {
@@ -47,7 +48,7 @@ export class ModelledDisk implements Disk {
 
   #flush(bytes: number): Promise<void> {
     const nowMs = this.#clock.monotonic()
-    this.#freeAtMs = Math.max(this.#freeAtMs, nowMs) + flushMs + bytes / bytesEachMs
+    this.#freeAtMs = Math.max(this.#freeAtMs, nowMs) + this.#flushMs + bytes / bytesEachMs
     return this.#clock.sleep(this.#freeAtMs - nowMs)
   }
 }
