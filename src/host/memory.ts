@@ -7,7 +7,7 @@ type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resor
 
 /**
  * Gives back to the system what a large piece of work left behind: garbage, half-empty pages of the heap, and what the C library keeps free.
- * By itself V8 keeps them for work that an idle process never does. Takes some 100 ms with 50 MiB of live objects, and nothing else
+ * By itself V8 keeps them for work that an idle process never does. Takes 100 to 200 ms with 50 MiB of live objects, and nothing else
  * runs meanwhile.
  */
 export function giveBackMemory(): void {
