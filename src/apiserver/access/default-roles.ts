@@ -1,4 +1,6 @@
 import type { PolicyRule, RbacV1Subject } from '../../api/generated/types.ts'
+import { controllerRules } from './controller-roles.ts'
+import { allow, everyVerb, read, readPaths, readVerbs, tellEvents, write } from './role-rules.ts'
 
 /**
  * The roles that every cluster has, and who is bound to them: upstream's, by the table of
@@ -17,19 +19,6 @@ export interface DefaultRole {
   readonly boundTo?: readonly RbacV1Subject[]
 }
 
-const words = (text: string): string[] => text.split(' ').map((word) => (word === 'core' ? '' : word))
-
-/** `allow('get list', 'core apps', 'pods deployments')`; the core group is written `core`. */
-function allow(verbs: string, groups: string, resources: string, names?: string): PolicyRule {
-  const rule = { verbs: words(verbs), apiGroups: words(groups), resources: words(resources) }
-  return names === undefined ? rule : { ...rule, resourceNames: words(names) }
-}
-const readVerbs = 'get list watch'
-const writeVerbs = 'create delete deletecollection patch update'
-const read = (groups: string, resources: string): PolicyRule => allow(readVerbs, groups, resources)
-const write = (groups: string, resources: string): PolicyRule => allow(writeVerbs, groups, resources)
-const readPaths = (...nonResourceURLs: string[]): PolicyRule => ({ verbs: ['get'], nonResourceURLs })
-const tellEvents = allow('create patch update', 'core events.k8s.io', 'events')
 const reviewOthers = [
   allow('create', 'authentication.k8s.io', 'tokenreviews'),
   allow('create', 'authorization.k8s.io', 'subjectaccessreviews'),
@@ -53,10 +42,7 @@ const people: readonly DefaultRole[] = [
   {
     name: 'system:aggregate-to-admin',
     aggregatesTo: 'admin',
-    rules: [
-      allow('create', 'authorization.k8s.io', 'localsubjectaccessreviews'),
-      allow('create delete deletecollection get list patch update watch', rbac, 'rolebindings roles'),
-    ],
+    rules: [allow('create', 'authorization.k8s.io', 'localsubjectaccessreviews'), allow(everyVerb, rbac, 'rolebindings roles')],
   },
   {
     name: 'system:aggregate-to-edit',
@@ -77,10 +63,14 @@ const people: readonly DefaultRole[] = [
       ),
       write('autoscaling', 'horizontalpodautoscalers'),
       write('batch', 'cronjobs jobs'),
+      write(
+        'extensions',
+        'daemonsets deployments deployments/rollback deployments/scale ingresses networkpolicies replicasets replicasets/scale replicationcontrollers/scale',
+      ),
       write('policy', 'poddisruptionbudgets'),
       write('networking.k8s.io', 'ingresses networkpolicies'),
       write('resource.k8s.io', 'resourceclaims resourceclaimtemplates'),
-      allow('create delete deletecollection get list patch update watch', 'coordination.k8s.io', 'leases'),
+      allow(everyVerb, 'coordination.k8s.io', 'leases'),
     ],
   },
   {
@@ -103,6 +93,10 @@ const people: readonly DefaultRole[] = [
       ),
       read('autoscaling', 'horizontalpodautoscalers horizontalpodautoscalers/status'),
       read('batch', 'cronjobs cronjobs/status jobs jobs/status'),
+      read(
+        'extensions',
+        'daemonsets daemonsets/status deployments deployments/scale deployments/status ingresses ingresses/status networkpolicies replicasets replicasets/scale replicasets/status replicationcontrollers/scale',
+      ),
       read('policy', 'poddisruptionbudgets poddisruptionbudgets/status'),
       read('networking.k8s.io', 'ingresses ingresses/status networkpolicies'),
       read('resource.k8s.io', 'resourceclaims resourceclaims/status resourceclaimtemplates'),
@@ -134,7 +128,12 @@ const callers: readonly DefaultRole[] = [
   },
   {
     name: 'system:service-account-issuer-discovery',
-    rules: [readPaths('/.well-known/openid-configuration', '/openid/v1/jwks')],
+    rules: [readPaths('/.well-known/openid-configuration', '/.well-known/openid-configuration/', '/openid/v1/jwks', '/openid/v1/jwks/')],
+    boundTo: [group('system:serviceaccounts')],
+  },
+  {
+    name: 'system:cluster-trust-bundle-discovery',
+    rules: [read('certificates.k8s.io', 'clustertrustbundles')],
     boundTo: [group('system:serviceaccounts')],
   },
   { name: 'system:auth-delegator', rules: reviewOthers },
@@ -164,6 +163,7 @@ const components: readonly DefaultRole[] = [
       tellEvents,
       allow('create', 'coordination.k8s.io', 'leases'),
       allow('get list update watch', 'coordination.k8s.io', 'leases', 'kube-scheduler'),
+      allow(everyVerb, 'coordination.k8s.io', 'leasecandidates'),
       read('core', 'nodes'),
       allow('delete get list watch', 'core', 'pods'),
       allow('create', 'core', 'bindings pods/binding'),
@@ -178,7 +178,9 @@ const components: readonly DefaultRole[] = [
       read('core', 'namespaces'),
       read('resource.k8s.io', 'deviceclasses resourceslices'),
       allow('get list patch update watch', 'resource.k8s.io', 'resourceclaims'),
-      allow('patch update', 'resource.k8s.io', 'resourceclaims/status'),
+      allow('get list patch update watch', 'resource.k8s.io', 'resourceclaims/status'),
+      allow('patch update', 'resource.k8s.io', 'resourceclaims/binding'),
+      allow('get list patch update watch', 'core', 'pods/finalizers'),
     ],
     boundTo: [user('system:kube-scheduler')],
   },
@@ -255,7 +257,10 @@ const nodes: readonly DefaultRole[] = [
       allow('create delete get patch update', 'storage.k8s.io', 'csinodes'),
       read('node.k8s.io', 'runtimeclasses'),
       allow('get', 'resource.k8s.io', 'resourceclaims'),
-      allow('create delete deletecollection get list patch update watch', 'resource.k8s.io', 'resourceslices'),
+      allow('deletecollection', 'resource.k8s.io', 'resourceslices'),
+      read('certificates.k8s.io', 'clustertrustbundles'),
+      allow('create get list watch', 'certificates.k8s.io', 'podcertificaterequests'),
+      allow('get', 'core', 'serviceaccounts'),
     ],
     // Nodes are let in by the Node authorizer, which looks at what each one needs.
     boundTo: [],
@@ -287,7 +292,10 @@ const nodes: readonly DefaultRole[] = [
 const leaderElection = (component: string): DefaultRole => ({
   name: `system::leader-locking-${component}`,
   namespace: 'kube-system',
-  rules: [allow('create', 'coordination.k8s.io', 'leases'), allow('get list update watch', 'coordination.k8s.io', 'leases', component)],
+  rules: [
+    allow('create get list update watch', 'coordination.k8s.io', 'leases'),
+    allow('create get list update watch', 'coordination.k8s.io', 'leasecandidates'),
+  ],
   boundTo: [user(`system:${component}`), account(component)],
 })
 
@@ -307,6 +315,12 @@ const inNamespaces: readonly DefaultRole[] = [
     boundTo: [account('bootstrap-signer')],
   },
   {
+    name: 'system:controller:cloud-provider',
+    namespace: 'kube-system',
+    rules: [allow('create get list watch', 'core', 'configmaps')],
+    boundTo: [account('cloud-provider')],
+  },
+  {
     name: 'system:controller:token-cleaner',
     namespace: 'kube-system',
     rules: [allow('delete get list watch', 'core', 'secrets'), tellEvents],
@@ -320,4 +334,8 @@ const inNamespaces: readonly DefaultRole[] = [
   },
 ]
 
-export const defaultRoles: readonly DefaultRole[] = [...people, ...callers, ...components, ...nodes, ...inNamespaces]
+const controllers = Object.entries(controllerRules).map(
+  ([name, rules]): DefaultRole => ({ name: `system:controller:${name}`, rules, boundTo: [account(name)] }),
+)
+
+export const defaultRoles: readonly DefaultRole[] = [...people, ...callers, ...components, ...nodes, ...controllers, ...inNamespaces]
