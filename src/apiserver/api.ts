@@ -1,7 +1,9 @@
 import type { Kind } from '../api/kind.ts'
 import { kindFor } from '../api/registry.ts'
+import { type Clock, timestamp } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
+import { isObject } from '../machinery/equality.ts'
 import { badRequest, internalError, methodNotAllowed, pathNotFound, StatusError, serviceUnavailable, timeout } from '../machinery/status.ts'
 import { StoreClosedError, UnavailableError, UnknownOutcomeError } from '../storage/store.ts'
 import type { Access } from './access/access.ts'
@@ -10,12 +12,13 @@ import { refusal } from './access/authorizer.ts'
 import { tokenReviewed } from './access/token-review.ts'
 import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
 import type { Auditor } from './audit/auditor.ts'
-import { plainBody } from './body.ts'
+import { parsedBody } from './body.ts'
 import type { Fairness, Flow } from './fairness/fairness.ts'
 import type { Metrics } from './metrics.ts'
-import { isTrue } from './request-options.ts'
+import { isTrue, writeOptionsOf } from './request-options.ts'
 import type { ResourceApi } from './resource-api.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
+import { withSelection } from './selected-route.ts'
 import { bindings, tokenReviews, type VirtualResource, virtualResources } from './virtual-resources.ts'
 import type { WatchCache } from './watch-cache.ts'
 
@@ -24,6 +27,7 @@ interface Deps {
   readonly paths: (path: string, request: ApiRequest) => Promise<Answer>
   readonly cache: WatchCache
   readonly access: Access
+  readonly clock: Clock
   readonly fairness: Fairness
   readonly metrics: Metrics
   /** Undefined: nothing is told of requests. */
@@ -62,7 +66,7 @@ export class Api {
     const route = routeOf(request.method, request.path, isTrue(request.query.get('watch')))
     metrics.finished(labelsOf(route), error.code, metrics.started())
     const answer = errorAnswer(error)
-    const record = auditor?.begin(withSelectedName(route, request), request)
+    const record = auditor?.begin(withSelection(route, request.query), request)
     if (error.code === 401) record?.refused(401, `Authentication failed, ${credentials}`)
     else {
       record?.received()
@@ -72,7 +76,7 @@ export class Api {
   }
 
   async #audited(auditor: Auditor, asked: Route, request: ApiRequest, note: (flow: Flow) => void): Promise<Answer> {
-    const route = withSelectedName(asked, request)
+    const route = withSelection(asked, request.query)
     const record = auditor.begin(route, request)
     if (!record) return this.#answer(asked, request, note)
     record.received()
@@ -88,7 +92,7 @@ export class Api {
       if (flow) note(flow)
       // Watches give their seat back as soon as they have begun.
       return await fairness.run(flow, request.signal, async () => {
-        this.#authorize(withSelectedName(route, request), request)
+        this.#authorize(withSelection(route, request.query), request)
         return route.type === 'path' ? paths(route.path, request) : this.#resource(route, request)
       })
     } catch (error) {
@@ -121,11 +125,19 @@ export class Api {
   }
 
   async #review(resource: VirtualResource, { namespace }: ResourceRoute, request: ApiRequest): Promise<Answer> {
-    const body = await plainBody(request)
-    if (!body) throw badRequest('the request has no body')
-    const { access } = this.#deps
-    if (resource === tokenReviews) return objectAnswer(201, await tokenReviewed(body, access.verifyToken.bind(access)))
-    return objectAnswer(201, reviewed(resource, body, { user: request.user, namespace, authorizer: access.authorizer }))
+    const { fieldValidation } = writeOptionsOf(request, 'CreateOptions')
+    const parsed = await parsedBody(request, fieldValidation !== 'Ignore')
+    if (!parsed) throw badRequest('the request has no body')
+    if (!isObject(parsed.value)) throw badRequest('the body of the request is no object')
+    const { access, clock } = this.#deps
+    const strictness = { fieldValidation, duplicates: parsed.duplicates }
+    if (resource === tokenReviews) {
+      const { object, warnings } = await tokenReviewed(parsed.value, { ...strictness, verify: access.verifyToken.bind(access) })
+      return objectAnswer(201, object, warnings)
+    }
+    const question = { user: request.user, namespace, authorizer: access.authorizer, time: timestamp(clock.now()), ...strictness }
+    const { object, warnings } = reviewed(resource, parsed.value, question)
+    return objectAnswer(201, object, warnings)
   }
 
   #statusOf(error: unknown, request: ApiRequest): StatusError {
@@ -143,13 +155,6 @@ export class Api {
     })
     return internalError((error as Error).message)
   }
-}
-
-/** A list or watch that selects one object by its name asks for that object: so that it can be allowed for one alone. */
-function withSelectedName(route: Route, { query }: ApiRequest): Route {
-  if (route.type === 'path' || route.name !== undefined || (route.verb !== 'list' && route.verb !== 'watch')) return route
-  const name = /(?:^|,)metadata\.name==?([^,]+)(?:,|$)/.exec(query.get('fieldSelector') ?? '')?.[1]
-  return name === undefined ? route : { ...route, name }
 }
 
 function labelsOf(route: Route): { verb: string; group: string; version: string; resource: string; subresource: string } {

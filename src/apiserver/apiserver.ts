@@ -67,6 +67,8 @@ export interface ApiServerOptions extends ApiServerPolicies {
   readonly eventTtlSeconds?: number
   /** PEM of the EC P-256 key that signs service-account tokens. Without it a new one: tokens then end with the process. */
   readonly serviceAccountKey?: string
+  /** PEM of who signs client certificates: other API servers are told in kube-system/extension-apiserver-authentication. */
+  readonly clientCa?: string
   /** How the server shows itself to kubelets (PEM): without it there is no log, exec, attach or port-forward. */
   readonly kubeletClient?: KubeletCredentials
   /** The address and port (default 6443) at which pods reach this server: the endpoints of the `kubernetes` Service. */
@@ -139,6 +141,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     paths: (path, request) => pathAnswer(path, request, paths),
     cache,
     access,
+    clock,
     fairness,
     metrics,
     auditor,
@@ -155,6 +158,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         serviceAddress: ranges.configured[0]?.first as string,
         groupVersions,
         advertise: reachedAt?.addresses.length === 0 ? undefined : reachedAt,
+        clientCa: options.clientCa,
       },
     )
   }

@@ -1,5 +1,6 @@
+import type { ConfigMap } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
-import { apiServices, endpointSlices, endpoints, namespaces, priorityClasses, serviceCidrs, services } from '../api/registry.ts'
+import { apiServices, configMaps, endpointSlices, endpoints, namespaces, priorityClasses, serviceCidrs, services } from '../api/registry.ts'
 import type { KubeObject, NewObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
 import { defaultRoleObjects } from './access/ensure-roles.ts'
@@ -41,6 +42,8 @@ interface Address {
   readonly serviceAddress: string
   /** Undefined: the `kubernetes` Service gets no endpoints. */
   readonly advertise: ReachedAt | undefined
+  /** PEM: who signs client certificates; undefined: nobody is told. */
+  readonly clientCa: string | undefined
 }
 
 /** What every cluster begins with. Objects that are there already stay as they are. */
@@ -63,6 +66,7 @@ export async function bootstrap({ writes, cache, serviceCidr }: Deps, at: Addres
     ...systemPriorityClasses.map((object) => ensure(anyKind(priorityClasses), undefined, object as unknown as NewObject<KubeObject>)),
     ...at.groupVersions.map((one) => ensure(anyKind(apiServices), undefined, localApiService(one))),
   ])
+  if (at.clientCa !== undefined) await ensureClientCa({ writes, cache }, ensure, at.clientCa)
   await ensure(anyKind(services), 'default', kubernetesService(at))
   if (!at.advertise) return
   const made = [
@@ -78,10 +82,22 @@ export async function bootstrap({ writes, cache, serviceCidr }: Deps, at: Addres
   }
 }
 
-async function ensureRoles(
-  { writes, cache }: Pick<Deps, 'writes' | 'cache'>,
-  ensure: (kind: Kind, namespace: string | undefined, object: NewObject<KubeObject>) => Promise<void>,
-): Promise<void> {
+/** By what API servers beside this one know whom they talk to. Others keep more in it. */
+async function ensureClientCa({ writes, cache }: Pick<Deps, 'writes' | 'cache'>, ensure: Ensure, clientCa: string): Promise<void> {
+  const place = { kind: anyKind(configMaps), namespace: 'kube-system', name: 'extension-apiserver-authentication' }
+  const told = { 'client-ca-file': clientCa }
+  await ensure(place.kind, place.namespace, { metadata: { name: place.name }, data: told } as NewObject<KubeObject>)
+  const stored = cache.kind(configMaps).get(place.namespace, place.name)?.object as ConfigMap | undefined
+  if (!stored || stored.data?.['client-ca-file'] === clientCa) return
+  await writes.update(place, { ...byServer, subresource: undefined }, (current) => {
+    const copy = current.copy() as KubeObject & ConfigMap
+    return Object.assign(copy, { data: { ...copy.data, ...told } })
+  })
+}
+
+type Ensure = (kind: Kind, namespace: string | undefined, object: NewObject<KubeObject>) => Promise<void>
+
+async function ensureRoles({ writes, cache }: Pick<Deps, 'writes' | 'cache'>, ensure: Ensure): Promise<void> {
   await Promise.all(
     defaultRoleObjects().map(async ({ kind, namespace, object, mended }) => {
       const name = object.metadata.name as string

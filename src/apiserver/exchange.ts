@@ -12,6 +12,8 @@ import type { Flow } from './fairness/fairness.ts'
 import { type Format, negotiate, protobufType } from './negotiation.ts'
 import { isTrue } from './request-options.ts'
 import { type Arrival, auditIdHeader, originOf } from './request-origin.ts'
+import { type Route, routeOf } from './route.ts'
+import { withSelection } from './selected-route.ts'
 import { Watcher } from './watcher.ts'
 
 export type Headers = Readonly<Record<string, string | string[] | number | undefined>>
@@ -148,7 +150,7 @@ function credentialsOf({ user, headers }: Pick<Exchange, 'user' | 'headers'>): s
 
 /** Who has sent the request, and whom it is to be served as. */
 async function identify(
-  request: { user: UserInfo; origin?: RequestOrigin },
+  request: Pick<ApiRequest, 'method' | 'path' | 'query'> & { user: UserInfo; origin?: RequestOrigin },
   { user, headers }: Pick<Exchange, 'user' | 'headers'>,
   access: Access,
 ): Promise<void> {
@@ -159,7 +161,8 @@ async function identify(
   }
   const sender = await access.senderOf(user, asked)
   request.user = sender
-  request.user = access.userOf(sender, asked)
+  const route = (): Route => withSelection(routeOf(request.method, request.path, isTrue(request.query.get('watch'))), request.query)
+  request.user = access.userOf(sender, asked, route)
   if (request.user !== sender && request.origin) request.origin = { ...request.origin, impersonator: sender }
 }
 

@@ -157,7 +157,7 @@ describe('over HTTP/1.1', () => {
     expect((await get('/api/v1/nodes', { headers: { 'impersonate-user': 'root', 'impersonate-group': 'system:masters' } })).code).toBe(200)
     expect(told(await get('/api/v1/nodes', { headers: { 'impersonate-group': 'dev' } }))).toMatch(/^400 /)
     expect(told(await get('/version', as({}, { headers: jane })))).toBe(
-      '403 users "jane" is forbidden: User "system:anonymous" cannot impersonate resource "users" in API group "" at the cluster scope',
+      '403 forbidden: User "system:anonymous" cannot impersonate-on:user-info:get path "/version"',
     )
   })
 

@@ -1,3 +1,5 @@
+import type { FieldRequirement } from '../machinery/field-selector.ts'
+
 /** What a request path and method ask for, as authorization and dispatch see it. */
 export type Route = ResourceRoute | { readonly type: 'path'; readonly path: string; readonly verb: string }
 
@@ -13,6 +15,8 @@ export interface ResourceRoute {
   readonly namespace: string | undefined
   readonly name: string | undefined
   readonly subresource: string | undefined
+  /** What a list or watch is confined to by its field selector; absent: nothing, or nobody has looked. */
+  readonly fields?: readonly FieldRequirement[]
 }
 
 const objectVerbs: Readonly<Record<string, Verb>> = { GET: 'get', POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' }

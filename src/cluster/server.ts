@@ -81,6 +81,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
     ]),
     ...(elects ? { sharesStore: true } : {}),
     serviceAccountKey,
+    ...(config.clusterCa ? { clientCa: config.clusterCa } : {}),
     ...(config.kubeletClient ? { kubeletClient: config.kubeletClient } : {}),
     ...(config.advertise ? { advertiseAddress: config.advertise.address, advertisePort: config.advertise.port } : {}),
   })

@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { type RequestOptions, request } from 'node:https'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TestCluster } from './harness/cluster.ts'
-import { eventually } from './harness/command.ts'
+import { eventually, type Outcome } from './harness/command.ts'
 import { pod } from './harness/manifests.ts'
 
 const image = 'ownkube.test/busybox:1'
@@ -20,6 +23,25 @@ async function withToken(token: string, args: readonly string[]): Promise<{ code
   const config = await readFile(cluster.kubeconfig, 'utf8')
   const server = /server: (\S+)/.exec(config)?.[1] as string
   return cluster.kubectl(['--kubeconfig', '/dev/null', '--server', server, '--insecure-skip-tls-verify', '--token', token, ...args])
+}
+
+/** A request that shows nobody's credentials but what it is given. */
+async function anonymously(path: string, options: RequestOptions & { body?: string } = {}): Promise<{ code: number; message: string }> {
+  const config = await readFile(cluster.kubeconfig, 'utf8')
+  const server = /server: (\S+)/.exec(config)?.[1] as string
+  const { body, ...rest } = options
+  return await new Promise((resolve, reject) => {
+    const asked = request(
+      `${server}${path}`,
+      { ...rest, ca: readFileSync(join(cluster.dataDir, 'pki', 'ca.crt')), agent: false },
+      async (answer) => {
+        const text = (await answer.toArray()).join('')
+        resolve({ code: answer.statusCode ?? 0, message: text.startsWith('{') ? (JSON.parse(text) as { message: string }).message : text })
+      },
+    )
+    asked.on('error', reject)
+    asked.end(body)
+  })
 }
 
 describe('kubectl and who may do what', () => {
@@ -96,6 +118,124 @@ describe('kubectl and who may do what', () => {
     await cluster.must(['auth', 'reconcile', '-f', '-'], { input: more })
     const role = await cluster.json<{ rules: { verbs: string[] }[] }>(['get', 'clusterrole', 'reconciled'])
     expect(role.rules.flatMap(({ verbs }) => verbs).sort()).toEqual(['get', 'list'])
+  })
+})
+
+describe('nobody in particular', () => {
+  it.each(['/healthz', '/livez', '/readyz', '/version', '/version/'])('sees %s', async (path) => {
+    expect((await anonymously(path)).code).toBe(200)
+  })
+
+  it.each([
+    '/',
+    '/api',
+    '/api/v1',
+    '/apis',
+    '/apis/apps/v1',
+    '/openapi/v2',
+    '/openapi/v3',
+    '/metrics',
+    '/healthz/ping',
+    '/readyz/etcd',
+    '/openid/v1/jwks',
+  ])('does not see %s', async (path) => {
+    const { code, message } = await anonymously(path)
+    expect([code, message]).toEqual([403, `forbidden: User "system:anonymous" cannot get path ${JSON.stringify(path)}`])
+  })
+
+  it('reads nothing, and asks about nobody', async () => {
+    expect(await anonymously('/api/v1/namespaces/default/secrets/x')).toEqual({
+      code: 403,
+      message: 'secrets "x" is forbidden: User "system:anonymous" cannot get resource "secrets" in API group "" in the namespace "default"',
+    })
+    expect((await anonymously('/api/v1/nodes')).message).toBe(
+      'nodes is forbidden: User "system:anonymous" cannot list resource "nodes" in API group "" at the cluster scope',
+    )
+    expect((await anonymously('/apis/authentication.k8s.io/v1/selfsubjectreviews', { method: 'POST', body: '{}' })).message).toMatch(
+      /^selfsubjectreviews.authentication.k8s.io is forbidden: User "system:anonymous" cannot create resource/,
+    )
+  })
+
+  it('is refused where credentials are shown that are not good', async () => {
+    for (const authorization of ['Bearer nonsense', 'Basic YTpi']) {
+      expect(await anonymously('/version', { headers: { authorization } })).toEqual({ code: 401, message: 'Unauthorized' })
+    }
+  })
+})
+
+describe('kubectl auth', () => {
+  it('tells who is there, with everything that is impersonated', async () => {
+    const extra = ['--as=jane', '--as-uid=u1', '--as-group=devs', '--as-group=ops']
+    expect(await cluster.must(['auth', 'whoami', ...extra])).toMatch(/Username +jane\nUID +u1\nGroups +\[devs ops system:authenticated\]\n/)
+    const review = await cluster.json<{ kind: string; metadata: { creationTimestamp?: string } }>(['auth', 'whoami'])
+    expect(review).toMatchObject({ kind: 'SelfSubjectReview', metadata: { creationTimestamp: expect.stringMatching(/Z$/) } })
+  })
+
+  it('lets people be others for certain requests only', async () => {
+    const rules = [
+      { apiGroups: ['authentication.k8s.io'], resources: ['users'], resourceNames: ['jane'], verbs: ['impersonate:user-info'] },
+      { apiGroups: [''], resources: ['pods'], verbs: ['impersonate-on:user-info:list'] },
+    ]
+    await cluster.apply(
+      JSON.stringify({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'acting' }, rules }),
+    )
+    await cluster.must(['create', 'serviceaccount', 'actor'])
+    await cluster.must(['create', 'clusterrolebinding', 'acting', '--clusterrole=acting', '--serviceaccount=default:actor'])
+    await cluster.must(['create', 'rolebinding', 'jane-views', '--clusterrole=view', '--user=jane'])
+    const token = (await cluster.must(['create', 'token', 'actor'])).trim()
+    expect((await withToken(token, ['get', '--raw', '/api/v1/namespaces/default/pods', '--as=jane'])).stdout).toMatch(/^{"kind":"PodList"/)
+    const services = await withToken(token, ['get', '--raw', '/api/v1/namespaces/default/services', '--as=jane'])
+    expect(services.stderr).toContain(
+      'User "system:serviceaccount:default:actor" cannot impersonate-on:user-info:list resource "services" in API group "" in the namespace "default"',
+    )
+  })
+
+  it('answers reviews as upstream does', async () => {
+    const asked = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview' }
+    const spec = {
+      user: 'jane',
+      groups: ['system:authenticated'],
+      resourceAttributes: { verb: 'list', resource: 'pods', namespace: 'default' },
+    }
+    const review = JSON.stringify({ ...asked, spec })
+    expect(await cluster.must(['create', '-f', '-', '-o', 'jsonpath={.status}'], { input: review })).toBe(
+      '{"allowed":true,"reason":"RBAC: allowed by RoleBinding \\"jane-views/default\\" of ClusterRole \\"view\\" to User \\"jane\\""}',
+    )
+    expect(
+      (await cluster.kubectl(['create', '-f', '-'], { input: JSON.stringify({ ...asked, spec: { ...spec, nonsense: 1 } }) })).stderr,
+    ).toMatch(/strict decoding error: unknown field "spec.nonsense"/)
+    const token = (await cluster.must(['create', 'token', 'actor', '--audience=vault'])).trim()
+    const audiences = async (...wanted: string[]): Promise<string> => {
+      const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token, audiences: wanted } }
+      return cluster.must(['create', '-f', '-', '-o', 'jsonpath={.status.authenticated} {.status.audiences}'], {
+        input: JSON.stringify(body),
+      })
+    }
+    expect(await audiences('vault', 'other')).toBe('true ["vault"]')
+    expect(await audiences('other')).toMatch(/^(false)? ?$/)
+    expect((await withToken(token, ['get', 'pods'])).code).not.toBe(0)
+  })
+})
+
+describe('a node', () => {
+  it('reads its own pods and itself, and nothing else', async () => {
+    const node = (await cluster.must(['get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}'])).trim()
+    const asNode = [`--as=system:node:${node}`, '--as-group=system:nodes']
+    const raw = (path: string): Promise<Outcome> => cluster.kubectl(['get', '--raw', path, ...asNode])
+    expect((await raw(`/api/v1/pods?fieldSelector=spec.nodeName%3D${node}`)).code).toBe(0)
+    expect((await raw('/api/v1/pods')).stderr).toMatch(/cannot list resource "pods"/)
+    expect((await raw('/api/v1/pods?fieldSelector=spec.nodeName%3Dother')).stderr).toMatch(/cannot list resource "pods"/)
+    expect((await raw(`/api/v1/nodes/${node}`)).code).toBe(0)
+    expect((await raw(`/api/v1/nodes?fieldSelector=metadata.name%3D${node}`)).code).toBe(0)
+    expect((await raw('/api/v1/nodes')).stderr).toMatch(/cannot list resource "nodes"/)
+  })
+
+  it('and others find what every cluster tells them', async () => {
+    const map = ['get', 'configmap', '-n', 'kube-system', 'extension-apiserver-authentication']
+    expect(await cluster.must([...map, '-o', 'jsonpath={.data.client-ca-file}'])).toMatch(/^-----BEGIN CERTIFICATE-----/)
+    expect(await cluster.must(['get', 'clustertrustbundles', '--no-headers'])).toMatch(
+      /^kubernetes.io:kube-apiserver-serving:[0-9a-f]{24} +kubernetes.io\/kube-apiserver-serving/,
+    )
   })
 })
 

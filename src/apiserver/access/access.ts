@@ -3,12 +3,13 @@ import { nodes, pods, secrets, serviceAccounts } from '../../api/registry.ts'
 import type { Clock } from '../../host/clock.ts'
 import type { Random } from '../../host/random.ts'
 import type { UserInfo } from '../../machinery/api-request.ts'
+import type { Route } from '../route.ts'
 import type { WatchCache } from '../watch-cache.ts'
 import { authenticated } from './authentication.ts'
 import { Authorizer } from './authorizer.ts'
 import { bootstrapTokenAuthenticator } from './bootstrap-token-authenticator.ts'
 import { checkEscalation } from './escalation.ts'
-import { impersonated } from './impersonation.ts'
+import { impersonated, wantedUser } from './impersonation.ts'
 import { LegacyTokens } from './legacy-tokens.ts'
 import type { NodeFacts } from './node-authorizer.ts'
 import { rbacOver, rulesIn } from './role-table.ts'
@@ -69,8 +70,9 @@ export class Access {
   }
 
   /** Whom it is to be served as. Throws Forbidden for an impersonation that isn't allowed. */
-  userOf(sender: UserInfo, headers: RequestHeaders): UserInfo {
-    return impersonated(sender, headers.names, headers.values, this.authorizer)
+  userOf(sender: UserInfo, headers: RequestHeaders, route: () => Route): UserInfo {
+    const wanted = wantedUser(headers.names, headers.values)
+    return wanted ? impersonated(sender, wanted, route(), this.authorizer) : sender
   }
 }
 

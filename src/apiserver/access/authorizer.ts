@@ -22,7 +22,7 @@ export class Authorizer {
     return user.groups.includes(masters) || nodeMay(user, route, this.#facts) || this.#rbac.allows(user, route)
   }
 
-  /** Why a request is allowed, for the audit log: administrators and nodes need no reason. */
+  /** Why a request is allowed, for the audit log and reviews: administrators and nodes need no reason. */
   reasonFor(user: UserInfo, route: Route): string {
     if (user.groups.includes(masters) || nodeMay(user, route, this.#facts)) return ''
     return this.#rbac.reasonFor(user, route) ?? ''
@@ -36,22 +36,25 @@ export class Authorizer {
   /** What a user may do in a namespace, for a SelfSubjectRulesReview. */
   rulesOf(user: UserInfo, namespace: string): SubjectRulesReviewStatus {
     const rules = [...this.#rbac.rulesFor(user, namespace)]
+    // Nodes are let in by rules that depend on their pods.
+    const isNode = nodeNameOf(user) !== undefined
     return {
-      // Nodes are let in by rules that depend on their pods.
-      incomplete: nodeNameOf(user) !== undefined,
+      incomplete: isNode,
+      ...(isNode ? { evaluationError: 'node authorizer does not support user rule resolution' } : {}),
       resourceRules: rules.filter((rule) => rule.resources?.length),
       nonResourceRules: rules.flatMap(({ verbs, nonResourceURLs }) => (nonResourceURLs?.length ? [{ verbs, nonResourceURLs }] : [])),
     }
   }
 }
 
-/** The 403 of upstream's wording. */
-export function refusal(user: UserInfo, route: Route): StatusError {
+/** The 403 of upstream's wording, with why at its end where there is more to say. */
+export function refusal(user: UserInfo, route: Route, why?: string): StatusError {
+  const reason = why === undefined ? '' : `: ${why}`
   if (route.type === 'path') {
-    return forbiddenPath(`User ${JSON.stringify(user.name)} cannot ${route.verb} path ${JSON.stringify(route.path)}`)
+    return forbiddenPath(`User ${JSON.stringify(user.name)} cannot ${route.verb} path ${JSON.stringify(route.path)}${reason}`)
   }
   const resource = route.subresource ? `${route.plural}/${route.subresource}` : route.plural
   const where = route.namespace === undefined ? 'at the cluster scope' : `in the namespace ${JSON.stringify(route.namespace)}`
   const what = `cannot ${route.verb} resource ${JSON.stringify(resource)} in API group ${JSON.stringify(route.group)} ${where}`
-  return forbidden(route, route.name ?? '', `User ${JSON.stringify(user.name)} ${what}`)
+  return forbidden(route, route.name ?? '', `User ${JSON.stringify(user.name)} ${what}${reason}`)
 }

@@ -1,18 +1,16 @@
 import type { UserInfo } from '../../machinery/api-request.ts'
-import { badRequest } from '../../machinery/status.ts'
-import type { ResourceRoute, Verb } from '../route.ts'
+import { badRequest, StatusError } from '../../machinery/status.ts'
+import type { Route } from '../route.ts'
 import type { Authorizer } from './authorizer.ts'
+import { impersonationModes, legacyMode } from './impersonation-modes.ts'
 
 /** A header's values by its lower-case name; none if it isn't there. */
 type HeaderValues = (name: string) => readonly string[]
 
 const extraPrefix = 'impersonate-extra-'
 
-/**
- * The user whom a request wants to be treated as (`kubectl --as`), if its sender may do so
- * (https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/). Throws Forbidden if not.
- */
-export function impersonated(user: UserInfo, names: readonly string[], valuesOf: HeaderValues, authorizer: Authorizer): UserInfo {
+/** Whom a request's headers name (`kubectl --as`); undefined: nobody. Throws BadRequest where they name no user but more of one. */
+export function wantedUser(names: readonly string[], valuesOf: HeaderValues): UserInfo | undefined {
   // A user's name may hold commas, as distinguished names do.
   const name = valuesOf('impersonate-user').join(',')
   const uid = valuesOf('impersonate-uid').join(',')
@@ -20,32 +18,35 @@ export function impersonated(user: UserInfo, names: readonly string[], valuesOf:
   const extra = Object.fromEntries(
     names.filter((header) => header.startsWith(extraPrefix)).map((header) => [keyOf(header), valuesOf(header)]),
   )
-  const wants = groups.length > 0 || uid !== '' || Object.keys(extra).length > 0
-  if (!name && !wants) return user
-  if (!name) throw badRequest('groups, a UID or extra information can only be impersonated along with a user')
-  const may = (route: ResourceRoute): void => authorizer.authorize(user, route)
-  const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name)
-  if (account) may(permission('', 'serviceaccounts', account[2] as string, account[1]))
-  else may(permission('', 'users', name))
-  for (const group of groups) may(permission('', 'groups', group))
-  if (uid) may(permission('authentication.k8s.io', 'uids', uid))
-  for (const [key, values] of Object.entries(extra)) {
-    for (const value of values) may({ ...permission('authentication.k8s.io', 'userextras', value), subresource: key })
-  }
-  const implied = account && groups.length === 0 ? ['system:serviceaccounts', `system:serviceaccounts:${account[1]}`] : groups
-  return { name, uid, groups: withAuthenticated(name, implied), extra }
+  if (name) return { name, uid, groups, extra }
+  if (groups.length === 0 && uid === '' && Object.keys(extra).length === 0) return undefined
+  throw badRequest('groups, a UID or extra information can only be impersonated along with a user')
 }
 
-function permission(group: string, plural: string, name: string, namespace?: string): ResourceRoute {
-  const verb = 'impersonate' as Verb
-  return { type: 'resource', verb, group, version: 'v1', plural, namespace, name, subresource: undefined }
+/**
+ * The user as whom the request is served, if its sender may have it so: by one of the modes that let somebody be another for
+ * certain requests only, else by the verb `impersonate`, which lets them be another for everything
+ * (https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/). Throws the Forbidden of the first that applies.
+ */
+export function impersonated(by: UserInfo, wanted: UserInfo, route: Route, authorizer: Authorizer): UserInfo {
+  let refusal: StatusError | undefined
+  for (const mode of [...impersonationModes, legacyMode]) {
+    if (!mode.applies(wanted, by)) continue
+    try {
+      return withState(mode.authorized(wanted, by, route, authorizer))
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error
+      refusal ??= error
+    }
+  }
+  throw refusal
 }
 
 /** Whoever is named has been authenticated, unless it is nobody. */
-function withAuthenticated(name: string, groups: readonly string[]): string[] {
-  const states = ['system:authenticated', 'system:unauthenticated']
-  if (groups.some((group) => states.includes(group))) return [...groups]
-  return [...groups, name === 'system:anonymous' ? 'system:unauthenticated' : 'system:authenticated']
+function withState(user: UserInfo): UserInfo {
+  const { name, groups } = user
+  const state = name === 'system:anonymous' ? 'system:unauthenticated' : 'system:authenticated'
+  return groups.includes(state) || groups.includes('system:unauthenticated') ? user : { ...user, groups: [...groups, state] }
 }
 
 /** Keys may be percent-encoded, as header names cannot hold every character. */

@@ -16,7 +16,8 @@ const readVerbs = 'get list watch'
 type Grants = Readonly<Record<string, string>>
 
 const everyNode: Grants = {
-  'services nodes pods endpointslices.discovery.k8s.io csidrivers.storage.k8s.io runtimeclasses.node.k8s.io': readVerbs,
+  'services endpointslices.discovery.k8s.io csidrivers.storage.k8s.io runtimeclasses.node.k8s.io clustertrustbundles.certificates.k8s.io':
+    readVerbs,
   endpoints: 'get',
   'events events.events.k8s.io': 'create patch update',
   'tokenreviews.authentication.k8s.io subjectaccessreviews.authorization.k8s.io localsubjectaccessreviews.authorization.k8s.io': 'create',
@@ -25,10 +26,10 @@ const everyNode: Grants = {
   // Which ones, NodeRestriction asks.
   pods: 'create',
 }
-const itself: Grants = { nodes: 'patch update', 'nodes/status': 'patch update get' }
+const itself: Grants = { nodes: `patch update ${readVerbs}`, 'nodes/status': 'patch update' }
 const ownLease: Grants = { 'leases.coordination.k8s.io': 'get create update patch delete' }
 const ownCsiNode: Grants = { 'csinodes.storage.k8s.io': 'get create update patch delete' }
-const ownPods: Grants = { pods: 'delete', 'pods/status': 'patch update get', 'pods/eviction': 'create' }
+const ownPods: Grants = { pods: `delete ${readVerbs}`, 'pods/status': 'patch update', 'pods/eviction': 'create' }
 
 function resourceOf({ group, plural, subresource }: ResourceRoute): string {
   const base = group ? `${plural}.${group}` : plural
@@ -45,6 +46,12 @@ export function nodeNameOf(user: UserInfo): string | undefined {
   return user.groups.includes('system:nodes') && user.name.startsWith(prefix) ? user.name.slice(prefix.length) : undefined
 }
 
+/** A list or watch of pods that says by its field selector that it wants those of the node alone. */
+function readsOwnPods({ group, plural, subresource, verb, fields = [] }: ResourceRoute, node: string): boolean {
+  if (group !== '' || plural !== 'pods' || subresource !== undefined || (verb !== 'list' && verb !== 'watch')) return false
+  return fields.some(({ field, operator, value }) => field === 'spec.nodeName' && operator === '=' && value === node)
+}
+
 /**
  * What a node may do: mind itself and the pods bound to it, and read what those need
  * (https://kubernetes.io/docs/reference/access-authn-authz/node/).
@@ -54,6 +61,7 @@ export function nodeMay(user: UserInfo, route: Route, facts: NodeFacts): boolean
   if (node === undefined || route.type !== 'resource') return false
   if (granted(everyNode, route)) return true
   const { namespace, name } = route
+  if (readsOwnPods(route, node)) return true
   if (granted(itself, route) || granted(ownCsiNode, route)) return name === node || (route.verb === 'create' && name === undefined)
   if (granted(ownLease, route)) return namespace === 'kube-node-lease' && (name === node || (route.verb === 'create' && name === undefined))
   if (namespace === undefined || name === undefined) return false

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { PolicyRule } from '../../api/generated/types.ts'
 import type { UserInfo } from '../../machinery/api-request.ts'
-import type { ResourceRoute, Route } from '../route.ts'
+import type { ResourceRoute, Route, Verb } from '../route.ts'
 import { defaultRoles } from './default-roles.ts'
 import { type Binding, Rbac } from './rbac.ts'
 import { gatherVerbs, missingRules, ruleAllows, ruleText } from './rbac-rules.ts'
@@ -82,6 +82,29 @@ describe('bindings', () => {
     for (const each of bindings) made.add(each)
     return made
   }
+
+  test('say by which of them somebody is let in', () => {
+    const robot = { kind: 'ServiceAccount', namespace: 'dev', name: 'robot' }
+    const made = rbac(binding(robot, 'writer', 'dev'), binding({ kind: 'Group', name: 'ops' }, 'reader'))
+    const asking = (verb: Verb): Route => ({
+      type: 'resource',
+      verb,
+      group: '',
+      version: 'v1',
+      plural: 'pods',
+      namespace: 'dev',
+      name: undefined,
+      subresource: undefined,
+    })
+    const who = (name: string, ...groups: string[]): UserInfo => ({ name, uid: '', groups, extra: {} })
+    expect(made.reasonFor(who('system:serviceaccount:dev:robot'), asking('create'))).toBe(
+      'RBAC: allowed by RoleBinding "writer/dev" of Role "writer" to ServiceAccount "robot/dev"',
+    )
+    expect(made.reasonFor(who('ann', 'ops'), asking('list'))).toBe(
+      'RBAC: allowed by ClusterRoleBinding "reader" of ClusterRole "reader" to Group "ops"',
+    )
+    expect(made.reasonFor(who('ann', 'ops'), asking('create'))).toBeUndefined()
+  })
 
   test('of the cluster count everywhere, of a namespace there', () => {
     const some = rbac(binding({ kind: 'User', name: 'ann' }, 'reader'), binding({ kind: 'Group', name: 'dev' }, 'writer', 'dev'))
