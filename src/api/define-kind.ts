@@ -53,6 +53,7 @@ export function defineKind<T extends KubeObject>(definition: KindDefinition<T>):
     validate: noFaults,
     validateUpdate: noFaults,
     validateStatusUpdate: noFaults,
+    warnings: noFaults,
     gracePeriodSeconds: () => 0,
     ...row,
   }

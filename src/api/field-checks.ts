@@ -1,6 +1,8 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { deepEqual } from '../machinery/equality.ts'
-import { type FieldError, forbiddenField, invalidValue, required } from '../machinery/field-error.ts'
+import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '../machinery/field-error.ts'
+import { canonicalCidr, canonicalIp } from '../machinery/ip-address.ts'
+import { parseIpv6 } from '../machinery/ipv6.ts'
 import * as names from '../machinery/names.ts'
 import type { LabelSelector, LabelSelectorRequirement } from './generated/types.ts'
 
@@ -20,6 +22,8 @@ export const labelValueFaults = fieldCheck(names.labelValueFaults)
 export const labelValueMessages: NameCheck = names.labelValueFaults
 export const dataKeyFaults = fieldCheck(names.configMapKeyFaults)
 export const portNameFaults = fieldCheck(names.portNameFaults)
+export const underscoredSubdomainFaults = fieldCheck(names.underscoredSubdomainFaults)
+export const wildcardSubdomainFaults = fieldCheck(names.wildcardSubdomainFaults)
 
 /** With `prefix`, something will be appended to the name: it may end with a dash. */
 export function maskTrailingDash(name: string): string {
@@ -65,27 +69,66 @@ export function* labelSelectorFaults(path: string, selector: LabelSelector | und
   }
 }
 
+/** One of a few words, which defaults fill in. */
+export function* choiceFaults(path: string, value: string | undefined, choices: readonly string[]): Faults {
+  if (!value) yield required(path)
+  else if (!choices.includes(value)) yield notSupported(path, value, choices)
+}
+
+/** One of a few words, or none. */
+export function* optionalChoiceFaults(path: string, value: string | undefined, choices: readonly string[]): Faults {
+  if (value !== undefined && !choices.includes(value)) yield notSupported(path, value, choices)
+}
+
+export function* positiveFaults(path: string, value: number | undefined): Faults {
+  if (value !== undefined && value <= 0) yield invalidValue(path, value, 'must be greater than zero')
+}
+
 export function* nonNegativeFaults(path: string, value: number | undefined): Faults {
   if (value !== undefined && value < 0) yield invalidValue(path, value, 'must be greater than or equal to 0')
+}
+
+const maxId = 2 ** 31 - 1
+
+/** Users and groups of a process or file. */
+export function* userIdFaults(path: string, id: number | undefined): Faults {
+  if (id === undefined || (id >= 0 && id <= maxId)) return
+  yield invalidValue(path, id, `must be between 0 and ${maxId}, inclusive`)
 }
 
 export function* immutableFaults(path: string, value: unknown, previous: unknown): Faults {
   if (!deepEqual(value, previous)) yield invalidValue(path, value, 'field is immutable')
 }
 
-export function* ipFaults(path: string, ip: string): Faults {
-  if (!isIP(ip)) yield invalidValue(path, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')
+const withoutLeadingZeros = (address: string): string => address.replace(/(^|\.)0+(?=\d)/g, '$1')
+/** IPv4 in the clothes of IPv6, such as ::ffff:10.0.0.1: some programs take it for the one, some for the other. */
+const isMapped = (address: string): boolean => (parseIpv6(address) ?? 0n) >> 32n === 0xffffn
+const isAddress = (text: string): boolean => isIP(text) !== 0 && !text.includes('%')
+
+/** `accepted`: addresses that the object has had before, of when more was allowed. */
+export function* ipFaults(path: string, ip: string, accepted: readonly string[] = []): Faults {
+  if (accepted.includes(ip)) return
+  if (!isAddress(withoutLeadingZeros(ip))) yield invalidValue(path, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')
+  else if (!isAddress(ip)) yield invalidValue(path, ip, 'must not have leading 0s')
+  else if (isMapped(ip)) yield invalidValue(path, ip, 'must not be an IPv4-mapped IPv6 address')
 }
 
 export function* ipFamilyFaults(path: string, ip: string, family: 'IPv4' | 'IPv6'): Faults {
   if (family === 'IPv4' ? !isIPv4(ip) : !isIPv6(ip)) yield invalidValue(path, ip, `must be a valid ${family} address`)
 }
 
-export function* cidrFaults(path: string, cidr: string): Faults {
+export function* cidrFaults(path: string, cidr: string, accepted: readonly string[] = []): Faults {
+  if (accepted.includes(cidr)) return
   const [ip = '', bits = '', ...rest] = cidr.split('/')
-  const isBits = /^(0|[1-9]\d{0,2})$/.test(bits) && Number(bits) <= (isIPv4(ip) ? 32 : 128)
-  if (isIP(ip) && isBits && rest.length === 0) return
-  yield invalidValue(path, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')
+  const plain = withoutLeadingZeros(ip)
+  const isBits = /^\d+$/.test(bits) && Number(bits) <= (isIPv4(plain) ? 32 : 128)
+  if (!isAddress(plain) || !isBits || rest.length > 0) {
+    yield invalidValue(path, cidr, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')
+  } else if (!isAddress(ip) || /^0\d/.test(bits)) yield invalidValue(path, cidr, 'must not have leading 0s in IP or prefix length')
+  else if (isMapped(ip)) yield invalidValue(path, cidr, 'must not have an IPv4-mapped IPv6 address')
+  else if (canonicalCidr(cidr) !== `${canonicalIp(ip)}/${bits}`) {
+    yield invalidValue(path, cidr, 'must not have bits set beyond the prefix length')
+  }
 }
 
 /** Addresses that mean something else on every machine cannot be an endpoint. */
@@ -121,7 +164,7 @@ export function* writtenPathFaults(path: string, file: string): Faults {
 export function* domainPrefixedPathFaults(path: string, value: string): Faults {
   if (!value) return yield required(path)
   const [domain = '', ...segments] = value.split('/')
-  if (segments.length === 0 || !domain || segments.join('/') === '') {
+  if (!domain || segments.join('/') === '') {
     return yield invalidValue(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
   }
   yield* dnsSubdomainFaults(path, domain)

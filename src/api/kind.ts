@@ -55,6 +55,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   /** Faults of the change, such as of immutable fields. `validate` runs as well. */
   validateUpdate(object: T, previous: T): FieldError[]
   validateStatusUpdate(object: T, previous: T, part: StatusUpdate['part']): FieldError[]
+  /** What is sound but hardly meant, told beside the answer to a write; `previous` is undefined for a creation. */
+  warnings(object: T, previous: T | undefined): string[]
   /** Parts that clients change by a subresource of their own, by its name: what else they send of the object is not looked at. */
   readonly parts: Readonly<Partial<Record<PartName, ObjectPart<T>>>>
   /** Seconds that deletion waits if the caller doesn't say; 0 deletes at once. Pods answer their terminationGracePeriodSeconds. */

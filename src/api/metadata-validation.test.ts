@@ -49,7 +49,22 @@ describe('metadata', () => {
     [
       'with an owner that has no uid',
       { ownerReferences: [{ ...owner, uid: '' }] },
-      ['metadata.ownerReferences.uid: Invalid value: "": must not be empty'],
+      ['metadata.ownerReferences[0].uid: Required value: must not be empty'],
+    ],
+    [
+      'with an owner of no version',
+      { ownerReferences: [{ ...owner, apiVersion: 'apps/' }] },
+      ['metadata.ownerReferences[0].apiVersion: Invalid value: "apps/": must be <group>/<version> or <version>'],
+    ],
+    [
+      'with a finalizer of nobody',
+      { finalizers: ['a.io/x', 'mine'] },
+      ['metadata.finalizers[1]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified'],
+    ],
+    [
+      'with a name too long',
+      { name: 'x'.repeat(254) },
+      [`metadata.name: Invalid value: "${'x'.repeat(254)}": must be no more than 253 characters`],
     ],
     [
       'with finalizers that contradict each other',

@@ -1,4 +1,4 @@
-import { type FieldError, forbiddenField, invalidValue, required, tooLong } from '../machinery/field-error.ts'
+import { type FieldError, forbiddenField, invalidValue, notSupported, required, tooLong } from '../machinery/field-error.ts'
 import { splitApiVersion } from '../machinery/group-version.ts'
 import * as names from '../machinery/names.ts'
 import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from '../machinery/object.ts'
@@ -41,8 +41,7 @@ function* namespaceFaults(namespace: string | undefined, kind: Pick<Kind, 'names
   else yield* dnsLabelFaults('metadata.namespace', namespace)
 }
 
-function* annotationFaults(annotations: Readonly<Record<string, string>> = {}): Faults {
-  const path = 'metadata.annotations'
+export function* annotationFaults(path: string, annotations: Readonly<Record<string, string>> = {}): Faults {
   let bytes = 0
   for (const [key, value] of Object.entries(annotations)) {
     for (const message of names.qualifiedNameFaults(key.toLowerCase())) yield invalidValue(path, key, message)
@@ -54,15 +53,15 @@ function* annotationFaults(annotations: Readonly<Record<string, string>> = {}): 
 function* ownerFaults(owners: readonly OwnerReference[] = []): Faults {
   const path = 'metadata.ownerReferences'
   let controller: string | undefined
-  for (const owner of owners) {
-    if (!owner.apiVersion || !splitApiVersion(owner.apiVersion).version) {
-      yield invalidValue(`${path}.apiVersion`, owner.apiVersion ?? '', 'version must not be empty')
+  for (const [index, owner] of owners.entries()) {
+    const at = `${path}[${index}]`
+    if (!owner.apiVersion) yield required(`${at}.apiVersion`, 'must not be empty')
+    else if (!splitApiVersion(owner.apiVersion).version || owner.apiVersion.split('/').length > 2) {
+      yield invalidValue(`${at}.apiVersion`, owner.apiVersion, 'must be <group>/<version> or <version>')
     }
-    for (const field of ['kind', 'name', 'uid'] as const) {
-      if (!owner[field]) yield invalidValue(`${path}.${field}`, owner[field] ?? '', 'must not be empty')
-    }
+    for (const field of ['kind', 'name', 'uid'] as const) if (!owner[field]) yield required(`${at}.${field}`, 'must not be empty')
     if (owner.apiVersion === 'v1' && owner.kind === 'Event') {
-      yield invalidValue(path, owner, '/v1, Kind=Event is disallowed from being an owner')
+      yield invalidValue(at, owner, '/v1, Kind=Event is disallowed from being an owner')
     }
     if (!owner.controller) continue
     const named = `${owner.kind}/${owner.name}`
@@ -73,20 +72,26 @@ function* ownerFaults(owners: readonly OwnerReference[] = []): Faults {
   }
 }
 
+/** A finalizer without a domain is one of Kubernetes' own. */
+export function* standardFinalizerFaults(path: string, name: string): Faults {
+  if (name.includes('/') || ['kubernetes', 'orphan', 'foregroundDeletion'].includes(name)) return
+  yield invalidValue(path, name, 'name is neither a standard finalizer name nor is it fully qualified')
+}
+
 function* finalizerFaults(finalizers: readonly string[] = []): Faults {
   const path = 'metadata.finalizers'
   for (const name of finalizers) yield* qualifiedNameFaults(path, name)
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
     yield invalidValue(path, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set')
   }
+  for (const [index, name] of finalizers.entries()) yield* standardFinalizerFaults(`${path}[${index}]`, name)
 }
 
 function* managedFieldsFaults(entries: readonly ManagedFieldsEntry[] = []): Faults {
   for (const [index, { operation, fieldsType, manager = '', subresource = '' }] of entries.entries()) {
     const at = `metadata.managedFields[${index}]`
-    if (operation !== 'Apply' && operation !== 'Update') {
-      yield invalidValue(`${at}.operation`, operation ?? '', 'must be `Apply` or `Update`')
-    }
+    if (!operation) yield required(`${at}.operation`, 'must not be empty')
+    else if (operation !== 'Apply' && operation !== 'Update') yield notSupported(`${at}.operation`, operation, ['Apply', 'Update'])
     if (fieldsType && fieldsType !== 'FieldsV1') yield invalidValue(`${at}.fieldsType`, fieldsType, 'must be `FieldsV1`')
     if (Buffer.byteLength(manager) > maxManagerBytes) yield tooLong(`${at}.manager`, maxManagerBytes)
     if (Buffer.byteLength(subresource) > maxSubresourceBytes) yield tooLong(`${at}.subresource`, maxSubresourceBytes)
@@ -96,7 +101,7 @@ function* managedFieldsFaults(entries: readonly ManagedFieldsEntry[] = []): Faul
 function* contentFaults(metadata: Partial<ObjectMeta>): Faults {
   yield* nonNegativeFaults('metadata.generation', metadata.generation)
   yield* labelsFaults('metadata.labels', metadata.labels)
-  yield* annotationFaults(metadata.annotations)
+  yield* annotationFaults('metadata.annotations', metadata.annotations)
   yield* ownerFaults(metadata.ownerReferences)
   yield* finalizerFaults(metadata.finalizers)
   yield* managedFieldsFaults(metadata.managedFields)

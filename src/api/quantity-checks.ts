@@ -33,3 +33,9 @@ export function isWholeQuantity(text: string): boolean {
   const quantity = parsed(text)
   return quantity !== undefined && quantity.nano % wholeUnit === 0n
 }
+
+/** Bytes come whole: a fraction was meant for something else, as `100m` of memory was for 100Mi. */
+export function* wholeByteWarnings(path: string, quantity: string | undefined): Iterable<string> {
+  if (quantity === undefined || !isQuantity(quantity) || isWholeQuantity(quantity)) return
+  yield `${path}: fractional byte value ${JSON.stringify(quantity)} is invalid, must be an integer`
+}

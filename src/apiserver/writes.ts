@@ -210,6 +210,7 @@ export class Writes {
       ...validateMetadata(object.metadata, kind),
       ...kind.validate(object),
     ])
+    for (const warning of kind.warnings(object, undefined)) warnings.add(warning)
     validateAdmitted(request, admission)
     if (!options.applies) this.#account(kind, object, undefined, object.metadata.managedFields, options)
     return this.#deps.quotas.charged(request, (charges) =>
@@ -264,6 +265,7 @@ export class Writes {
     if (options.applies) next.metadata = { ...next.metadata, ...(managedFields ? { managedFields } : {}) }
     else this.#account(kind, next, previous, managedFields, { manager: options.manager, part: options.accountedTo ?? subresource })
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
+    if (subresource === undefined) for (const warning of kind.warnings(next, previous)) warnings.add(warning)
     validateAdmitted(request, this.#deps.admission)
     return this.#deps.quotas.charged(request, (charges) =>
       this.#store(place, current, next, { dryRun: options.dryRun, counts: true, charges }),

@@ -37,8 +37,8 @@ export function duplicate(field: string, value: unknown): FieldError {
 export function forbiddenField(field: string, detail: string): FieldError {
   return { field, reason: 'FieldValueForbidden', message: `Forbidden: ${detail}` }
 }
-export function fieldNotFound(field: string, value: unknown): FieldError {
-  return { field, reason: 'FieldValueNotFound', message: `Not found: ${shown(value)}` }
+export function fieldNotFound(field: string, value: unknown, detail = ''): FieldError {
+  return { field, reason: 'FieldValueNotFound', message: withDetail(`Not found: ${shown(value)}`, detail) }
 }
 export function tooLong(field: string, maxLength: number): FieldError {
   return { field, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${maxLength} bytes` }

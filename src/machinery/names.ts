@@ -11,9 +11,9 @@ const qualifiedPattern = new RegExp(`^${qualified}$`)
 const labelValuePattern = new RegExp(`^(${qualified})?$`)
 const configKeyPattern = /^[-._a-zA-Z0-9]+$/
 
-/** Lengths count bytes. */
+/** Lengths count bytes, which upstream calls characters in its older checks. */
 const byteLength = (text: string): number => Buffer.byteLength(text)
-const maxLength = (length: number): string => `must be no more than ${length} bytes`
+const maxLength = (length: number, unit: 'bytes' | 'characters'): string => `must be no more than ${length} ${unit}`
 const regexMessage = (text: string, pattern: string, ...examples: string[]): string =>
   `${text} (${examples.length ? `e.g. ${examples.map((example) => `'${example}'`).join(',  or ')}, ` : ''}regex used for validation is '${pattern}')`
 
@@ -27,6 +27,18 @@ const subdomainMessage = regexMessage(
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
   `${label}(\\.${label})*`,
   'example.com',
+)
+const underscoredLabel = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?'
+const underscoredPattern = new RegExp(`^${underscoredLabel}(\\.${underscoredLabel})*$`)
+const underscoredMessage = regexMessage(
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
+  `${underscoredLabel}(\\.${underscoredLabel})*`,
+  'example.com',
+)
+const wildcardMessage = regexMessage(
+  "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+  `\\*\\.${label}(\\.${label})*`,
+  '*.example.com',
 )
 const qualifiedMessage = regexMessage(
   "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
@@ -49,18 +61,38 @@ const configKeyMessage = regexMessage(
   'KEY_NAME',
   'key-name',
 )
-function checked(value: string, length: number, pattern: RegExp, message: string): string[] {
+interface Shape {
+  readonly length: number
+  readonly unit: 'bytes' | 'characters'
+  readonly pattern: RegExp
+  readonly message: string
+}
+
+function checked(value: string, { length, unit, pattern, message }: Shape): string[] {
   const faults: string[] = []
-  if (byteLength(value) > length) faults.push(maxLength(length))
+  if (byteLength(value) > length) faults.push(maxLength(length, unit))
   if (!pattern.test(value)) faults.push(message)
   return faults
 }
 
+const subdomainShape: Shape = { length: 253, unit: 'characters', pattern: subdomainPattern, message: subdomainMessage }
+const labelShape: Shape = { length: 63, unit: 'characters', pattern: labelPattern, message: labelMessage }
+
 /** RFC 1123 label: namespaces, containers, and Services since KEP-5311. */
-export const dnsLabelFaults = (value: string): string[] => checked(value, 63, labelPattern, labelMessage)
+export function dnsLabelFaults(value: string): string[] {
+  const message = subdomainPattern.test(value) ? 'must not contain dots' : labelMessage
+  return checked(value, { ...labelShape, message })
+}
 /** RFC 1123 subdomain: most objects. */
-export const dnsSubdomainFaults = (value: string): string[] => checked(value, 253, subdomainPattern, subdomainMessage)
-export const labelValueFaults = (value: string): string[] => checked(value, 63, labelValuePattern, labelValueMessage)
+export const dnsSubdomainFaults = (value: string): string[] => checked(value, subdomainShape)
+/** With underscores, as in `_sip._tcp.example.com`: what resolvers search. */
+export const underscoredSubdomainFaults = (value: string): string[] =>
+  checked(value, { ...subdomainShape, pattern: underscoredPattern, message: underscoredMessage })
+/** `*.example.com`. */
+export const wildcardSubdomainFaults = (value: string): string[] =>
+  checked(value, { ...subdomainShape, pattern: new RegExp(`^\\*\\.${label}(\\.${label})*$`), message: wildcardMessage })
+export const labelValueFaults = (value: string): string[] =>
+  checked(value, { length: 63, unit: 'bytes', pattern: labelValuePattern, message: labelValueMessage })
 
 /** Keys of labels and annotations, conditions, resources: `name` or `prefix.example/name`. */
 export function qualifiedNameFaults(value: string): string[] {
@@ -68,23 +100,23 @@ export function qualifiedNameFaults(value: string): string[] {
   const [first = '', second] = parts
   if (parts.length > 2)
     return [
-      `a qualified name ${qualifiedMessage.replace(/\)$/, '')}) with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+      `a valid label key ${qualifiedMessage.replace(/\)$/, '')}) with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
     ]
   const faults: string[] = []
   if (second !== undefined) {
     if (first === '') faults.push('prefix part must be non-empty')
-    else faults.push(...dnsSubdomainFaults(first).map((fault) => `prefix part ${fault}`))
+    else faults.push(...checked(first, { ...subdomainShape, unit: 'bytes' }).map((fault) => `prefix part ${fault}`))
   }
   const name = second ?? first
   if (name === '') faults.push('name part must be non-empty')
-  else if (byteLength(name) > 63) faults.push(`name part ${maxLength(63)}`)
+  else if (byteLength(name) > 63) faults.push(`name part ${maxLength(63, 'bytes')}`)
   if (!qualifiedPattern.test(name)) faults.push(`name part ${qualifiedMessage}`)
   return faults
 }
 
 /** Keys of ConfigMaps and Secrets. */
 export function configMapKeyFaults(value: string): string[] {
-  const faults = checked(value, 253, configKeyPattern, configKeyMessage)
+  const faults = checked(value, { length: 253, unit: 'characters', pattern: configKeyPattern, message: configKeyMessage })
   return [...faults, ...dotFaults(value)]
 }
 

@@ -1,20 +1,25 @@
 import { forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
 import { labelSelectorMatcher } from '../../machinery/label-selector.ts'
+import { podAnnotationFaults, profileMatchFaults } from '../core/pod-annotation-validation.ts'
 import { podSpecFaults } from '../core/pod-validation.ts'
-import { type Faults, labelSelectorFaults, labelsFaults, qualifiedNameFaults } from '../field-checks.ts'
+import { type Faults, labelSelectorFaults, labelsFaults } from '../field-checks.ts'
 import type { LabelSelector, PodTemplateSpec } from '../generated/types.ts'
+import { annotationFaults } from '../metadata-validation.ts'
 
 const isEmpty = ({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean =>
   Object.keys(matchLabels).length === 0 && matchExpressions.length === 0
 
+/** Of labels and annotations upstream tells without `metadata`. */
 export function* templateFaults(path: string, template: PodTemplateSpec): Faults {
-  const { labels, annotations = {} } = template.metadata ?? {}
-  yield* labelsFaults(`${path}.metadata.labels`, labels)
-  for (const key of Object.keys(annotations)) yield* qualifiedNameFaults(`${path}.metadata.annotations`, key.toLowerCase())
-  if (template.spec?.ephemeralContainers?.length) {
+  const { metadata, spec = { containers: [] } } = template
+  yield* labelsFaults(`${path}.labels`, metadata?.labels)
+  yield* annotationFaults(`${path}.annotations`, metadata?.annotations)
+  yield* podAnnotationFaults(`${path}.annotations`, metadata?.annotations, spec)
+  yield* podSpecFaults(`${path}.spec`, spec)
+  yield* profileMatchFaults(`${path}.spec`, metadata, spec)
+  if (spec.ephemeralContainers?.length) {
     yield forbiddenField(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template')
   }
-  yield* podSpecFaults(`${path}.spec`, template.spec ?? { containers: [] }, false)
 }
 
 /**

@@ -1,6 +1,13 @@
 import { invalidValue, notSupported, required } from '../../machinery/field-error.ts'
-import { dataKeyFaults, dnsSubdomainFaults, type Faults, qualifiedNameFaults } from '../field-checks.ts'
-import type { EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceFieldSelector } from '../generated/types.ts'
+import { dataKeyFaults, dnsLabelFaults, dnsSubdomainFaults, type Faults, noBackstepFaults, qualifiedNameFaults } from '../field-checks.ts'
+import type {
+  EnvFromSource,
+  EnvVar,
+  EnvVarSource,
+  FileKeySelector,
+  ObjectFieldSelector,
+  ResourceFieldSelector,
+} from '../generated/types.ts'
 
 /** Fields of the pod that variables may show; labels and annotations besides, one key each. */
 const variableFields = [
@@ -84,11 +91,22 @@ function* keyRefFaults(path: string, ref: { name?: string; key: string }): Fault
   else yield* dataKeyFaults(`${path}.key`, ref.key)
 }
 
+/** A variable in a file that another container has written. */
+function* fileRefFaults(path: string, { key, volumeName, path: file }: FileKeySelector): Faults {
+  if (!key) yield required(`${path}.key`)
+  else yield* variableNameFaults(`${path}.key`, key)
+  if (!volumeName) yield required(`${path}.volumeName`)
+  else yield* dnsLabelFaults(`${path}.volumeName`, volumeName)
+  if (!file) yield required(`${path}.path`)
+  else yield* noBackstepFaults(`${path}.path`, file)
+}
+
 function* valueFromFaults(path: string, source: EnvVarSource, value: string | undefined): Faults {
   if (source.fieldRef) yield* fieldRefFaults(`${path}.fieldRef`, source.fieldRef, variableFields)
   if (source.resourceFieldRef) yield* resourceRefFaults(`${path}.resourceFieldRef`, source.resourceFieldRef, 'own')
   if (source.configMapKeyRef) yield* keyRefFaults(`${path}.configMapKeyRef`, source.configMapKeyRef)
   if (source.secretKeyRef) yield* keyRefFaults(`${path}.secretKeyRef`, source.secretKeyRef)
+  if (source.fileKeyRef) yield* fileRefFaults(`${path}.fileKeyRef`, source.fileKeyRef)
   const count = Object.values(source).filter((one) => one !== undefined && one !== null).length
   if (count === 0) {
     yield invalidValue(path, '', 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`')

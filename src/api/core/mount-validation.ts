@@ -1,6 +1,6 @@
-import { fieldNotFound, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
+import { duplicate, fieldNotFound, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
 import { type Faults, localPathFaults } from '../field-checks.ts'
-import type { Container, Volume, VolumeDevice, VolumeMount } from '../generated/types.ts'
+import type { Container, Volume, VolumeMount } from '../generated/types.ts'
 
 export type Volumes = ReadonlyMap<string, Volume>
 
@@ -25,14 +25,21 @@ function* recursionFaults(path: string, mount: VolumeMount): Faults {
   }
 }
 
-function* subPathFaults(path: string, at: string, mount: VolumeMount, volume: Volume | undefined): Faults {
-  for (const field of ['subPath', 'subPathExpr'] as const) {
-    if (volume?.image && mount[field]) yield invalidValue(`${at}.${field}`, mount[field], 'not allowed in image volume sources')
-  }
+function* subPathFaults(path: string, at: string, mount: VolumeMount): Faults {
   if (mount.subPath) yield* localPathFaults(`${path}.subPath`, mount.subPath)
   if (!mount.subPathExpr) return
   if (mount.subPath) yield invalidValue(`${at}.subPathExpr`, mount.subPathExpr, 'subPathExpr and subPath are mutually exclusive')
   yield* localPathFaults(`${path}.subPathExpr`, mount.subPathExpr)
+}
+
+const bindMountOptions = ['nodev', 'noexec', 'nosuid']
+
+function* bindOptionFaults(path: string, { bindMountOptions: given = [] }: VolumeMount, volume: Volume | undefined): Faults {
+  for (const [index, option] of given.entries()) {
+    if (!bindMountOptions.includes(option)) yield notSupported(`${path}[${index}]`, option, bindMountOptions)
+    if (given.indexOf(option) < index) yield duplicate(`${path}[${index}]`, option)
+  }
+  if (given.length > 0 && volume?.image) yield invalidValue(path, given, 'bindMountOptions may not be used with image volumes')
 }
 
 export function* mountFaults(path: string, container: Container, volumes: Volumes): Faults {
@@ -50,9 +57,10 @@ export function* mountFaults(path: string, container: Container, volumes: Volume
     if (devices.some((device) => device.devicePath === mountPath)) {
       yield invalidValue(`${at}.mountPath`, mountPath, 'must not already exist as a path in volumeDevices')
     }
-    yield* subPathFaults(path, at, mount, volumes.get(name))
+    yield* subPathFaults(path, at, mount)
     yield* propagationFaults(`${path}.mountPropagation`, mount, container)
     yield* recursionFaults(`${path}.recursiveReadOnly`, mount)
+    yield* bindOptionFaults(`${at}.bindMountOptions`, mount, volumes.get(name))
   }
 }
 
@@ -66,18 +74,24 @@ function* deviceNameFaults(path: string, name: string, volumes: Volumes, seen: R
   }
 }
 
-export function* deviceFaults(path: string, devices: readonly VolumeDevice[], volumes: Volumes): Faults {
+function* devicePathFaults(path: string, devicePath: string, seen: Set<string>): Faults {
+  if (!devicePath) yield required(path)
+  if (seen.has(devicePath)) yield invalidValue(path, devicePath, 'must be unique')
+  if (devicePath?.split('/').includes('..')) yield invalidValue(path, devicePath, "can not contain backsteps ('..')")
+  else seen.add(devicePath)
+}
+
+export function* deviceFaults(path: string, { volumeDevices = [], volumeMounts = [] }: Container, volumes: Volumes): Faults {
   const names = new Set<string>()
   const paths = new Set<string>()
-  for (const [index, { name, devicePath }] of devices.entries()) {
+  for (const [index, { name, devicePath }] of volumeDevices.entries()) {
     const at = `${path}[${index}]`
     yield* deviceNameFaults(`${at}.name`, name, volumes, names)
-    names.add(name)
-    if (!devicePath) yield required(`${at}.devicePath`)
-    else if (devicePath.split('/').includes('..')) {
-      yield invalidValue(`${at}.devicePath`, devicePath, "can not contain backsteps ('..')")
+    yield* devicePathFaults(`${at}.devicePath`, devicePath, paths)
+    if (volumeMounts.some((mount) => mount.name === name)) yield invalidValue(`${at}.name`, name, 'must not already exist in volumeMounts')
+    if (volumeMounts.some((mount) => mount.mountPath === devicePath)) {
+      yield invalidValue(`${at}.devicePath`, devicePath, 'must not already exist as a path in volumeMounts')
     }
-    if (paths.has(devicePath)) yield invalidValue(`${at}.devicePath`, devicePath, 'must be unique')
-    paths.add(devicePath)
+    if (name) names.add(name)
   }
 }

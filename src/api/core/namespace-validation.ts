@@ -1,13 +1,12 @@
 import { type FieldError, invalidValue } from '../../machinery/field-error.ts'
 import { type Faults, qualifiedNameFaults } from '../field-checks.ts'
 import type { Namespace } from '../generated/types.ts'
+import { standardFinalizerFaults } from '../metadata-validation.ts'
 
 function* finalizerFaults(finalizers: readonly string[]): Faults {
   for (const name of finalizers) {
     yield* qualifiedNameFaults('spec.finalizers', name)
-    if (!name.includes('/') && name !== 'kubernetes') {
-      yield invalidValue('spec.finalizers', name, 'name is neither a standard finalizer name nor is it fully qualified')
-    }
+    yield* standardFinalizerFaults('spec.finalizers', name)
   }
 }
 

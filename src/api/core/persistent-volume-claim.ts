@@ -1,9 +1,11 @@
+import { deepEqual } from '../../machinery/equality.ts'
 import { ageColumn, column, nameColumn, wideColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { PersistentVolumeClaim } from '../generated/types.ts'
 import { accessModesText } from './access-modes.ts'
-import { setClaimDefaults } from './persistent-volume-claim-defaults.ts'
+import { alignDataSources, setClaimDefaults } from './persistent-volume-claim-defaults.ts'
 import { validateClaim, validateClaimStatusUpdate, validateClaimUpdate } from './persistent-volume-claim-validation.ts'
+import { claimWarnings } from './persistent-volume-claim-warnings.ts'
 import { classOf } from './storage-class-name.ts'
 
 const isBound = ({ spec }: PersistentVolumeClaim): boolean => Boolean(spec.volumeName)
@@ -16,7 +18,6 @@ export const persistentVolumeClaims = defineKind<PersistentVolumeClaim>({
   namespaced: true,
   shortNames: ['pvc'],
   hasStatus: true,
-  newStatus: { phase: 'Pending' },
   columns: [
     nameColumn,
     column('Status', 'string', 'Pending, Bound or Lost.', ({ metadata, status }) =>
@@ -38,6 +39,16 @@ export const persistentVolumeClaims = defineKind<PersistentVolumeClaim>({
     wideColumn('VolumeMode', 'string', 'Filesystem or Block.', ({ spec }) => spec.volumeMode ?? '<unset>'),
   ],
   setDefaults: setClaimDefaults,
+  prepareForCreate: (claim) => {
+    claim.status = { phase: 'Pending' }
+    alignDataSources(claim.spec)
+  },
+  prepareForUpdate: ({ spec }, previous) => {
+    // A client that doesn't know the newer field leaves it out.
+    const { dataSource, dataSourceRef } = previous.spec
+    if (deepEqual(spec.dataSource, dataSource) && spec.dataSourceRef === undefined && dataSourceRef) spec.dataSourceRef = dataSourceRef
+  },
+  warnings: claimWarnings,
   validate: validateClaim,
   validateUpdate: validateClaimUpdate,
   validateStatusUpdate: validateClaimStatusUpdate,

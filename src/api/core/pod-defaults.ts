@@ -1,5 +1,6 @@
 import type { Container, Pod, PodSpec, PodTemplateSpec } from '../generated/types.ts'
 import { setContainerDefaults, setRequestDefaults } from './container-defaults.ts'
+import { setPodResourcesDefaults } from './pod-resources-defaults.ts'
 import { setVolumeDefaults } from './volume-defaults.ts'
 
 function mainContainers(spec: PodSpec): Container[] {
@@ -41,6 +42,7 @@ function completeSpec(owner: { spec?: PodSpec }): PodSpec {
 export function setPodDefaults(pod: Pod): void {
   const spec = completeSpec(pod)
   for (const container of mainContainers(spec)) setRequestDefaults(container.resources)
+  setPodResourcesDefaults(spec)
   spec.enableServiceLinks ??= true
   spec.preemptionPolicy ??= 'PreemptLowerPriority'
   if (!spec.priorityClassName) spec.priority ??= 0

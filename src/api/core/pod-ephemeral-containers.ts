@@ -2,6 +2,7 @@ import { deepEqual } from '../../machinery/equality.ts'
 import { type FieldError, forbiddenField } from '../../machinery/field-error.ts'
 import type { Pod } from '../generated/types.ts'
 import type { ObjectPart } from '../kind.ts'
+import { mirrorAnnotation } from './pod-annotation-validation.ts'
 
 const path = 'spec.ephemeralContainers'
 
@@ -14,7 +15,7 @@ export const ephemeralContainersPart: ObjectPart<Pod> = {
   },
   validate(pod, previous) {
     const faults: FieldError[] = []
-    if (pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined)
+    if (pod.metadata.annotations?.[mirrorAnnotation] !== undefined)
       faults.push(forbiddenField('', 'static pods do not support ephemeral containers'))
     const asked = new Map((pod.spec.ephemeralContainers ?? []).map((container) => [container.name, container]))
     for (const before of previous.spec.ephemeralContainers ?? []) {

@@ -1,7 +1,10 @@
 import { deepCopy, deepEqual } from '../../machinery/equality.ts'
 import { type FieldError, forbiddenField, invalidValue, required } from '../../machinery/field-error.ts'
-import { dnsSubdomainFaults, type Faults, immutableFaults } from '../field-checks.ts'
-import type { Container, ContainerStatus, Pod, PodSpec, Toleration } from '../generated/types.ts'
+import { jsonDifference } from '../../machinery/json-difference.ts'
+import type { Faults } from '../field-checks.ts'
+import type { Container, NodeSelectorTerm, Pod, PodSpec, Toleration } from '../generated/types.ts'
+import { imageFaults } from './container-validation.ts'
+import { podAnnotationChangeFaults } from './pod-annotation-validation.ts'
 
 const changeable = [
   '`spec.containers[*].image`',
@@ -9,6 +12,9 @@ const changeable = [
   '`spec.activeDeadlineSeconds`',
   '`spec.tolerations` (only additions to existing tolerations)',
   '`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
+  '`spec.schedulingGates` (only deletions of existing scheduling gates)',
+  '`spec.nodeSelector` (only additions, and only while the pod has scheduling gates)',
+  '`spec.affinity.nodeAffinity` (only while the pod has scheduling gates)',
 ]
 
 /** Containers can be neither added nor taken away; undefined if their lists can be compared further. */
@@ -17,10 +23,10 @@ function containerListFault(path: string, now: readonly Container[] = [], before
   return forbiddenField(path, 'pod updates may not add or remove containers')
 }
 
-function* imageFaults(path: string, containers: readonly Container[] = []): Faults {
-  for (const [index, { image }] of containers.entries()) {
-    if (image) continue
-    yield required(`${path}[${index}].image`)
+function* noImageFaults(path: string, containers: readonly Container[] = []): Faults {
+  for (const [index, container] of containers.entries()) {
+    if (!container.image) yield required(`${path}[${index}].image`)
+    yield* imageFaults(`${path}[${index}]`, container)
   }
 }
 
@@ -57,6 +63,28 @@ function* gatedSelectorFaults(now: PodSpec, before: PodSpec): Faults {
   }
 }
 
+/** Each term may ask for more; an empty one matches nothing, and goes on to. */
+function isNarrower(now: NodeSelectorTerm, before: NodeSelectorTerm): boolean {
+  const lists = ['matchExpressions', 'matchFields'] as const
+  if (lists.every((list) => !before[list]?.length)) return lists.every((list) => !now[list]?.length)
+  return lists.every((list) => deepEqual((now[list] ?? []).slice(0, before[list]?.length ?? 0), before[list] ?? []))
+}
+
+function* gatedAffinityFaults(now: PodSpec, before: PodSpec): Faults {
+  const termsOf = (spec: PodSpec): NodeSelectorTerm[] | undefined =>
+    spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
+  const path = 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms'
+  const old = termsOf(before) ?? []
+  const terms = termsOf(now) ?? []
+  if (old.length > 0 && old.length !== terms.length) {
+    return yield invalidValue(path, termsOf(now), 'no additions/deletions to non-empty NodeSelectorTerms list are allowed')
+  }
+  for (const [index, term] of old.entries()) {
+    if (isNarrower(terms[index] as NodeSelectorTerm, term)) continue
+    yield invalidValue(`${path}[${index}]`, terms[index], 'only additions are allowed (no mutations or deletions)')
+  }
+}
+
 /** `now` with everything that may change put back: what then still differs was not allowed. */
 function withChangeableRestored(now: PodSpec, before: PodSpec): PodSpec {
   const spec = deepCopy(now)
@@ -77,61 +105,27 @@ function withChangeableRestored(now: PodSpec, before: PodSpec): PodSpec {
   return spec
 }
 
-/** One line a field: `-` what was stored, `+` what was asked for. */
-function differenceText(before: PodSpec, now: PodSpec): string {
-  const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].sort() as (keyof PodSpec)[]
-  const changed = keys.filter((key) => !deepEqual(before[key], now[key]))
-  return changed.map((key) => `- ${key}: ${JSON.stringify(before[key]) ?? ''}\n+ ${key}: ${JSON.stringify(now[key]) ?? ''}\n`).join('')
-}
-
-export function validatePodUpdate(pod: Pod, previous: Pod): FieldError[] {
-  const now = pod.spec
-  const before = previous.spec
-  const stop =
-    containerListFault('spec.containers', now.containers, before.containers) ??
-    containerListFault('spec.initContainers', now.initContainers, before.initContainers)
-  if (stop) return [stop]
-  const faults = [
-    ...imageFaults('spec.containers', now.containers),
-    ...imageFaults('spec.initContainers', now.initContainers),
-    ...deadlineFaults(now.activeDeadlineSeconds, before.activeDeadlineSeconds),
-    ...tolerationFaults(now.tolerations, before.tolerations),
-    ...gateFaults(now, before),
-    ...(before.schedulingGates?.length ? gatedSelectorFaults(now, before) : []),
-  ]
+function* changeFaults(now: PodSpec, before: PodSpec): Faults {
+  for (const list of ['containers', 'initContainers'] as const) {
+    const stop = containerListFault(`spec.${list}`, now[list], before[list])
+    if (stop) return yield stop
+    yield* noImageFaults(`spec.${list}`, now[list])
+  }
+  const deadline = [...deadlineFaults(now.activeDeadlineSeconds, before.activeDeadlineSeconds)]
+  yield* deadline
+  if (deadline.length > 0 && now.activeDeadlineSeconds !== undefined) return
+  yield* tolerationFaults(now.tolerations, before.tolerations)
+  yield* gateFaults(now, before)
+  if (before.schedulingGates?.length) {
+    yield* gatedSelectorFaults(now, before)
+    yield* gatedAffinityFaults(now, before)
+  }
   const rest = withChangeableRestored(now, before)
-  if (!deepEqual(rest, before)) {
-    const message = `pod updates may not change fields other than ${changeable.join(',')}\n${differenceText(before, rest)}`
-    faults.push(forbiddenField('spec', message))
-  }
-  return faults
+  if (deepEqual(rest, before)) return
+  yield forbiddenField('spec', `pod updates may not change fields other than ${changeable.join(',')}\n${jsonDifference(before, rest)}`)
 }
 
-/** A container that has ended for good cannot come back to life. */
-function* revivalFaults(
-  path: string,
-  now: readonly ContainerStatus[] = [],
-  before: readonly ContainerStatus[] = [],
-  spec: PodSpec,
-): Faults {
-  if (spec.restartPolicy === 'Always') return
-  const sidecars = new Set((spec.initContainers ?? []).filter((one) => one.restartPolicy === 'Always').map((one) => one.name))
-  for (const [index, { name, state }] of before.entries()) {
-    const ended = state?.terminated
-    if (!ended || sidecars.has(name) || (ended.exitCode !== 0 && spec.restartPolicy === 'OnFailure')) continue
-    if (now.some((one) => one.name === name && !one.state?.terminated)) {
-      yield forbiddenField(`${path}[${index}].state`, 'may not be transitioned to non-terminated state')
-    }
-  }
-}
-
-export function validatePodStatusUpdate({ spec, status = {} }: Pod, previous: Pod): FieldError[] {
-  const before = previous.status ?? {}
-  const nominated = status.nominatedNodeName
-  return [
-    ...(nominated && nominated !== before.nominatedNodeName ? dnsSubdomainFaults('status.nominatedNodeName', nominated) : []),
-    ...(before.qosClass && status.qosClass ? immutableFaults('status.qosClass', status.qosClass, before.qosClass) : []),
-    ...revivalFaults('status.containerStatuses', status.containerStatuses, before.containerStatuses, spec),
-    ...revivalFaults('status.initContainerStatuses', status.initContainerStatuses, before.initContainerStatuses, spec),
-  ]
-}
+export const validatePodUpdate = (pod: Pod, previous: Pod): FieldError[] => [
+  ...podAnnotationChangeFaults(pod.metadata.annotations, previous.metadata.annotations),
+  ...changeFaults(pod.spec, previous.spec),
+]

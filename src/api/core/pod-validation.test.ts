@@ -118,7 +118,9 @@ const containerCases: [name: string, container: Partial<Container>, faults: stri
     'a resource that is none',
     { resources: { limits: { speed: '1' }, requests: {} } },
     [
+      'spec.containers[0].resources.limits[speed]: Invalid value: "speed": must be a standard resource type or fully qualified',
       'spec.containers[0].resources.limits[speed]: Invalid value: "speed": must be a standard resource for containers',
+      'spec.containers[0].resources.requests[speed]: Invalid value: "speed": must be a standard resource type or fully qualified',
       'spec.containers[0].resources.requests[speed]: Invalid value: "speed": must be a standard resource for containers',
     ],
   ],
@@ -293,7 +295,7 @@ describe('a change of a pod', () => {
       pod.spec.nodeSelector = { disk: 'ssd' }
     })
     expect(faults).toEqual([
-      'spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n- nodeSelector: \n+ nodeSelector: {"disk":"ssd"}\n',
+      'spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative),`spec.schedulingGates` (only deletions of existing scheduling gates),`spec.nodeSelector` (only additions, and only while the pod has scheduling gates),`spec.affinity.nodeAffinity` (only while the pod has scheduling gates)\n@@ -12,6 +12,9 @@\n  ],\n  "dnsPolicy": "ClusterFirst",\n  "enableServiceLinks": true,\n+ "nodeSelector": {\n+  "disk": "ssd"\n+ },\n  "preemptionPolicy": "PreemptLowerPriority",\n  "priority": 0,\n  "restartPolicy": "Always",\n',
     ])
   })
 

@@ -5,10 +5,13 @@ import { podColumns } from './pod-columns.ts'
 import { setPodDefaults } from './pod-defaults.ts'
 import { ephemeralContainersPart } from './pod-ephemeral-containers.ts'
 import { isTerminated } from './pod-facts.ts'
+import { mergeLabelKeys } from './pod-label-keys.ts'
 import { qosClass } from './pod-qos.ts'
 import { resizePart } from './pod-resize.ts'
-import { validatePodStatusUpdate, validatePodUpdate } from './pod-update-validation.ts'
+import { prepareStatusUpdate, validatePodStatusUpdate } from './pod-status-validation.ts'
+import { validatePodUpdate } from './pod-update-validation.ts'
 import { validatePod } from './pod-validation.ts'
+import { podWarnings } from './pod-warnings.ts'
 
 const streams: readonly Subresource[] = ['exec', 'attach', 'portforward'].map((name) => ({
   name,
@@ -74,7 +77,12 @@ export const pods = defineKind<Pod>({
     'status.nominatedNodeName': ({ status }) => status?.nominatedNodeName ?? '',
   },
   setDefaults: setPodDefaults,
-  prepareForCreate: startStatus,
+  prepareForCreate: (pod) => {
+    startStatus(pod)
+    mergeLabelKeys(pod)
+  },
+  prepareForStatusUpdate: prepareStatusUpdate,
+  warnings: podWarnings,
   validate: validatePod,
   validateUpdate: validatePodUpdate,
   validateStatusUpdate: validatePodStatusUpdate,

@@ -1,62 +1,104 @@
-import { duplicate, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
-import { type Faults, qualifiedNameFaults } from '../field-checks.ts'
-import type { ContainerResizePolicy, ResourceRequirements } from '../generated/types.ts'
+import {
+  duplicate,
+  type FieldError,
+  fieldNotFound,
+  forbiddenField,
+  invalidValue,
+  notSupported,
+  required,
+} from '../../machinery/field-error.ts'
+import { parseQuantity } from '../../machinery/quantity.ts'
+import { dnsLabelFaults, type Faults } from '../field-checks.ts'
+import type { ContainerResizePolicy, PodResourceClaim, ResourceRequirements } from '../generated/types.ts'
 import { compareQuantities, isNegativeQuantity, isQuantity, isWholeQuantity, quantitySyntax } from '../quantity-checks.ts'
+import { containerResourceNameFaults, isCounted, isHugePages, mayOvercommit } from './resource-names.ts'
 
-const standardResources = new Set(['cpu', 'memory', 'ephemeral-storage'])
+type Amounts = Readonly<Record<string, string>>
+type NameRule = (path: string, name: string) => Faults
 
-const isHugePages = (name: string): boolean => name.startsWith('hugepages-')
-/** Resources that a vendor's name before a slash sets apart: whole units, never shared. */
-const isExtended = (name: string): boolean => name.includes('/') && !/(^|\.)kubernetes\.io\//.test(name)
-const mayOvercommit = (name: string): boolean => !isExtended(name) && !isHugePages(name)
-
-function* resourceNameFaults(path: string, name: string): Faults {
-  yield* qualifiedNameFaults(path, name)
-  if (!name.includes('/')) {
-    if (!standardResources.has(name) && !isHugePages(name)) yield invalidValue(path, name, 'must be a standard resource for containers')
-  } else if (!/(^|\.)kubernetes\.io\//.test(name) && name.startsWith('requests.')) {
-    yield invalidValue(path, name, "doesn't follow extended resource name standard")
-  }
-}
-
-function* amountFaults(path: string, name: string, amount: string): Faults {
+export function* amountFaults(path: string, name: string, amount: string): Faults {
   if (!isQuantity(amount)) return yield invalidValue(path, amount, quantitySyntax)
   if (isNegativeQuantity(amount)) yield invalidValue(path, amount, 'must be greater than or equal to 0')
-  if ((isExtended(name) || isHugePages(name)) && !isWholeQuantity(amount)) yield invalidValue(path, amount, 'must be an integer')
+  if (isCounted(name) && !isWholeQuantity(amount)) yield invalidValue(path, amount, 'must be an integer')
 }
 
-function* listFaults(path: string, list: Readonly<Record<string, string>>): Faults {
-  for (const [name, amount] of Object.entries(list)) {
-    const at = `${path}[${name}]`
-    yield* resourceNameFaults(at, name)
-    yield* amountFaults(at, name, amount)
-  }
+/** Huge pages come whole. */
+function* pagesFaults(path: string, name: string, amount: string): Faults {
+  const size = name.slice('hugepages-'.length)
+  if (!isHugePages(name) || !isQuantity(amount)) return
+  const page = isQuantity(size) ? parseQuantity(size).nano : 0n
+  const wanted = parseQuantity(amount).nano
+  if (page > 0n && wanted % page === 0n) return
+  yield invalidValue(path, amount, `${amount} is not positive integer multiple of ${name}`)
 }
 
-function* requestAgainstLimit(path: string, name: string, request: string, limit: string | undefined): Faults {
+function* limitFault(path: string, name: string, request: string, limit: string | undefined): Faults {
   if (limit === undefined) {
     if (!mayOvercommit(name)) yield required(`${path}.limits`, 'Limit must be set for non overcommitable resources')
     return
   }
   if (!isQuantity(request) || !isQuantity(limit)) return
   const order = compareQuantities(request, limit)
-  if (!mayOvercommit(name)) {
-    if (order !== 0) yield invalidValue(`${path}.requests`, request, `must be equal to ${name} limit of ${limit}`)
-  } else if (order > 0) {
-    yield invalidValue(`${path}.requests`, request, `must be less than or equal to ${name} limit of ${limit}`)
+  if (order !== 0 && !mayOvercommit(name)) yield invalidValue(`${path}.requests`, request, `must be equal to ${name} limit of ${limit}`)
+  else if (order > 0) yield invalidValue(`${path}.requests`, request, `must be less than or equal to ${name} limit of ${limit}`)
+}
+
+function* listFaults(path: string, list: Amounts, nameRule: NameRule): Faults {
+  for (const [name, amount] of Object.entries(list)) {
+    const at = `${path}[${name}]`
+    yield* nameRule(at, name)
+    yield* amountFaults(at, name, amount)
+    yield* pagesFaults(at, name, amount)
   }
 }
 
-export function* resourceFaults(path: string, resources: ResourceRequirements | undefined): Faults {
-  const { limits = {}, requests = {}, claims = [] } = resources ?? {}
-  yield* listFaults(`${path}.limits`, limits)
-  yield* listFaults(`${path}.requests`, requests)
-  for (const [name, request] of Object.entries(requests)) yield* requestAgainstLimit(path, name, request, limits[name])
+function claimMissing(path: string, name: string, known: readonly PodResourceClaim[]): FieldError {
+  const names = known.map((claim) => claim.name).sort()
+  const list = names.length > 0 ? `: ${names.join(', ')}` : ' which is empty'
+  return fieldNotFound(path, name, `must be one of the names in pod.spec.resourceClaims${list}`)
+}
+
+/** A claim is named once as a whole, or once for each of its requests. */
+function* claimsFaults(path: string, { claims = [] }: ResourceRequirements, known: readonly PodResourceClaim[]): Faults {
+  const seen = new Set<string>()
+  for (const [index, { name, request }] of claims.entries()) {
+    const at = `${path}[${index}]`
+    if (!name) {
+      yield required(at)
+      continue
+    }
+    const key = request ? `${name}/${request}` : name
+    if (request && !seen.has(name)) yield* dnsLabelFaults(`${at}.request`, request)
+    if (seen.has(name)) yield duplicate(at, name)
+    else if (seen.has(key)) yield duplicate(at, key)
+    else if (!request) for (const other of seen) if (other.startsWith(`${name}/`)) yield duplicate(at, name)
+    seen.add(key)
+    if (!known.some((claim) => claim.name === name)) yield claimMissing(at, name, known)
+  }
+}
+
+/** Of a container; of a whole pod with another rule for names. */
+export function* resourceFaults(
+  path: string,
+  resources: ResourceRequirements | undefined,
+  claims: readonly PodResourceClaim[],
+  nameRule: NameRule = containerResourceNameFaults,
+): Faults {
+  if (!resources) return
+  const { limits = {}, requests = {} } = resources
+  yield* listFaults(`${path}.limits`, limits, nameRule)
+  for (const [name, request] of Object.entries(requests)) {
+    const at = `${path}.requests[${name}]`
+    yield* nameRule(at, name)
+    yield* amountFaults(at, name, request)
+    yield* limitFault(path, name, request, limits[name])
+    yield* pagesFaults(at, name, request)
+  }
   const names = [...Object.keys(limits), ...Object.keys(requests)]
   if (names.some(isHugePages) && !names.includes('cpu') && !names.includes('memory')) {
     yield forbiddenField(path, 'HugePages require cpu or memory')
   }
-  for (const [index, claim] of claims.entries()) if (!claim.name) yield required(`${path}.claims[${index}]`)
+  yield* claimsFaults(`${path}.claims`, resources, claims)
 }
 
 const resizable = ['cpu', 'memory']
@@ -76,7 +118,7 @@ export function* resizePolicyFaults(
     if (!restartPolicy) yield required(path)
     else if (!resizePolicies.includes(restartPolicy)) yield notSupported(path, restartPolicy, resizePolicies)
     if (podRestartPolicy === 'Never' && restartPolicy !== 'NotRequired') {
-      yield invalidValue(path, restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'")
+      yield invalidValue(path, restartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'")
     }
   }
 }

@@ -6,10 +6,13 @@ import {
   labelSelectorFaults,
   labelValueFaults,
   labelValueMessages,
+  optionalChoiceFaults,
+  positiveFaults,
   qualifiedNameFaults,
 } from '../field-checks.ts'
 import type {
   Affinity,
+  NodeSelector,
   NodeSelectorRequirement,
   NodeSelectorTerm,
   PodAffinity,
@@ -18,11 +21,22 @@ import type {
   TopologySpreadConstraint,
 } from '../generated/types.ts'
 
+const decimalInteger = 'must be a valid decimal integer in canonical form'
 const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute']
 
 export function* taintEffectFaults(path: string, effect: string): Faults {
   if (!effect) yield required(path)
   else if (!effects.includes(effect)) yield notSupported(path, effect, effects)
+}
+
+/** What a taint's value is compared with: a 64-bit integer. */
+function* integerFaults(path: string, value: string): Faults {
+  if (!/^(0|-?[1-9]\d*)$/.test(value)) yield invalidValue(path, value, decimalInteger)
+  const quoted = JSON.stringify(value)
+  if (!/^[-+]?\d+$/.test(value)) yield invalidValue(path, value, `strconv.ParseInt: parsing ${quoted}: invalid syntax`)
+  else if (BigInt.asIntN(64, BigInt(value)) !== BigInt(value)) {
+    yield invalidValue(path, value, `strconv.ParseInt: parsing ${quoted}: value out of range`)
+  }
 }
 
 function* tolerationFaults(path: string, { key, operator, value = '', effect, tolerationSeconds }: Toleration): Faults {
@@ -39,7 +53,8 @@ function* tolerationFaults(path: string, { key, operator, value = '', effect, to
     if (messages.length > 0) yield invalidValue(`${path}.operator`, value, messages.join(';'))
   } else if (operator === 'Exists') {
     if (value) yield invalidValue(`${path}.operator`, value, "value must be empty when `operator` is 'Exists'")
-  } else yield notSupported(`${path}.operator`, operator, ['Equal', 'Exists'])
+  } else if (operator === 'Lt' || operator === 'Gt') yield* integerFaults(`${path}.value`, value)
+  else yield notSupported(`${path}.operator`, operator, ['Equal', 'Exists'])
   if (effect) yield* taintEffectFaults(`${path}.effect`, effect)
 }
 
@@ -47,7 +62,11 @@ export function* tolerationsFaults(path: string, tolerations: readonly Toleratio
   for (const [index, toleration] of tolerations.entries()) yield* tolerationFaults(`${path}[${index}]`, toleration)
 }
 
-function* nodeExpressionFaults(path: string, { key, operator, values = [] }: NodeSelectorRequirement): Faults {
+function* nodeExpressionFaults(
+  path: string,
+  { key, operator, values = [] }: NodeSelectorRequirement,
+  { anyValue }: { anyValue: boolean },
+): Faults {
   if (operator === 'In' || operator === 'NotIn') {
     if (values.length === 0) yield required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'")
   } else if (operator === 'Exists' || operator === 'DoesNotExist') {
@@ -58,7 +77,7 @@ function* nodeExpressionFaults(path: string, { key, operator, values = [] }: Nod
     if (values.length !== 1) yield required(`${path}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'")
   } else yield invalidValue(`${path}.operator`, operator ?? '', 'not a valid selector operator')
   yield* qualifiedNameFaults(`${path}.key`, key ?? '')
-  for (const [index, value] of values.entries()) yield* labelValueFaults(`${path}.values[${index}]`, value)
+  if (!anyValue) for (const [index, value] of values.entries()) yield* labelValueFaults(`${path}.values[${index}]`, value)
 }
 
 /** Fields of a node can be asked for by name only, one value each. */
@@ -71,8 +90,10 @@ function* nodeFieldFaults(path: string, { key, operator, values = [] }: NodeSele
   else for (const [index, value] of values.entries()) yield* dnsSubdomainFaults(`${path}.values[${index}]`, value)
 }
 
-function* nodeTermFaults(path: string, { matchExpressions = [], matchFields = [] }: NodeSelectorTerm): Faults {
-  for (const [index, one] of matchExpressions.entries()) yield* nodeExpressionFaults(`${path}.matchExpressions[${index}]`, one)
+/** `anyValue`: a preference may be for what no label can be. */
+function* nodeTermFaults(path: string, { matchExpressions = [], matchFields = [] }: NodeSelectorTerm, anyValue = false): Faults {
+  for (const [index, one] of matchExpressions.entries())
+    yield* nodeExpressionFaults(`${path}.matchExpressions[${index}]`, one, { anyValue })
   for (const [index, one] of matchFields.entries()) yield* nodeFieldFaults(`${path}.matchFields[${index}]`, one)
 }
 
@@ -80,18 +101,49 @@ function* weightFaults(path: string, weight: number): Faults {
   if (!(weight >= 1 && weight <= 100)) yield invalidValue(path, weight, 'must be in the range 1-100')
 }
 
+/** Also of the nodes from which a volume can be reached. */
+export function* nodeSelectorFaults(path: string, { nodeSelectorTerms: terms = [] }: Partial<NodeSelector>): Faults {
+  const at = `${path}.nodeSelectorTerms`
+  if (terms.length === 0) yield required(at, 'must have at least one node selector term')
+  for (const [index, term] of terms.entries()) yield* nodeTermFaults(`${at}[${index}]`, term)
+}
+
 function* nodeAffinityFaults(path: string, { nodeAffinity }: Affinity): Faults {
   const wanted = nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
-  if (wanted) {
-    const at = `${path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`
-    const terms = wanted.nodeSelectorTerms ?? []
-    if (terms.length === 0) yield required(at, 'must have at least one node selector term')
-    for (const [index, term] of terms.entries()) yield* nodeTermFaults(`${at}[${index}]`, term)
-  }
+  if (wanted) yield* nodeSelectorFaults(`${path}.requiredDuringSchedulingIgnoredDuringExecution`, wanted)
   for (const [index, term] of (nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
     const at = `${path}.preferredDuringSchedulingIgnoredDuringExecution[${index}]`
     yield* weightFaults(`${at}.weight`, term.weight)
-    yield* nodeTermFaults(`${at}.preference`, term.preference ?? {})
+    yield* nodeTermFaults(`${at}.preference`, term.preference ?? {}, true)
+  }
+}
+
+/**
+ * Keys whose values at the pod become part of the selector when the pod is made: a key that stands there already, before
+ * the requirement that comes of it, is one too many.
+ */
+function* labelKeysFaults(
+  path: string,
+  {
+    labelSelector: selector,
+    matchLabelKeys = [],
+    mismatchLabelKeys = [],
+  }: Pick<PodAffinityTerm, 'labelSelector' | 'matchLabelKeys' | 'mismatchLabelKeys'>,
+): Faults {
+  for (const [field, keys] of Object.entries({ matchLabelKeys, mismatchLabelKeys })) {
+    if (keys.length === 0) continue
+    if (!selector) yield forbiddenField(`${path}.${field}`, 'must not be specified when labelSelector is not set')
+    else for (const [index, key] of keys.entries()) yield* qualifiedNameFaults(`${path}.${field}[${index}]`, key)
+  }
+  const seen = new Set(Object.keys(selector?.matchLabels ?? {}))
+  for (const { key } of selector?.matchExpressions ?? []) {
+    const index = matchLabelKeys.lastIndexOf(key)
+    if (index >= 0 && seen.has(key)) yield invalidValue(`${path}[${index}]`, key, 'exists in both matchLabelKeys and labelSelector')
+    seen.add(key)
+  }
+  for (const [index, key] of matchLabelKeys.entries()) {
+    if (!mismatchLabelKeys.includes(key)) continue
+    yield invalidValue(`${path}.matchLabelKeys[${index}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys')
   }
 }
 
@@ -99,6 +151,7 @@ function* podTermFaults(path: string, term: PodAffinityTerm): Faults {
   yield* labelSelectorFaults(`${path}.labelSelector`, term.labelSelector)
   yield* labelSelectorFaults(`${path}.namespaceSelector`, term.namespaceSelector)
   for (const name of term.namespaces ?? []) yield* dnsLabelFaults(`${path}.namespace`, name)
+  yield* labelKeysFaults(path, term)
   if (!term.topologyKey) yield required(`${path}.topologyKey`, 'can not be empty')
   yield* qualifiedNameFaults(`${path}.topologyKey`, term.topologyKey ?? '')
 }
@@ -123,35 +176,31 @@ export function* affinityFaults(path: string, affinity: Affinity): Faults {
 const whenUnsatisfiable = ['DoNotSchedule', 'ScheduleAnyway']
 const inclusionPolicies = ['Honor', 'Ignore']
 
-function* spreadConstraintFaults(path: string, constraint: TopologySpreadConstraint): Faults {
-  const { maxSkew, minDomains, topologyKey, whenUnsatisfiable: action } = constraint
-  if (!(maxSkew > 0)) yield invalidValue(`${path}.maxSkew`, maxSkew ?? 0, 'must be greater than zero')
+function* minDomainsFaults(path: string, { minDomains, whenUnsatisfiable: action }: TopologySpreadConstraint): Faults {
+  if (minDomains === undefined) return
+  yield* positiveFaults(path, minDomains)
+  if (action === 'DoNotSchedule') return
+  yield invalidValue(path, minDomains, `can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ${action}`)
+}
+
+function* spreadConstraintFaults(path: string, constraint: TopologySpreadConstraint, later: readonly TopologySpreadConstraint[]): Faults {
+  const { maxSkew, topologyKey, whenUnsatisfiable: action } = constraint
+  yield* positiveFaults(`${path}.maxSkew`, maxSkew ?? 0)
   if (!topologyKey) yield required(`${path}.topologyKey`, 'can not be empty')
-  else yield* qualifiedNameFaults(`${path}.topologyKey`, topologyKey)
   if (!whenUnsatisfiable.includes(action)) yield notSupported(`${path}.whenUnsatisfiable`, action ?? '', whenUnsatisfiable)
-  if (minDomains !== undefined) {
-    if (minDomains <= 0) yield invalidValue(`${path}.minDomains`, minDomains, 'must be greater than zero')
-    if (action !== 'DoNotSchedule') {
-      const why = 'can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway'
-      yield invalidValue(`${path}.minDomains`, minDomains, why)
-    }
+  if (later.some((one) => one.topologyKey === topologyKey && one.whenUnsatisfiable === action)) {
+    yield duplicate(`${path}.{topologyKey, whenUnsatisfiable}`, `{${topologyKey}, ${action}}`)
   }
+  yield* minDomainsFaults(`${path}.minDomains`, constraint)
   for (const field of ['nodeAffinityPolicy', 'nodeTaintsPolicy'] as const) {
-    const policy = constraint[field]
-    if (policy !== undefined && !inclusionPolicies.includes(policy)) yield notSupported(`${path}.${field}`, policy, inclusionPolicies)
+    yield* optionalChoiceFaults(`${path}.${field}`, constraint[field], inclusionPolicies)
   }
-  for (const [index, key] of (constraint.matchLabelKeys ?? []).entries()) {
-    yield* qualifiedNameFaults(`${path}.matchLabelKeys[${index}]`, key)
-  }
+  yield* labelKeysFaults(path, constraint)
   yield* labelSelectorFaults(`${path}.labelSelector`, constraint.labelSelector)
 }
 
 export function* topologySpreadFaults(path: string, constraints: readonly TopologySpreadConstraint[]): Faults {
-  const seen = new Set<string>()
   for (const [index, constraint] of constraints.entries()) {
-    yield* spreadConstraintFaults(`${path}[${index}]`, constraint)
-    const pair = `{${constraint.topologyKey}, ${constraint.whenUnsatisfiable}}`
-    if (seen.has(pair)) yield duplicate(`${path}[${index}].{topologyKey, whenUnsatisfiable}`, pair)
-    seen.add(pair)
+    yield* spreadConstraintFaults(`${path}[${index}]`, constraint, constraints.slice(index + 1))
   }
 }

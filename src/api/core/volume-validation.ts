@@ -1,125 +1,99 @@
-import { duplicate, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
-import { dnsLabelFaults, type Faults, localPathFaults, noBackstepFaults, writtenPathFaults } from '../field-checks.ts'
-import type { DownwardAPIVolumeFile, KeyToPath, ServiceAccountTokenProjection, Volume, VolumeProjection } from '../generated/types.ts'
+import { duplicate, forbiddenField, invalidValue, required } from '../../machinery/field-error.ts'
+import { dnsSubdomainFaults as dnsSubdomainMessages } from '../../machinery/names.ts'
+import { choiceFaults, dnsLabelFaults, dnsSubdomainFaults, type Faults, userIdFaults } from '../field-checks.ts'
+import type { Volume } from '../generated/types.ts'
 import { isNegativeQuantity } from '../quantity-checks.ts'
-import { fieldRefFaults, resourceRefFaults, volumeFields } from './env-validation.ts'
+import { claimTemplateFaults } from './persistent-volume-claim-validation.ts'
+import { projectedFaults } from './projected-volume-validation.ts'
+import { downwardFileFaults, itemsFaults, modeFaults } from './volume-file-validation.ts'
+import { csiDriverNameFaults, gitRepoFaults, iscsiFaults, neededFaults, oneSourceFaults, sharedSourceRules } from './volume-sources.ts'
 
-const hostPathTypes = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket']
+type Source = Exclude<keyof Volume, 'name'>
+type Rules = { readonly [S in Source]: (path: string, source: NonNullable<Volume[S]>, volume: Volume) => Faults }
 
-function* modeFaults(path: string, mode: number | undefined): Faults {
-  if (mode === undefined || (mode >= 0 && mode <= 0o777)) return
-  yield invalidValue(path, mode, 'must be a number between 0 and 0777 (octal), both inclusive')
-}
-
-function* itemFaults(path: string, items: readonly KeyToPath[] = []): Faults {
-  for (const [index, item] of items.entries()) {
-    const at = `${path}.items[${index}]`
-    if (!item.key) yield required(`${at}.key`)
-    if (!item.path) yield required(`${at}.path`)
-    yield* writtenPathFaults(`${at}.path`, item.path ?? '')
-    yield* modeFaults(`${at}.mode`, item.mode)
-  }
-}
-
-function* downwardFileFaults(path: string, file: DownwardAPIVolumeFile): Faults {
-  if (!file.path) yield required(`${path}.path`)
-  yield* writtenPathFaults(`${path}.path`, file.path ?? '')
-  if (file.fieldRef) {
-    yield* fieldRefFaults(`${path}.fieldRef`, file.fieldRef, volumeFields)
-    if (file.resourceFieldRef) yield invalidValue(path, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously')
-  } else if (file.resourceFieldRef) yield* resourceRefFaults(`${path}.resourceFieldRef`, file.resourceFieldRef, 'named')
-  else yield required(path, 'one of fieldRef and resourceFieldRef is required')
-  yield* modeFaults(`${path}.mode`, file.mode)
-}
-
-function* downwardFilesFaults(path: string, files: readonly DownwardAPIVolumeFile[] = []): Faults {
-  for (const [index, file] of files.entries()) yield* downwardFileFaults(`${path}[${index}]`, file)
-}
-
-function* tokenFaults(path: string, { expirationSeconds = 3600, path: file }: ServiceAccountTokenProjection): Faults {
-  if (expirationSeconds < 600) {
-    yield invalidValue(`${path}.expirationSeconds`, expirationSeconds, 'may not specify a duration less than 10 minutes')
-  }
-  if (expirationSeconds > 2 ** 32) {
-    yield invalidValue(`${path}.expirationSeconds`, expirationSeconds, 'may not specify a duration larger than 2^32 seconds')
-  }
-  if (!file) yield required(`${path}.path`)
-  else yield* writtenPathFaults(`${path}.path`, file)
-}
-
-function* projectionFaults(path: string, source: VolumeProjection): Faults {
-  const given = Object.keys(source)
-  for (const name of given.slice(1)) yield forbiddenField(`${path}.${name}`, 'may not specify more than 1 volume type per source')
-  if (source.secret && !source.secret.name) yield required(`${path}.name`)
-  if (source.configMap && !source.configMap.name) yield required(`${path}.name`)
-  yield* itemFaults(`${path}.secret`, source.secret?.items)
-  yield* itemFaults(`${path}.configMap`, source.configMap?.items)
-  yield* downwardFilesFaults(`${path}.downwardAPI`, source.downwardAPI?.items)
-  if (source.serviceAccountToken) yield* tokenFaults(`${path}.serviceAccountToken`, source.serviceAccountToken)
-}
-
-type Sources = { readonly [S in Exclude<keyof Volume, 'name'>]?: (path: string, source: NonNullable<Volume[S]>) => Faults }
-
-/** The rules of each volume source that has any beyond its schema. */
-const sourceRules: Sources = {
+/** The rules of each source, in the order in which upstream looks for them: the first that is given is the volume's. */
+const sourceRules: Rules = {
   *emptyDir(path, { sizeLimit }) {
     if (isNegativeQuantity(sizeLimit)) {
       yield forbiddenField(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity')
     }
   },
-  *hostPath(path, { path: hostPath, type = '' }) {
-    if (!hostPath) return yield required(`${path}.path`)
-    yield* noBackstepFaults(`${path}.path`, hostPath)
-    if (!hostPathTypes.includes(type)) yield notSupported(`${path}.type`, type, hostPathTypes)
+  hostPath: sharedSourceRules.hostPath,
+  gitRepo: gitRepoFaults,
+  gcePersistentDisk: sharedSourceRules.gcePersistentDisk,
+  awsElasticBlockStore: sharedSourceRules.awsElasticBlockStore,
+  *secret(path, source) {
+    yield* neededFaults(path, source, ['secretName'])
+    yield* modeFaults(`${path}.defaultMode`, source.defaultMode)
+    yield* userIdFaults(`${path}.defaultUser`, source.defaultUser)
+    yield* itemsFaults(`${path}.items`, source.items)
   },
-  *configMap(path, { name, defaultMode, items }) {
-    if (!name) yield required(`${path}.name`)
+  nfs: sharedSourceRules.nfs,
+  iscsi: (path, source, { name }) => iscsiFaults(path.replace(/\.iscsi$/, ''), source, name),
+  glusterfs: sharedSourceRules.glusterfs,
+  flocker: sharedSourceRules.flocker,
+  persistentVolumeClaim: (path, source) => neededFaults(path, source, ['claimName']),
+  rbd: sharedSourceRules.rbd,
+  *cinder(path, source) {
+    yield* neededFaults(path, source, ['volumeID'])
+    if (source.secretRef) yield* neededFaults(`${path}.secretRef`, source.secretRef, ['name'])
+  },
+  cephfs: sharedSourceRules.cephfs,
+  quobyte: sharedSourceRules.quobyte,
+  *downwardAPI(path, { defaultMode, defaultUser, items = [] }) {
     yield* modeFaults(`${path}.defaultMode`, defaultMode)
-    yield* itemFaults(path, items)
+    yield* userIdFaults(`${path}.defaultUser`, defaultUser)
+    for (const file of items) yield* downwardFileFaults(path, file)
   },
-  *secret(path, { secretName, defaultMode, items }) {
-    if (!secretName) yield required(`${path}.secretName`)
-    yield* modeFaults(`${path}.defaultMode`, defaultMode)
-    yield* itemFaults(path, items)
+  fc: sharedSourceRules.fc,
+  flexVolume: sharedSourceRules.flexVolume,
+  *configMap(path, source) {
+    yield* neededFaults(path, source, ['name'])
+    yield* modeFaults(`${path}.defaultMode`, source.defaultMode)
+    yield* userIdFaults(`${path}.defaultUser`, source.defaultUser)
+    yield* itemsFaults(`${path}.items`, source.items)
   },
-  *downwardAPI(path, { defaultMode, items }) {
-    yield* modeFaults(`${path}.defaultMode`, defaultMode)
-    for (const [index, file] of (items ?? []).entries()) yield* downwardFileFaults(`${path}.items[${index}]`, file)
+  azureFile: (path, source) => neededFaults(path, source, ['secretName', 'shareName']),
+  vsphereVolume: sharedSourceRules.vsphereVolume,
+  photonPersistentDisk: sharedSourceRules.photonPersistentDisk,
+  portworxVolume: sharedSourceRules.portworxVolume,
+  azureDisk: sharedSourceRules.azureDisk,
+  storageos: sharedSourceRules.storageos,
+  projected: projectedFaults,
+  scaleIO: sharedSourceRules.scaleIO,
+  *csi(path, { driver, nodePublishSecretRef: ref }) {
+    yield* csiDriverNameFaults(`${path}.driver`, driver)
+    if (!ref) return
+    if (!ref.name) yield required(`${path}.nodePublishSecretRef.name`)
+    else yield* dnsSubdomainFaults(`${path}.name`, ref.name)
   },
-  *projected(path, { defaultMode, sources = [] }) {
-    yield* modeFaults(`${path}.defaultMode`, defaultMode)
-    for (const [index, source] of sources.entries()) yield* projectionFaults(`${path}.sources[${index}]`, source)
+  *ephemeral(path, { volumeClaimTemplate }) {
+    if (!volumeClaimTemplate) yield required(`${path}.volumeClaimTemplate`)
+    else yield* claimTemplateFaults(`${path}.volumeClaimTemplate`, volumeClaimTemplate)
   },
-  *persistentVolumeClaim(path, { claimName }) {
-    if (!claimName) yield required(`${path}.claimName`)
-  },
-  *nfs(path, { server, path: exported }) {
-    if (!server) yield required(`${path}.server`)
-    if (!exported) yield required(`${path}.path`)
-    else if (!exported.startsWith('/')) yield invalidValue(`${path}.path`, exported, 'must be an absolute path')
-  },
-  *csi(path, { driver }) {
-    if (!driver) yield required(`${path}.driver`)
-  },
-  *image(path, { reference, pullPolicy }) {
-    if (!reference) yield required(`${path}.reference`)
-    const policies = ['Always', 'IfNotPresent', 'Never']
-    if (pullPolicy && !policies.includes(pullPolicy)) yield notSupported(`${path}.pullPolicy`, pullPolicy, policies)
-  },
-  *gitRepo(path, { repository, directory }) {
-    if (!repository) yield required(`${path}.repository`)
-    if (directory) yield* localPathFaults(`${path}.directory`, directory)
+  *image(path, source) {
+    yield* neededFaults(path, source, ['reference'])
+    yield* choiceFaults(`${path}.pullPolicy`, source.pullPolicy, ['Always', 'IfNotPresent', 'Never'])
   },
 }
 
+const order = Object.keys(sourceRules) as Source[]
+
 function* sourceFaults(path: string, volume: Volume): Faults {
-  const given = Object.keys(volume).filter((key) => key !== 'name') as Exclude<keyof Volume, 'name'>[]
-  if (given.length === 0) yield required(path, 'must specify a volume type')
-  for (const [position, name] of given.entries()) {
-    if (position > 0) yield forbiddenField(`${path}.${name}`, 'may not specify more than 1 volume type')
-    // The rule under a source's name takes that source: the table's type says so, entry by entry.
-    else yield* (sourceRules[name] as ((path: string, source: unknown) => Faults) | undefined)?.(`${path}.${name}`, volume[name]) ?? []
-  }
+  const given = order.filter((source) => volume[source] !== undefined)
+  yield* oneSourceFaults(path, given, (source, at) => {
+    const rule = sourceRules[source as Source] as (at: string, source: unknown, volume: Volume) => Faults
+    return rule(at, volume[source as Source], volume)
+  })
+}
+
+/** A claim that is made for the pod is called after both. */
+const claimName = (podName: string, { name }: Volume): string => `${podName}-${name}`
+
+function* claimNameFaults(path: string, podName: string | undefined, volume: Volume): Faults {
+  if (!podName || !volume.ephemeral || !volume.name) return
+  const name = claimName(podName, volume)
+  for (const message of dnsSubdomainMessages(name)) yield invalidValue(path, volume.name, `PVC name ${JSON.stringify(name)}: ${message}`)
 }
 
 function* nameFaults(path: string, name: string, seen: ReadonlyMap<string, Volume>): Faults {
@@ -128,13 +102,30 @@ function* nameFaults(path: string, name: string, seen: ReadonlyMap<string, Volum
   if (seen.has(name)) yield duplicate(path, name)
 }
 
-/** Finds the faults, and the sound volumes by name: mounts may refer to those only. */
-export function checkVolumes(path: string, list: readonly Volume[]): { faults: Faults; volumes: ReadonlyMap<string, Volume> } {
+/**
+ * Finds the faults, and the sound volumes by name: mounts may refer to those only.
+ * `podName` is undefined for templates, whose pods have names yet to come.
+ */
+export function checkVolumes(
+  path: string,
+  list: readonly Volume[],
+  podName?: string,
+): { faults: Faults; volumes: ReadonlyMap<string, Volume> } {
   const volumes = new Map<string, Volume>()
+  const made = new Set(list.filter(({ ephemeral }) => podName && ephemeral).map((volume) => claimName(podName as string, volume)))
   const faults = list.flatMap((volume, index) => {
     const at = `${path}[${index}]`
-    const own = [...sourceFaults(at, volume), ...nameFaults(`${at}.name`, volume.name, volumes)]
+    const own = [
+      ...sourceFaults(at, volume),
+      ...claimNameFaults(`${at}.name`, podName, volume),
+      ...nameFaults(`${at}.name`, volume.name, volumes),
+    ]
     if (own.length === 0) volumes.set(volume.name, volume)
+    const claim = volume.persistentVolumeClaim?.claimName
+    if (claim && made.has(claim)) {
+      const why = 'must not reference a PVC that gets created for an ephemeral volume'
+      own.push(invalidValue(`${at}.persistentVolumeClaim.claimName`, claim, why))
+    }
     return own
   })
   return { faults, volumes }

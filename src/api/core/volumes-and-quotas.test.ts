@@ -23,7 +23,12 @@ describe('a PersistentVolume', () => {
     [
       'of nothing',
       { spec: {} },
-      ['spec.accessModes: Required value', 'spec.capacity: Required value', 'spec: Required value: must specify a volume type'],
+      [
+        'spec.accessModes: Required value',
+        'spec.capacity: Required value',
+        'spec.capacity: Unsupported value: null: supported values: "storage"',
+        'spec: Required value: must specify a volume type',
+      ],
     ],
     ['of two places', volume({ nfs: { server: 's', path: '/' } }), ['spec.nfs: Forbidden: may not specify more than 1 volume type']],
     ['of no size', volume({ capacity: { storage: '0' } }), ['spec.capacity[storage]: Invalid value: "0": must be greater than zero']],
@@ -42,7 +47,7 @@ describe('a PersistentVolume', () => {
     [
       'on a disk of no node',
       volume({ hostPath: undefined, local: { path: '/x' } }),
-      ['metadata.annotations: Required value: Local volume requires node affinity'],
+      ['spec.nodeAffinity: Required value: Local volume requires node affinity'],
     ],
     [
       'with an unknown end',
@@ -55,7 +60,7 @@ describe('a PersistentVolume', () => {
 
   test('stays where it is', () => {
     expect(changeFaults(persistentVolumes, volume({}), volume({ hostPath: { path: '/y' } }))).toEqual([
-      'spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation',
+      'spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation\n@@ -1,6 +1,6 @@\n {\n  "hostPath": {\n-  "path": "/x",\n+  "path": "/y",\n   "type": ""\n  }\n }\n',
     ])
     expect(changeFaults(persistentVolumes, volume({}), volume({ claimRef: { name: 'c', namespace: 'd' } }))).toEqual([])
   })
@@ -79,10 +84,18 @@ describe('a PersistentVolumeClaim', () => {
       claim({ volumeMode: 'Tape' }),
       ['spec.volumeMode: Unsupported value: "Tape": supported values: "Block", "Filesystem"'],
     ],
+    ['filled from what the older field does not know, which is ignored', claim({ dataSource: { kind: 'Snapshot', name: 's' } }), []],
     [
-      'filled from a snapshot of no group',
-      claim({ dataSource: { kind: 'Snapshot', name: 's' } }),
-      ['spec.dataSource: Invalid value: "Snapshot": must be \'PersistentVolumeClaim\' when referencing the default apiGroup'],
+      'filled from something of no group',
+      claim({ dataSourceRef: { kind: 'Snapshot', name: 's' } }),
+      ['dataSource', 'dataSourceRef'].map(
+        (field) => `spec.${field}: Invalid value: "Snapshot": must be 'PersistentVolumeClaim' when referencing the default apiGroup`,
+      ),
+    ],
+    [
+      'filled from two things',
+      claim({ dataSource: { kind: 'PersistentVolumeClaim', name: 'a' }, dataSourceRef: { kind: 'PersistentVolumeClaim', name: 'b' } }),
+      ['spec: Invalid value: "spec.dataSource": must match dataSourceRef'],
     ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(persistentVolumeClaims, fields)).toEqual(faults)
@@ -93,8 +106,10 @@ describe('a PersistentVolumeClaim', () => {
     const fixed =
       'spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
     expect(changeFaults(persistentVolumeClaims, claim({}), claim({ volumeName: 'v', storageClassName: 'fast' }))).toEqual([])
-    expect(changeFaults(persistentVolumeClaims, claim({ volumeName: 'v' }), claim({ volumeName: 'w' }))).toEqual([fixed])
-    expect(changeFaults(persistentVolumeClaims, claim({}), grown)).toEqual([fixed])
+    expect(changeFaults(persistentVolumeClaims, claim({ volumeName: 'v' }), claim({ volumeName: 'w' }))).toEqual([
+      `${fixed}\n@@ -8,5 +8,5 @@\n   }\n  },\n  "volumeMode": "Filesystem",\n- "volumeName": "v"\n+ "volumeName": "w"\n }\n`,
+    ])
+    expect(changeFaults(persistentVolumeClaims, claim({}), grown)).toEqual([expect.stringContaining(`${fixed}\n@@`)])
     const bound = created(persistentVolumeClaims, claim({}))
     bound.status = { phase: 'Bound', capacity: { storage: '2Gi' } }
     expect(persistentVolumeClaims.validateUpdate({ ...created(persistentVolumeClaims, grown), status: bound.status }, bound)).toEqual([])
