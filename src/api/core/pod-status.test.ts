@@ -12,7 +12,7 @@ function change(spec: Partial<PodSpec>, before: PodStatus, now: PodStatus): stri
   previous.status = { qosClass: 'BestEffort', ...before }
   next.status = now
   pods.prepareForStatusUpdate(next, previous, { part: 'status', time: '2026-03-01T12:00:00Z' })
-  return pods.validateStatusUpdate(next, previous).map(({ field, message }) => `${field}: ${message}`)
+  return pods.validateStatusUpdate(next, previous, 'status').map(({ field, message }) => `${field}: ${message}`)
 }
 
 const gone = 'status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state'
