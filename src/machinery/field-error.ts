@@ -24,6 +24,10 @@ export function required(field: string, detail = ''): FieldError {
 export function invalidValue(field: string, value: unknown, detail: string): FieldError {
   return { field, reason: 'FieldValueInvalid', message: withDetail(`Invalid value: ${shown(value)}`, detail) }
 }
+/** Of something whose value would say nothing. */
+export function invalidAsSuch(field: string, detail: string): FieldError {
+  return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${detail}` }
+}
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   return {
     field,
@@ -42,6 +46,9 @@ export function fieldNotFound(field: string, value: unknown, detail = ''): Field
 }
 export function tooLong(field: string, maxLength: number): FieldError {
   return { field, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${maxLength} bytes` }
+}
+export function tooShort(field: string, minLength: number): FieldError {
+  return { field, reason: 'FieldValueTooShort', message: `Too short: must be at least ${minLength} character${minLength === 1 ? '' : 's'}` }
 }
 export function tooMany(field: string, actual: number, max: number): FieldError {
   return { field, reason: 'FieldValueTooMany', message: `Too many: ${actual}: must have at most ${max} items` }

@@ -1,4 +1,5 @@
-import { type FieldError, invalidValue, required } from '../../machinery/field-error.ts'
+import { isObject } from '../../machinery/equality.ts'
+import { type FieldError, required } from '../../machinery/field-error.ts'
 import { splitApiVersion } from '../../machinery/group-version.ts'
 import { ageColumn, column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
@@ -13,9 +14,9 @@ function controllerText({ metadata }: ControllerRevision): string {
 }
 
 function validateControllerRevision({ data, revision }: ControllerRevision): FieldError[] {
-  if (data === undefined) return [required('data', 'data is mandatory'), ...nonNegativeFaults('revision', revision)]
-  if (typeof data !== 'object') return [invalidValue('data', data, 'must be a valid JSON object')]
-  return [...nonNegativeFaults('revision', revision)]
+  const faults = [...nonNegativeFaults('revision', revision)]
+  if (data === undefined || data === null) return [...faults, required('data', 'data is mandatory')]
+  return isObject(data) ? faults : [...faults, required('data', 'data must be a valid JSON object')]
 }
 
 export const controllerRevisions = defineKind<ControllerRevision>({

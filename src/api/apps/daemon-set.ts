@@ -2,8 +2,9 @@ import { ageColumn, column, labelsText, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
 import type { DaemonSet, DaemonSetSpec, DaemonSetStatus } from '../generated/types.ts'
-import { validateDaemonSet, validateDaemonSetUpdate } from './daemon-set-validation.ts'
+import { validateDaemonSet, validateDaemonSetStatus, validateDaemonSetUpdate } from './daemon-set-validation.ts'
 import { templateColumns } from './template-columns.ts'
+import { madePodsWarnings } from './workload-warnings.ts'
 
 function setDaemonSetDefaults(set: DaemonSet): void {
   set.spec ??= {} as DaemonSetSpec // what it lacks, validation names
@@ -47,4 +48,6 @@ export const daemonSets = defineKind<DaemonSet>({
   setDefaults: setDaemonSetDefaults,
   validate: validateDaemonSet,
   validateUpdate: validateDaemonSetUpdate,
+  validateStatusUpdate: validateDaemonSetStatus,
+  warnings: madePodsWarnings,
 })

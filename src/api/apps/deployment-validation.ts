@@ -2,7 +2,8 @@ import { type FieldError, forbiddenField, invalidValue, notSupported, required }
 import { countFaults, isZeroCount, notMoreThanAllFaults } from '../count-validation.ts'
 import { type Faults, immutableFaults, nonNegativeFaults } from '../field-checks.ts'
 import type { Deployment, DeploymentSpec, DeploymentStrategy } from '../generated/types.ts'
-import { selectorAndTemplateFaults } from './template-validation.ts'
+import { collisionFaults, partFaults, statusCountFaults } from './status-validation.ts'
+import { replicatedFaults } from './template-validation.ts'
 
 function* rollingUpdateFaults(path: string, { rollingUpdate = {} }: DeploymentStrategy): Faults {
   const { maxSurge, maxUnavailable } = rollingUpdate
@@ -25,7 +26,7 @@ function* strategyFaults(strategy: DeploymentStrategy): Faults {
 
 function* specFaults(spec: DeploymentSpec): Faults {
   yield* nonNegativeFaults('spec.replicas', spec.replicas)
-  yield* selectorAndTemplateFaults(spec.selector, spec.template, 'deployment', 'ReplicaSet')
+  yield* replicatedFaults(spec.selector, spec.template)
   yield* strategyFaults(spec.strategy ?? {})
   yield* nonNegativeFaults('spec.minReadySeconds', spec.minReadySeconds)
   yield* nonNegativeFaults('spec.revisionHistoryLimit', spec.revisionHistoryLimit)
@@ -39,4 +40,21 @@ export const validateDeployment = ({ spec }: Deployment): FieldError[] => [...sp
 
 export const validateDeploymentUpdate = ({ spec }: Deployment, previous: Deployment): FieldError[] => [
   ...immutableFaults('spec.selector', spec.selector, previous.spec.selector),
+]
+
+const counts = [
+  'observedGeneration',
+  'replicas',
+  'updatedReplicas',
+  'readyReplicas',
+  'availableReplicas',
+  'unavailableReplicas',
+  'terminatingReplicas',
+  'collisionCount',
+]
+
+export const validateDeploymentStatus = ({ status }: Deployment, previous: Deployment): FieldError[] => [
+  ...statusCountFaults({ ...status }, counts),
+  ...partFaults({ ...status }, ['updatedReplicas', 'readyReplicas', 'availableReplicas'], 'readyReplicas'),
+  ...collisionFaults({ ...status }, { ...previous.status }),
 ]

@@ -2,8 +2,9 @@ import { ageColumn, column, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
 import type { Deployment, DeploymentSpec } from '../generated/types.ts'
-import { validateDeployment, validateDeploymentUpdate } from './deployment-validation.ts'
+import { validateDeployment, validateDeploymentStatus, validateDeploymentUpdate } from './deployment-validation.ts'
 import { templateColumns } from './template-columns.ts'
+import { namedPodsWarnings } from './workload-warnings.ts'
 
 function setDeploymentDefaults(deployment: Deployment): void {
   deployment.spec ??= {} as DeploymentSpec // what it lacks, validation names
@@ -48,4 +49,6 @@ export const deployments = defineKind<Deployment>({
   },
   validate: validateDeployment,
   validateUpdate: validateDeploymentUpdate,
+  validateStatusUpdate: validateDeploymentStatus,
+  warnings: namedPodsWarnings,
 })

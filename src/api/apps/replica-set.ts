@@ -2,8 +2,9 @@ import { ageColumn, column, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
 import type { ReplicaSet, ReplicaSetSpec } from '../generated/types.ts'
-import { validateReplicaSet, validateReplicaSetUpdate } from './replica-set-validation.ts'
+import { validateReplicaSet, validateReplicaSetStatus, validateReplicaSetUpdate } from './replica-set-validation.ts'
 import { templateColumns } from './template-columns.ts'
+import { namedPodsWarnings } from './workload-warnings.ts'
 
 export const replicaSets = defineKind<ReplicaSet>({
   group: 'apps',
@@ -36,4 +37,6 @@ export const replicaSets = defineKind<ReplicaSet>({
   },
   validate: validateReplicaSet,
   validateUpdate: validateReplicaSetUpdate,
+  validateStatusUpdate: validateReplicaSetStatus,
+  warnings: namedPodsWarnings,
 })

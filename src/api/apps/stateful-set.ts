@@ -1,10 +1,12 @@
 import { ageColumn, column, nameColumn } from '../columns.ts'
 import { setClaimDefaults } from '../core/persistent-volume-claim-defaults.ts'
+import { claimSpecWarnings } from '../core/persistent-volume-claim-warnings.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { defineKind } from '../define-kind.ts'
 import type { StatefulSet, StatefulSetSpec } from '../generated/types.ts'
-import { validateStatefulSet, validateStatefulSetUpdate } from './stateful-set-validation.ts'
+import { validateStatefulSet, validateStatefulSetStatus, validateStatefulSetUpdate } from './stateful-set-validation.ts'
 import { containerColumns } from './template-columns.ts'
+import { madePodsWarnings } from './workload-warnings.ts'
 
 function setStatefulSetDefaults(set: StatefulSet): void {
   set.spec ??= {} as StatefulSetSpec // what it lacks, validation names
@@ -26,12 +28,24 @@ function setStatefulSetDefaults(set: StatefulSet): void {
   for (const claim of spec.volumeClaimTemplates ?? []) setClaimDefaults(claim)
 }
 
+function warnings(set: StatefulSet, previous: StatefulSet | undefined): string[] {
+  const { volumeClaimTemplates: claims = [], revisionHistoryLimit = 0 } = set.spec
+  const where = previous ? '.Spec' : '' // sic
+  const forEver = 'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended'
+  return [
+    ...madePodsWarnings(set, previous),
+    ...claims.flatMap(({ spec }, index) => [...claimSpecWarnings(`spec.volumeClaimTemplates[${index}]${where}`, spec ?? {})]),
+    ...(revisionHistoryLimit < 0 ? [forEver] : []),
+  ]
+}
+
 export const statefulSets = defineKind<StatefulSet>({
   group: 'apps',
   version: 'v1',
   kind: 'StatefulSet',
   plural: 'statefulsets',
   namespaced: true,
+  nameRule: 'dns-label',
   shortNames: ['sts'],
   categories: ['all'],
   hasStatus: true,
@@ -47,4 +61,6 @@ export const statefulSets = defineKind<StatefulSet>({
   setDefaults: setStatefulSetDefaults,
   validate: validateStatefulSet,
   validateUpdate: validateStatefulSetUpdate,
+  validateStatusUpdate: validateStatefulSetStatus,
+  warnings,
 })

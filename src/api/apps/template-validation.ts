@@ -6,7 +6,7 @@ import { type Faults, labelSelectorFaults, labelsFaults } from '../field-checks.
 import type { LabelSelector, PodTemplateSpec } from '../generated/types.ts'
 import { annotationFaults } from '../metadata-validation.ts'
 
-const isEmpty = ({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean =>
+export const isEmptySelector = ({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean =>
   Object.keys(matchLabels).length === 0 && matchExpressions.length === 0
 
 /** Of labels and annotations upstream tells without `metadata`. */
@@ -22,28 +22,35 @@ export function* templateFaults(path: string, template: PodTemplateSpec): Faults
   }
 }
 
-/**
- * Rules of everything that keeps pods from one template: a selector that finds its own pods, which run for ever.
- * `kindName` and `maker`: what messages call the kind.
- */
-export function* selectorAndTemplateFaults(
-  selector: LabelSelector | undefined,
-  template: PodTemplateSpec | undefined,
-  kindName: string,
-  maker: string,
-): Faults {
-  const own = selector ? [...labelSelectorFaults('spec.selector', selector)] : [required('spec.selector')]
-  yield* own
-  if (selector && isEmpty(selector)) yield invalidValue('spec.selector', selector, `empty selector is invalid for ${kindName}`)
+/** A selector with faults of its own finds nothing out about labels. No selector finds nothing. */
+export function* ownPodsFaults(path: string, selector: LabelSelector | undefined, template: PodTemplateSpec | undefined): Faults {
+  if ([...labelSelectorFaults('', selector)].length > 0) return
+  const labels = template?.metadata?.labels
+  if (labelSelectorMatcher(selector)(labels)) return
+  yield invalidValue(`${path}.metadata.labels`, labels, '`selector` does not match template `labels`')
+}
+
+/** Of pods that are kept running, made by a `maker`. */
+export function* lastingFaults(path: string, { spec }: PodTemplateSpec, maker: string): Faults {
+  const policy = spec?.restartPolicy
+  if (policy !== 'Always') yield notSupported(`${path}.spec.restartPolicy`, policy ?? '', ['Always'])
+  if (spec?.activeDeadlineSeconds === undefined) return
+  yield forbiddenField(`${path}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${maker} is not Supported`)
+}
+
+/** `kindName` is what messages call the kind. */
+export function* neededSelectorFaults(selector: LabelSelector | undefined, kindName: string): Faults {
+  if (!selector) return yield required('spec.selector')
+  yield* labelSelectorFaults('spec.selector', selector)
+  if (isEmptySelector(selector)) yield invalidValue('spec.selector', selector, `empty selector is invalid for ${kindName}`)
+}
+
+/** Rules of Deployments and ReplicaSets: a selector that finds their own pods, which run for ever. */
+export function* replicatedFaults(selector: LabelSelector | undefined, template: PodTemplateSpec | undefined): Faults {
+  yield* neededSelectorFaults(selector, 'deployment')
+  if ([...labelSelectorFaults('', selector)].length > 0) return yield invalidValue('spec.selector', selector, 'invalid label selector')
   if (!template) return yield required('spec.template')
-  const labels = template.metadata?.labels
-  // No selector finds nothing; an empty one finds everything; one with faults of its own was named above.
-  const isFound = !selector ? false : own.length > 0 || isEmpty(selector) || labelSelectorMatcher(selector)(labels)
-  if (!isFound) yield invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
+  yield* ownPodsFaults('spec.template', selector, template)
   yield* templateFaults('spec.template', template)
-  const policy = template.spec?.restartPolicy
-  if (policy !== 'Always') yield notSupported('spec.template.spec.restartPolicy', policy ?? '', ['Always'])
-  if (template.spec?.activeDeadlineSeconds !== undefined) {
-    yield forbiddenField('spec.template.spec.activeDeadlineSeconds', `activeDeadlineSeconds in ${maker} is not Supported`)
-  }
+  yield* lastingFaults('spec.template', template, 'ReplicaSet')
 }

@@ -112,6 +112,7 @@ describe('a ReplicaSet', () => {
     const wrong = { matchExpressions: [{ key: 'app', operator: 'Like', values: ['web'] }] }
     expect(texts(replicaSets.validate(set({ selector: wrong })))).toEqual([
       'spec.selector.matchExpressions[0].operator: Invalid value: "Like": not a valid selector operator',
+      'spec.selector: Invalid value: {"matchExpressions":[{"key":"app","operator":"Like","values":["web"]}]}: invalid label selector',
     ])
   })
 })

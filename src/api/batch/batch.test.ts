@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import type { Job } from '../generated/types.ts'
-import { type Case, changeFaults, created, faultsOf } from '../testing/kind-cases.ts'
+import { type Case, changeFaults, created, faultsOf, statusFaults, warningsOf } from '../testing/kind-cases.ts'
 import { cronJobs } from './cron-job.ts'
 import { CronError, parseCronSchedule } from './cron-schedule.ts'
 import { jobs } from './job.ts'
 
 const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'x' }] } }
 const job = (spec: object): Record<string, unknown> => ({ spec: { template, ...spec } })
+
+const indexed = { completionMode: 'Indexed' }
 
 describe('a Job', () => {
   test('is filled in, and knows its pods by its uid', () => {
@@ -82,11 +83,101 @@ describe('a Job', () => {
     expect(faultsOf(jobs, fields)).toEqual(faults)
   })
 
+  test.each<Case>([
+    [
+      'of more than fit its status',
+      job({ ...indexed, completions: 9, parallelism: 100_001, backoffLimitPerIndex: 1, maxFailedIndexes: 100_001 }),
+      [
+        'spec.parallelism: Invalid value: 100001: must be less than or equal to 100000 when completion mode is Indexed',
+        'spec.maxFailedIndexes: Invalid value: 100001: must be less than or equal to completions',
+        'spec.maxFailedIndexes: Invalid value: 100001: must be less than or equal to 100000',
+      ],
+    ],
+    [
+      'of very many with a limit each',
+      job({ ...indexed, completions: 100_001, parallelism: 10_001, backoffLimitPerIndex: 1 }),
+      [
+        'spec.maxFailedIndexes: Required value: must be specified when completions is above 100000',
+        'spec.parallelism: Invalid value: 10001: must be less than or equal to 10000 when completions are above 100000 and used with backoff limit per index',
+      ],
+    ],
+    [
+      'with a limit for what has none',
+      job({ ...indexed, completions: 1, maxFailedIndexes: 1 }),
+      ['spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified'],
+    ],
+    [
+      'with labels that it gets itself',
+      job({ template: { ...template, metadata: { labels: { 'job-name': 'x' } } } }),
+      [
+        'spec.template.metadata.labels[job-name]: Invalid value: {"controller-uid":"u-1","job-name":"x","batch.kubernetes.io/controller-uid":"u-1","batch.kubernetes.io/job-name":"one"}: must be \'one\'',
+      ],
+    ],
+    [
+      'with a selector beside its own',
+      job({ selector: { matchLabels: { a: 'b' } } }),
+      [
+        'spec.selector: Invalid value: {"matchLabels":{"batch.kubernetes.io/controller-uid":"u-1","a":"b"}}: `selector` not auto-generated',
+        expect.stringMatching(/^spec.template.metadata.labels: .* `selector` does not match template `labels`$/),
+      ],
+    ],
+    [
+      'that replaces pods before they end',
+      job({ podFailurePolicy: { rules: [] }, podReplacementPolicy: 'TerminatingOrFailed' }),
+      ['spec.podReplacementPolicy: Unsupported value: "TerminatingOrFailed": supported values: "Failed"'],
+    ],
+  ])('%s', (_, fields, faults) => {
+    expect(faultsOf(jobs, fields)).toEqual(faults)
+  })
+
+  const [small, big] = ['1', '2'].map((cpu) => ({
+    spec: { ...template.spec, containers: [{ name: 'c', image: 'x', resources: { requests: { cpu } } }] },
+  }))
+  test.each([
+    ['may resize its pods while it rests', { suspend: true }, small, big, []],
+    ['may not resize them later', {}, small, big, ['spec.template: Invalid value: {}: field is immutable']],
+    [
+      'may not change their image',
+      { suspend: true },
+      small,
+      { spec: { ...template.spec, containers: [{ name: 'c', image: 'y' }] } },
+      ['spec.template.spec: Invalid value: {}: field is immutable'],
+    ],
+    ['may gate them', { suspend: true }, small, { spec: { ...small?.spec, schedulingGates: [{ name: 'a/b' }] } }, []],
+    [
+      'may choose their nodes, not their neighbours',
+      { suspend: true },
+      small,
+      { spec: { ...small?.spec, affinity: { podAffinity: {} } } },
+      ['spec.template.spec: Invalid value: {}: field is immutable'],
+    ],
+  ])('%s', (_, spec, before, after, faults) => {
+    const found = changeFaults(jobs, job({ ...spec, template: before }), job({ ...spec, template: after }))
+    expect(found.map((fault) => fault.replace(/\{.*\}/, '{}'))).toEqual(faults)
+  })
+
+  test('of indexes grows as a whole', () => {
+    const of = (completions: number) => job({ ...indexed, completions, parallelism: 1 })
+    expect(changeFaults(jobs, of(2), of(3))).toEqual([
+      'spec.completions: Invalid value: 3: can only be modified in tandem with spec.parallelism',
+    ])
+  })
+
+  test('warns of what it cannot track', () => {
+    const many = job({ ...indexed, completions: 100_001, parallelism: 10_001 })
+    expect(warningsOf(jobs, many)).toEqual([expect.stringMatching(/^spec: In Indexed Jobs with a number of completions higher than 10\^5/)])
+    expect(warningsOf(jobs, many, many)).toEqual([])
+    const cron = { spec: { schedule: '@daily', jobTemplate: many }, metadata: { name: 'a.b' } }
+    expect(warningsOf(cronJobs, cron)).toEqual([
+      expect.stringMatching(/^metadata.name: .*\[must not contain dots\]$/),
+      expect.stringMatching(/^spec.jobTemplate.spec: In Indexed Jobs/),
+    ])
+  })
+
   test('keeps what it has begun with', () => {
     expect(changeFaults(jobs, job({ completions: 1 }), job({ completions: 2 }))).toEqual([
       'spec.completions: Invalid value: 2: field is immutable',
     ])
-    const indexed = { completionMode: 'Indexed' }
     expect(
       changeFaults(jobs, job({ ...indexed, completions: 2, parallelism: 2 }), job({ ...indexed, completions: 3, parallelism: 3 })),
     ).toEqual([])
@@ -132,6 +223,15 @@ describe('a CronJob', () => {
       cronJob({ timeZone: 'Nowhere/Land' }),
       ['spec.timeZone: Invalid value: "Nowhere/Land": unknown time zone Nowhere/Land'],
     ],
+    ['of a zone that is empty', cronJob({ timeZone: '' }), ['spec.timeZone: Too short: must be at least 1 character']],
+    [
+      'of whatever zone',
+      cronJob({ timeZone: 'local' }),
+      [
+        'spec.timeZone: Invalid value: "local": timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones',
+        'spec.timeZone: Invalid value: "local": unknown time zone local',
+      ],
+    ],
     [
       'of an unknown policy',
       cronJob({ concurrencyPolicy: 'Maybe' }),
@@ -144,8 +244,11 @@ describe('a CronJob', () => {
     ],
     [
       'whose jobs choose their pods',
-      cronJob({ jobTemplate: { spec: { template, manualSelector: true } } }),
-      ['spec.jobTemplate.spec.manualSelector: Unsupported value: true: supported values: "nil", "false"'],
+      cronJob({ jobTemplate: { spec: { template, manualSelector: true, selector: {} } } }),
+      [
+        'spec.jobTemplate.spec.selector: Invalid value: {}: `selector` will be auto-generated',
+        'spec.jobTemplate.spec.manualSelector: Unsupported value: true: supported values: "nil", "false"',
+      ],
     ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(cronJobs, fields)).toEqual(faults)
@@ -214,26 +317,163 @@ describe('policies of a Job', () => {
   })
 })
 
+const is = (...types: string[]): object => ({ conditions: types.map((type) => ({ type, status: 'True' })) })
+const wrong = (why: string): string => `status.conditions: Invalid value: ${why}`
+
 describe('the status of a Job', () => {
-  const ended = (status: object): Job => ({ ...created(jobs, job({})), status: { startTime: '2026-03-01T12:00:00Z', ...status } })
-  const faults = (now: object, before: object = {}): string[] =>
-    jobs.validateStatusUpdate(ended(now), ended(before), 'status').map(({ field, message }) => `${field}: ${message}`)
-  const is = (...types: string[]): object => ({ conditions: types.map((type) => ({ type, status: 'True' })) })
-  const done = { completionTime: '2026-03-01T12:01:00Z' }
+  const [started, done] = [{ startTime: '2026-03-01T12:00:00Z' }, { completionTime: '2026-03-01T12:01:00Z' }]
+  const complete = { ...started, ...done, ...is('SuccessCriteriaMet', 'Complete') }
+  const indexed = { completionMode: 'Indexed', completions: 5 }
 
-  test('is one that can be', () => {
-    expect(faults({ ...is('SuccessCriteriaMet', 'Complete'), ...done })).toEqual([])
-    expect(faults(is('Complete'))).toEqual(['status.completionTime: Required value: completionTime is required for Complete jobs'])
-    expect(faults({ ...is('Complete', 'Failed'), ...done })).toEqual([
-      'status.conditions: Invalid value: cannot set Complete=True and Failed=true conditions',
-    ])
-    expect(faults({ active: 1, ready: 2 })).toEqual(['status.ready: Invalid value: 2: cannot set more ready pods than active'])
-  })
-
-  test('once it has ended stays so', () => {
-    expect(faults({}, { ...is('Complete'), ...done })).toEqual([
-      'status.conditions: Invalid value: cannot disable the terminal Complete=True condition',
-    ])
+  test.each<[name: string, spec: object, before: object, now: object, faults: string[]]>([
+    ['that is complete', {}, started, complete, []],
+    ['that has failed', {}, started, { ...started, ...is('FailureTarget', 'Failed') }, []],
+    ['that is told otherwise', {}, complete, { ...complete, ready: 0 }, []],
+    [
+      'without an end',
+      {},
+      started,
+      { ...complete, completionTime: undefined },
+      ['status.completionTime: Required value: completionTime is required for Complete jobs'],
+    ],
+    [
+      'without a start',
+      {},
+      {},
+      { ...complete, startTime: undefined },
+      ['status.startTime: Required value: startTime is required for finished job'],
+    ],
+    [
+      'that ends before it starts',
+      {},
+      started,
+      { ...complete, completionTime: '2026-03-01T11:00:00Z' },
+      ['status.completionTime: Invalid value: "2026-03-01T11:00:00Z": must be equal to or after `startTime`'],
+    ],
+    [
+      'that ends early',
+      {},
+      started,
+      { ...started, ...done },
+      ['status.completionTime: Invalid value: "2026-03-01T12:01:00Z": cannot set completionTime when there is no Complete=True condition'],
+    ],
+    [
+      'both complete and failed',
+      {},
+      started,
+      { ...started, ...done, ...is('Complete', 'Failed', 'FailureTarget', 'SuccessCriteriaMet') },
+      [
+        wrong('cannot set Complete=True and Failed=true conditions'),
+        wrong('cannot set Complete=True and FailureTarget=true conditions'),
+        wrong('cannot set SuccessCriteriaMet=True and Failed=true conditions'),
+        wrong('cannot set SuccessCriteriaMet=True and FailureTarget=true conditions'),
+      ],
+    ],
+    [
+      'that fails unforeseen',
+      {},
+      started,
+      { ...started, ...is('Failed') },
+      [wrong('cannot set Failed=True condition without the FailureTarget=true condition')],
+    ],
+    [
+      'that is complete unforeseen',
+      {},
+      started,
+      { ...started, ...done, ...is('Complete') },
+      [wrong('cannot set Complete=True condition without the SuccessCriteriaMet=true condition')],
+    ],
+    [
+      'that has ended, with pods',
+      {},
+      started,
+      { ...complete, active: 1, terminating: 1, uncountedTerminatedPods: { failed: ['a'] } },
+      [
+        'status.active: Invalid value: 1: active>0 is invalid for finished job',
+        'status.uncountedTerminatedPods: Invalid value: {"failed":["a"]}: must be empty for finished job',
+        'status.terminating: Invalid value: 1: terminating>0 is invalid for finished job',
+      ],
+    ],
+    [
+      'that counts a pod twice',
+      {},
+      {},
+      { uncountedTerminatedPods: { succeeded: ['a', ''], failed: ['a'] } },
+      [
+        'status.uncountedTerminatedPods.succeeded[1]: Invalid value: "": must not be empty',
+        'status.uncountedTerminatedPods.failed[0]: Duplicate value: "a"',
+      ],
+    ],
+    [
+      'with more ready than active',
+      {},
+      {},
+      { active: 1, ready: 2 },
+      ['status.ready: Invalid value: 2: cannot set more ready pods than active'],
+    ],
+    ['of fewer than none', {}, {}, { active: -1 }, ['status.active: Invalid value: -1: must be greater than or equal to 0']],
+    [
+      'with indexes it has not',
+      {},
+      {},
+      { completedIndexes: '0', failedIndexes: '1' },
+      [
+        'status.completedIndexes: Invalid value: "0": cannot set non-empty completedIndexes when non-indexed completion mode',
+        'status.failedIndexes: Invalid value: "1": cannot set non-null failedIndexes when backoffLimitPerIndex is null',
+      ],
+    ],
+    [
+      'with indexes that are none',
+      { ...indexed, backoffLimitPerIndex: 1 },
+      {},
+      { completedIndexes: '3-1', failedIndexes: '7' },
+      [
+        'status.completedIndexes: Invalid value: "3-1": error parsing completedIndexes: non-increasing order, previous: 3, current: 1',
+        'status.failedIndexes: Invalid value: "7": error parsing failedIndexes: too large index: "7"',
+      ],
+    ],
+    [
+      'with indexes both done and failed',
+      { ...indexed, backoffLimitPerIndex: 1 },
+      {},
+      { completedIndexes: '0-2', failedIndexes: '2,4' },
+      ['status.failedIndexes: Invalid value: "2,4": failedIndexes and completedIndexes overlap at index: 2'],
+    ],
+    [
+      'that is no longer complete',
+      {},
+      complete,
+      started,
+      [wrong('cannot disable the terminal Complete=True condition'), wrong('cannot disable the SuccessCriteriaMet=True condition')],
+    ],
+    [
+      'that counts down',
+      {},
+      { failed: 2, succeeded: 2 },
+      { failed: 1, succeeded: 1 },
+      [
+        'status.failed: Invalid value: 1: cannot decrease the failed counter',
+        'status.succeeded: Invalid value: 1: cannot decrease the succeeded counter',
+      ],
+    ],
+    ['that shrinks', { ...indexed, parallelism: 5 }, { succeeded: 2 }, { succeeded: 1 }, []],
+    [
+      'that started at another time',
+      {},
+      started,
+      { startTime: '2026-03-01T12:00:01Z' },
+      ['status.startTime: Invalid value: "2026-03-01T12:00:01Z": field is immutable for unsuspended job once set'],
+    ],
+    ['that is suspended, and starts anew', { suspend: true }, started, {}, []],
+    [
+      'that ended at another time',
+      {},
+      complete,
+      { ...complete, completionTime: '2026-03-01T12:02:00Z' },
+      ['status.completionTime: Invalid value: "2026-03-01T12:02:00Z": field is immutable'],
+    ],
+  ])('%s', (_, spec, before, now, faults) => {
+    expect(statusFaults(jobs, job(spec), now, before)).toEqual(faults)
   })
 })
 

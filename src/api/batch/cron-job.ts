@@ -5,6 +5,7 @@ import { defineKind } from '../define-kind.ts'
 import { timeSince } from '../duration.ts'
 import type { CronJob, CronJobSpec, JobSpec } from '../generated/types.ts'
 import { validateCronJob } from './cron-job-validation.ts'
+import { cronJobWarnings } from './job-warnings.ts'
 
 function setCronJobDefaults(cronJob: CronJob): void {
   cronJob.spec ??= {} as CronJobSpec // what it lacks, validation names
@@ -52,4 +53,5 @@ export const cronJobs = defineKind<CronJob>({
   ],
   setDefaults: setCronJobDefaults,
   validate: validateCronJob,
+  warnings: cronJobWarnings,
 })

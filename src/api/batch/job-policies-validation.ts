@@ -1,4 +1,13 @@
-import { duplicate, type FieldError, invalidValue, notSupported, required, tooMany } from '../../machinery/field-error.ts'
+import {
+  duplicate,
+  type FieldError,
+  invalidAsSuch,
+  invalidValue,
+  notSupported,
+  required,
+  tooLong,
+  tooMany,
+} from '../../machinery/field-error.ts'
 import { type Faults, nonNegativeFaults, qualifiedNameFaults } from '../field-checks.ts'
 import type {
   JobSpec,
@@ -11,15 +20,13 @@ import { countIndexes, IndexesError } from './indexes.ts'
 
 const maxRules = 20
 const maxExitCodes = 255
+const maxIndexesLength = 64 * 1024
 const actions = ['Count', 'FailIndex', 'FailJob', 'Ignore']
 const statuses = ['False', 'True', 'Unknown']
 const operators = ['In', 'NotIn']
 
 /** Go prints a list of choices so. */
 const choices = (values: readonly string[]): string => `valid values: [${values.map((value) => JSON.stringify(value)).join(' ')}]`
-/** Of something whose value would say nothing. */
-const wrong = (field: string, why: string): FieldError => ({ field, reason: 'FieldValueInvalid', message: `Invalid value: ${why}` })
-
 function* exitCodesFaults(
   path: string,
   { operator, containerName, values = [] }: PodFailurePolicyOnExitCodesRequirement,
@@ -59,8 +66,10 @@ function* failureRuleFaults(path: string, rule: PodFailurePolicyRule, spec: JobS
   } else if (!actions.includes(action)) yield notSupported(`${path}.action`, action, actions)
   if (onExitCodes) yield* exitCodesFaults(`${path}.onExitCodes`, onExitCodes, names)
   yield* conditionsFaults(`${path}.onPodConditions`, onPodConditions)
-  if (onExitCodes && onPodConditions.length > 0) yield wrong(path, 'specifying both OnExitCodes and OnPodConditions is not supported')
-  if (!onExitCodes && onPodConditions.length === 0) yield wrong(path, 'specifying one of OnExitCodes and OnPodConditions is required')
+  if (onExitCodes && onPodConditions.length > 0)
+    yield invalidAsSuch(path, 'specifying both OnExitCodes and OnPodConditions is not supported')
+  if (!onExitCodes && onPodConditions.length === 0)
+    yield invalidAsSuch(path, 'specifying one of OnExitCodes and OnPodConditions is required')
 }
 
 /** What becomes of the job when a pod fails. */
@@ -81,6 +90,7 @@ function* successRuleFaults(
     yield required(path, 'at least one of succeededCount or succeededIndexes must be specified')
   let total = 0
   if (indexes !== undefined) {
+    if (indexes.length > maxIndexesLength) yield tooLong(`${path}.succeededIndexes`, maxIndexesLength)
     try {
       total = countIndexes(indexes, completions)
     } catch (error) {

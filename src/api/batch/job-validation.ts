@@ -1,19 +1,13 @@
-import { deepEqual } from '../../machinery/equality.ts'
 import { type FieldError, invalidValue, notSupported, required, tooLong } from '../../machinery/field-error.ts'
 import { labelSelectorMatcher } from '../../machinery/label-selector.ts'
-import { templateFaults } from '../apps/template-validation.ts'
-import {
-  dnsLabelFaults,
-  domainPrefixedPathFaults,
-  type Faults,
-  immutableFaults,
-  labelSelectorFaults,
-  nonNegativeFaults,
-} from '../field-checks.ts'
+import { ownPodsFaults, templateFaults } from '../apps/template-validation.ts'
+import { dnsLabelFaults, domainPrefixedPathFaults, type Faults, labelSelectorFaults, nonNegativeFaults } from '../field-checks.ts'
 import type { Job, JobSpec } from '../generated/types.ts'
 import { failurePolicyFaults, successPolicyFaults } from './job-policies-validation.ts'
 
 const maxIndexed = 100_000
+/** With a limit for each index, more than these would not fit the status. */
+const maxOfMany = 10_000
 const maxManagerLength = 63
 const counts = [
   'parallelism',
@@ -25,24 +19,33 @@ const counts = [
   'maxFailedIndexes',
 ] as const
 
-function* indexedFaults(path: string, spec: JobSpec): Faults {
-  const { completionMode: mode, completions, parallelism = 0 } = spec
-  if (mode !== 'Indexed' && mode !== 'NonIndexed') yield notSupported(`${path}.completionMode`, mode ?? '', ['NonIndexed', 'Indexed'])
-  if (mode === 'Indexed') {
-    if (completions === undefined) yield required(`${path}.completions`, 'when completion mode is Indexed')
-    if (parallelism > maxIndexed) {
-      yield invalidValue(`${path}.parallelism`, parallelism, `must be less than or equal to ${maxIndexed} when completion mode is Indexed`)
-    }
-    if (spec.maxFailedIndexes !== undefined && completions !== undefined && spec.maxFailedIndexes > completions) {
-      yield invalidValue(`${path}.maxFailedIndexes`, spec.maxFailedIndexes, 'must be less than or equal to completions')
-    }
-    return
+function* limitFaults(path: string, value: number | undefined, most: number, when = ''): Faults {
+  if (value !== undefined && value > most) yield invalidValue(path, value, `must be less than or equal to ${most}${when}`)
+}
+
+function* indexedFaults(path: string, { completions, parallelism, maxFailedIndexes: failures, backoffLimitPerIndex }: JobSpec): Faults {
+  if (completions === undefined) yield required(`${path}.completions`, 'when completion mode is Indexed')
+  yield* limitFaults(`${path}.parallelism`, parallelism, maxIndexed, ' when completion mode is Indexed')
+  if (failures !== undefined && completions !== undefined && failures > completions) {
+    yield invalidValue(`${path}.maxFailedIndexes`, failures, 'must be less than or equal to completions')
   }
-  if (spec.backoffLimitPerIndex !== undefined) {
-    yield invalidValue(`${path}.backoffLimitPerIndex`, spec.backoffLimitPerIndex, 'requires indexed completion mode')
+  yield* limitFaults(`${path}.maxFailedIndexes`, failures, maxIndexed)
+  if (completions === undefined || completions <= maxIndexed || backoffLimitPerIndex === undefined) return
+  const when = ` when completions are above ${maxIndexed} and used with backoff limit per index`
+  if (failures === undefined) yield required(`${path}.maxFailedIndexes`, `must be specified when completions is above ${maxIndexed}`)
+  yield* limitFaults(`${path}.parallelism`, parallelism, maxOfMany, when)
+  yield* limitFaults(`${path}.maxFailedIndexes`, failures, maxOfMany, when)
+}
+
+function* modeFaults(path: string, spec: JobSpec): Faults {
+  const { completionMode: mode } = spec
+  if (mode !== undefined && mode !== 'Indexed' && mode !== 'NonIndexed') {
+    yield notSupported(`${path}.completionMode`, mode, ['NonIndexed', 'Indexed'])
   }
-  if (spec.maxFailedIndexes !== undefined) {
-    yield invalidValue(`${path}.maxFailedIndexes`, spec.maxFailedIndexes, 'requires indexed completion mode')
+  if (mode === 'Indexed') return yield* indexedFaults(path, spec)
+  if (mode !== undefined && mode !== 'NonIndexed') return
+  for (const field of ['backoffLimitPerIndex', 'maxFailedIndexes'] as const) {
+    if (spec[field] !== undefined) yield invalidValue(`${path}.${field}`, spec[field], 'requires indexed completion mode')
   }
 }
 
@@ -56,14 +59,13 @@ export function* jobSpecFaults(path: string, spec: JobSpec): Faults {
     yield* domainPrefixedPathFaults(`${path}.managedBy`, spec.managedBy)
     if (spec.managedBy.length > maxManagerLength) yield tooLong(`${path}.managedBy`, maxManagerLength)
   }
-  if (spec.completionMode !== undefined) yield* indexedFaults(path, spec)
+  yield* modeFaults(path, spec)
   yield* failurePolicyFaults(`${path}.podFailurePolicy`, spec)
   yield* successPolicyFaults(`${path}.successPolicy`, spec)
   const policy = spec.podReplacementPolicy
   const policies = spec.podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed']
   if (policy !== undefined && !policies.includes(policy)) yield notSupported(`${path}.podReplacementPolicy`, policy, policies)
-  if (!spec.template) return yield required(`${path}.template`)
-  yield* templateFaults(`${path}.template`, spec.template)
+  yield* templateFaults(`${path}.template`, spec.template ?? {})
   yield* restartFaults(`${path}.template.spec.restartPolicy`, spec)
 }
 
@@ -77,18 +79,36 @@ function* restartFaults(path: string, { template, podFailurePolicy }: JobSpec): 
   }
 }
 
-function* jobFaults({ metadata, spec }: Job): Faults {
-  if (!spec.selector) yield required('spec.selector')
-  else {
-    const own = [...labelSelectorFaults('spec.selector', spec.selector)]
-    yield* own
-    const labels = spec.template?.metadata?.labels
-    if (own.length === 0 && !labelSelectorMatcher(spec.selector)(labels)) {
-      yield invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')
-    }
+/** What a job's pods carry unless it chooses them itself, in the order in which faults are told. */
+export const generatedLabels = ({ metadata: { uid, name } }: Job): Record<string, string> => ({
+  'controller-uid': uid,
+  'job-name': name,
+  'batch.kubernetes.io/controller-uid': uid,
+  'batch.kubernetes.io/job-name': name,
+})
+
+/** What was generated must not be told otherwise. */
+function* generatedFaults(job: Job): Faults {
+  const { selector, manualSelector, template } = job.spec
+  if (manualSelector || !selector) return
+  const wanted = generatedLabels(job)
+  const labels = template?.metadata?.labels ?? {}
+  for (const [key, value] of Object.entries(wanted)) {
+    if (labels[key] === undefined) yield required(`spec.template.metadata.labels[${key}]`, `must be '${value}'`)
+    else if (labels[key] !== value) yield invalidValue(`spec.template.metadata.labels[${key}]`, labels, `must be '${value}'`)
   }
+  const isSound = [...labelSelectorFaults('', selector)].length === 0
+  if (isSound && !labelSelectorMatcher(selector)(wanted)) yield invalidValue('spec.selector', selector, '`selector` not auto-generated')
+}
+
+function* jobFaults(job: Job): Faults {
+  const { metadata, spec } = job
+  yield* generatedFaults(job)
   yield* jobSpecFaults('spec', spec)
-  if (spec.completionMode !== 'Indexed' || !spec.completions) return
+  if (!spec.selector) yield required('spec.selector')
+  yield* labelSelectorFaults('spec.selector', spec.selector)
+  yield* ownPodsFaults('spec.template', spec.selector, spec.template)
+  if (spec.completionMode !== 'Indexed' || !spec.completions || spec.completions < 0) return
   // Each index becomes a pod's host name.
   const hostname = `${metadata.name}-${spec.completions - 1}`
   if ([...dnsLabelFaults('metadata.name', hostname)].length > 0) {
@@ -97,27 +117,3 @@ function* jobFaults({ metadata, spec }: Job): Faults {
 }
 
 export const validateJob = (job: Job): FieldError[] => [...jobFaults(job)]
-
-const immutable = ['selector', 'completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'] as const
-
-/** An indexed job grows and shrinks only as a whole. */
-function isResize(spec: JobSpec, previous: JobSpec): boolean {
-  return spec.completionMode === 'Indexed' && previous.completions !== undefined && spec.completions === spec.parallelism
-}
-
-/** Where pods may go is open until the first one has started. */
-function withoutPlacement(job: Job): unknown {
-  const { nodeSelector: _n, tolerations: _t, affinity: _a, schedulingGates: _g, ...podSpec } = job.spec.template.spec ?? { containers: [] }
-  const { labels: _l, annotations: _an, ...metadata } = job.spec.template.metadata ?? {}
-  return { metadata, podSpec }
-}
-
-function* updateFaults(job: Job, previous: Job): Faults {
-  if (!isResize(job.spec, previous.spec)) yield* immutableFaults('spec.completions', job.spec.completions, previous.spec.completions)
-  for (const field of immutable) yield* immutableFaults(`spec.${field}`, job.spec[field], previous.spec[field])
-  const notStarted = previous.spec.suspend === true && previous.status?.startTime === undefined
-  if (notStarted && deepEqual(withoutPlacement(job), withoutPlacement(previous))) return
-  yield* immutableFaults('spec.template', job.spec.template, previous.spec.template)
-}
-
-export const validateJobUpdate = (job: Job, previous: Job): FieldError[] => [...updateFaults(job, previous)]

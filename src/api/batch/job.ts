@@ -5,9 +5,11 @@ import { defineKind } from '../define-kind.ts'
 import { humanDuration } from '../duration.ts'
 import type { Job, JobSpec } from '../generated/types.ts'
 import { validateJobStatus } from './job-status-validation.ts'
-import { validateJob, validateJobUpdate } from './job-validation.ts'
+import { validateJobUpdate } from './job-update-validation.ts'
+import { generatedLabels, validateJob } from './job-validation.ts'
+import { jobWarnings } from './job-warnings.ts'
 
-const prefix = 'batch.kubernetes.io/'
+const uidLabel = 'batch.kubernetes.io/controller-uid'
 /** With a limit for each index, the limit for all is beyond reach unless it is given. */
 const noBackoffLimit = 2 ** 31 - 1
 
@@ -33,15 +35,9 @@ function generateSelector(job: Job): void {
   job.status = {}
   const { metadata, spec } = job
   if (spec.manualSelector) return
-  const own: Record<string, string> = {
-    'controller-uid': metadata.uid,
-    'job-name': metadata.name,
-    [`${prefix}controller-uid`]: metadata.uid,
-    [`${prefix}job-name`]: metadata.name,
-  }
-  spec.template.metadata = { ...spec.template.metadata, labels: { ...spec.template.metadata?.labels, ...own } }
-  const matchLabels = { ...spec.selector?.matchLabels, [`${prefix}controller-uid`]: metadata.uid }
-  spec.selector = { ...spec.selector, matchLabels }
+  // What a user says otherwise stays, and is refused.
+  spec.template.metadata = { ...spec.template.metadata, labels: { ...generatedLabels(job), ...spec.template.metadata?.labels } }
+  spec.selector = { ...spec.selector, matchLabels: { [uidLabel]: metadata.uid, ...spec.selector?.matchLabels } }
 }
 
 /** The first that holds says how the job stands. */
@@ -99,4 +95,5 @@ export const jobs = defineKind<Job>({
   validate: validateJob,
   validateUpdate: validateJobUpdate,
   validateStatusUpdate: validateJobStatus,
+  warnings: jobWarnings,
 })

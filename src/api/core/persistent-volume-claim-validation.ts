@@ -73,6 +73,8 @@ function* specFaults(path: string, spec: PersistentVolumeClaimSpec): Faults {
   if (spec.volumeAttributesClassName) yield* dnsSubdomainFaults(`${path}.volumeAttributesClassName`, spec.volumeAttributesClassName)
 }
 
+export const claimTemplateSpecFaults = specFaults
+
 export const validateClaim = ({ spec }: PersistentVolumeClaim): FieldError[] => [...specFaults('spec', spec)]
 
 /** Of a claim that is made for each pod: of its metadata, only labels and annotations are its own to choose. */

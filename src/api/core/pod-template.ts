@@ -1,3 +1,4 @@
+import { deepEqual } from '../../machinery/equality.ts'
 import type { FieldError } from '../../machinery/field-error.ts'
 import { containerColumns } from '../apps/template-columns.ts'
 import { templateFaults } from '../apps/template-validation.ts'
@@ -5,6 +6,7 @@ import { column, labelsText, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { PodTemplate } from '../generated/types.ts'
 import { setPodTemplateDefaults } from './pod-defaults.ts'
+import { templateWarnings } from './pod-warnings.ts'
 
 const validatePodTemplate = ({ template }: PodTemplate): FieldError[] => [...templateFaults('template', template ?? {})]
 
@@ -25,4 +27,6 @@ export const podTemplates = defineKind<PodTemplate>({
     setPodTemplateDefaults(podTemplate.template)
   },
   validate: validatePodTemplate,
+  warnings: (made, previous) =>
+    previous && deepEqual(made.template, previous.template) ? [] : templateWarnings('template', made.template),
 })

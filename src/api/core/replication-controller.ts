@@ -1,4 +1,6 @@
+import { validateReplicaSetStatus } from '../apps/replica-set-validation.ts'
 import { containerColumns } from '../apps/template-columns.ts'
+import { namedPodsWarnings } from '../apps/workload-warnings.ts'
 import { ageColumn, column, labelsText, nameColumn, wideColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { ReplicationController } from '../generated/types.ts'
@@ -42,4 +44,6 @@ export const replicationControllers = defineKind<ReplicationController>({
   selectableFields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
   setDefaults: setReplicationControllerDefaults,
   validate: validateReplicationController,
+  validateStatusUpdate: validateReplicaSetStatus,
+  warnings: namedPodsWarnings,
 })

@@ -35,3 +35,23 @@ export function changeFaults<T extends KubeObject>(
 ): string[] {
   return texts(kind.validateUpdate(created(kind, after), created(kind, before)))
 }
+
+/** Faults of a write to the status of an object with these fields. */
+export function statusFaults<T extends KubeObject>(
+  kind: Kind<T>,
+  fields: Record<string, unknown>,
+  now: object,
+  before: object = {},
+): string[] {
+  const withStatus = (status: object): T => ({ ...created(kind, fields), status })
+  return texts(kind.validateStatusUpdate(withStatus(now), withStatus(before), 'status'))
+}
+
+/** What a client is warned of that makes an object, or changes one of the fields `before`. */
+export function warningsOf<T extends KubeObject>(
+  kind: Kind<T>,
+  fields: Record<string, unknown>,
+  before?: Record<string, unknown>,
+): string[] {
+  return kind.warnings(created(kind, fields), before && created(kind, before))
+}
