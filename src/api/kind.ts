@@ -27,6 +27,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   readonly subresources: readonly Subresource[]
   /** True: metadata.generation counts changes of what is not metadata or status. */
   readonly countsGeneration: boolean
+  /** With `countsGeneration`: what else a change has to be, or need not be, to be counted. */
+  readonly isNewGeneration?: (object: T, previous: T) => boolean
   /** True: an object goes by itself when nobody has written it for the API server's --event-ttl. */
   readonly expires: boolean
   readonly columns: readonly Column<T>[]

@@ -182,7 +182,7 @@ describe('what comes in wrong', () => {
       'POST',
       `${configMaps}?dryRun=Some`,
       configMap('a'),
-      /^422 .*dryRun: Unsupported value: "Some": supported values: "All"/,
+      /^422 .*dryRun: Unsupported value: \["Some"\]: supported values: "All"/,
     ],
     ['a post to an object', 'POST', `${configMaps}/a`, configMap('a'), /^405 /],
     [

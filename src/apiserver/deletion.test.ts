@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { systemRandom } from '../host/random.ts'
 import { pod, TestServer } from './testing/test-server.ts'
 
 let server: TestServer
@@ -59,7 +60,7 @@ test('foreground and orphan deletion leave word for the garbage collector', asyn
 test('preconditions protect a namesake', async () => {
   await server.ask('POST', configMaps, { body: { metadata: { name: 'guarded' } } })
   expect(await server.refusal('DELETE', `${configMaps}/guarded`, { body: { preconditions: { uid: 'another' } } })).toMatch(
-    /^409 .*Precondition failed: UID in precondition: another, UID in object meta: /,
+    /^409 Operation cannot be fulfilled on ConfigMap "guarded": the UID in the precondition \(another\) does not match the UID in record \(.*\)\. The object might have been deleted and then recreated$/,
   )
   const { code, object } = await server.ask('DELETE', `${configMaps}/guarded`)
   expect({ code, status: object.status }).toEqual({ code: 200, status: 'Success' })
@@ -100,4 +101,85 @@ test('a pod is bound once', async () => {
   expect(await server.refusal('POST', '/api/v1/namespaces/default/bindings', { body: binding('n2') })).toBe(
     '409 Operation cannot be fulfilled on pods/binding "bound": pod bound is already assigned to node "n1"',
   )
+})
+
+test.each<[string, object, string]>([
+  [
+    'another version',
+    { preconditions: { resourceVersion: '1' } },
+    '409 Operation cannot be fulfilled on ConfigMap "exact": the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (RV). The object might have been modified',
+  ],
+  [
+    'a propagation that is none',
+    { propagationPolicy: 'Sideways' },
+    '422 DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Sideways": supported values: "Foreground", "Background", "Orphan", "nil"',
+  ],
+  [
+    'two ways to say it',
+    { propagationPolicy: 'Orphan', orphanDependents: true },
+    '422 DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+  ],
+  [
+    'a dry run of a part',
+    { dryRun: ['Some'] },
+    '422 DeleteOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"',
+  ],
+])('%s is refused, of one and of a collection', async (_, body, said) => {
+  await server.ask('POST', configMaps, { body: { metadata: { name: 'exact', labels: { set: 'exact' } } } })
+  const { resourceVersion } = (await server.ask('GET', `${configMaps}/exact`)).object.metadata
+  const expected = said.replace('(RV)', `(${resourceVersion})`)
+  expect(await server.refusal('DELETE', `${configMaps}/exact`, { body })).toBe(expected)
+  expect(await server.refusal('DELETE', `${configMaps}?labelSelector=set%3Dexact`, { body })).toBe(expected)
+  expect((await server.ask('GET', `${configMaps}/exact`)).code).toBe(200)
+})
+
+test('a collection takes selectors, limits, propagation and preconditions', async () => {
+  const url = '/api/v1/namespaces/collected/configmaps'
+  await server.ask('POST', '/api/v1/namespaces', { body: { metadata: { name: 'collected' } } })
+  for (const name of ['a', 'b', 'c', 'd']) await server.ask('POST', url, { body: { metadata: { name } } })
+  const names = async (): Promise<string> => (await server.ask('GET', url)).object.items.map(({ metadata }) => metadata.name).join('')
+  const gone = (await server.ask('DELETE', `${url}?fieldSelector=metadata.name%3Da`)).object
+  expect([gone.kind, gone.items.map(({ metadata }) => metadata.name), await names()]).toEqual(['ConfigMapList', ['a'], 'bcd'])
+  await server.ask('DELETE', `${url}?limit=1`)
+  expect(await names()).toBe('cd')
+  await server.ask('DELETE', `${url}?dryRun=All`)
+  expect(await names()).toBe('cd')
+  expect(await server.refusal('DELETE', url, { body: { preconditions: { uid: 'another' } } })).toMatch(/^409 .*the UID in the precondition/)
+  await server.ask('DELETE', url, { body: { propagationPolicy: 'Orphan' } })
+  const waiting = (await server.ask('GET', url)).object.items
+  expect(waiting.map(({ metadata }) => metadata.finalizers)).toEqual([['orphan'], ['orphan']])
+  expect(await server.refusal('DELETE', '/api/v1/namespaces')).toMatch(/^405 /)
+})
+
+test('the grace that is asked for: less than none is a second, none is at once, later ones may only shorten', async () => {
+  const marked = async (name: string, seconds: number) =>
+    (await server.ask('DELETE', `${pods}/${name}?gracePeriodSeconds=${seconds}`)).object.metadata
+  const made = async (name: string): Promise<void> => void (await server.ask('POST', pods, { body: pod(name, { nodeName: 'n1' }) }))
+  await made('negative')
+  expect(await marked('negative', -5)).toMatchObject({ deletionGracePeriodSeconds: 1, generation: 2 })
+  await made('zero')
+  await marked('zero', 0)
+  expect(await server.refusal('GET', `${pods}/zero`)).toMatch(/^404/)
+  await made('shorter')
+  expect(await marked('shorter', 60)).toMatchObject({ deletionGracePeriodSeconds: 60, generation: 2 })
+  expect(await marked('shorter', 10)).toMatchObject({ deletionGracePeriodSeconds: 10, generation: 2 })
+  expect(await marked('shorter', 20)).toMatchObject({ deletionGracePeriodSeconds: 10, generation: 2 })
+})
+
+test('where no name that is generated is free, the client is told to try again', async () => {
+  const always = await TestServer.start({ random: { ...systemRandom, float: () => 0 } })
+  const body = { metadata: { generateName: 'same-' } }
+  expect((await always.ask('POST', configMaps, { body })).code).toBe(201)
+  const { code, object } = await always.ask('POST', configMaps, { body })
+  expect([code, object]).toMatchObject([
+    409,
+    {
+      reason: 'AlreadyExists',
+      message: expect.stringMatching(
+        /^configmaps "same-.{5}" already exists, the server was not able to generate a unique name for the object$/,
+      ),
+      details: { retryAfterSeconds: 1 },
+    },
+  ])
+  await always.close()
 })

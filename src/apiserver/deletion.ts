@@ -18,14 +18,17 @@ type HowToDelete = Partial<Pick<DeleteRequest, 'gracePeriodSeconds' | 'propagati
 const orphanFinalizer = 'orphan'
 const foregroundFinalizer = 'foregroundDeletion'
 
+/** Throws Conflict; as upstream, in the kind's singular. */
 export function checkPreconditions(kind: Kind, object: KubeObject, request: DeleteRequest): void {
   const { name, uid, resourceVersion } = object.metadata
+  const refuse = (why: string): Error => conflict({ group: kind.group, plural: kind.kind }, name, why)
   if (request.uid !== undefined && request.uid !== uid) {
-    throw conflict(kind, name, `Precondition failed: UID in precondition: ${request.uid}, UID in object meta: ${uid}`)
+    const mismatch = `the UID in the precondition (${request.uid}) does not match the UID in record (${uid})`
+    throw refuse(`${mismatch}. The object might have been deleted and then recreated`)
   }
   if (request.resourceVersion !== undefined && request.resourceVersion !== resourceVersion) {
-    const versions = `ResourceVersion in precondition: ${request.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`
-    throw conflict(kind, name, `Precondition failed: ${versions}`)
+    const mismatch = `the ResourceVersion in the precondition (${request.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion})`
+    throw refuse(`${mismatch}. The object might have been modified`)
   }
 }
 
@@ -35,7 +38,7 @@ export function nextDeletionStep(kind: Kind, object: KubeObject, request: HowToD
   const graceSeconds = graceOf(kind, object, request)
   const finalizersChanged = setCascade(object, request)
   const pending = (object.metadata.finalizers?.length ?? 0) > 0
-  if (graceSeconds === 0 && !pending) return { do: 'remove' }
+  if (!pending && (graceSeconds === 0 || hasWaited(object))) return { do: 'remove' }
   const marked = mark(object, graceSeconds, nowMs)
   return marked || finalizersChanged ? { do: 'mark', object } : { do: 'nothing' }
 }
@@ -73,13 +76,27 @@ function setCascade({ metadata }: KubeObject, { propagation }: HowToDelete): boo
   return true
 }
 
+/** Marked with nothing left to wait for: whoever was to remove it did not. */
+function hasWaited({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined && !metadata.deletionGracePeriodSeconds
+}
+
 /** Sets when it is to be gone; a later request may only bring that forward. True: something changed. */
 function mark({ metadata }: KubeObject, graceSeconds: number, nowMs: number): boolean {
   const before = metadata.deletionGracePeriodSeconds
-  if (metadata.deletionTimestamp !== undefined && (before === undefined || graceSeconds >= before)) return false
-  const startedMs = before === undefined ? nowMs : Date.parse(metadata.deletionTimestamp as string) - before * 1000
-  metadata.deletionTimestamp = timestamp(startedMs + graceSeconds * 1000)
-  metadata.deletionGracePeriodSeconds = graceSeconds
-  if (metadata.generation !== undefined) metadata.generation += 1
+  if (metadata.deletionTimestamp === undefined) {
+    metadata.deletionTimestamp = timestamp(nowMs + graceSeconds * 1000)
+    metadata.deletionGracePeriodSeconds = graceSeconds
+    // Whoever watches what is wanted is to see that nothing is any more.
+    if (metadata.generation !== undefined) metadata.generation += 1
+    return true
+  }
+  if (before === undefined || graceSeconds >= before) return false
+  const startedMs = Date.parse(metadata.deletionTimestamp) - before * 1000
+  const endsMs = startedMs + graceSeconds * 1000
+  const isOver = endsMs < nowMs
+  metadata.deletionTimestamp = timestamp(isOver ? nowMs : endsMs)
+  // It is still for its kubelet to end: a grace of none would be for the asker to mean.
+  metadata.deletionGracePeriodSeconds = isOver && graceSeconds !== 0 ? 1 : graceSeconds
   return true
 }

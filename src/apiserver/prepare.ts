@@ -1,8 +1,7 @@
 import type { Kind, ObjectPart, PartName } from '../api/kind.ts'
 import { timestamp } from '../host/clock.ts'
 import { type Random, randomSuffix } from '../host/random.ts'
-import { deepEqual } from '../machinery/equality.ts'
-import type { KubeObject, ObjectMeta } from '../machinery/object.ts'
+import { isChanged, type KubeObject, type ObjectMeta } from '../machinery/object.ts'
 
 /** The longest name that still has room for the suffix. */
 const maxGeneratedBase = 58
@@ -115,15 +114,9 @@ function keepAllBut(field: string, next: Loose, before: Loose): void {
   for (const [name, value] of Object.entries(kept)) if (name !== field) nextFields[name] = value
 }
 
-function withoutMetadataAndStatus(object: KubeObject): object {
-  const { metadata: _metadata, status: _status, ...rest } = object as Loose
-  return rest
-}
-
 /** Counts a change of anything but metadata and status. Both must come from JSON: what is undefined is not there. */
-export function countGeneration(kind: Kind, object: KubeObject, previous: KubeObject): void {
-  if (!kind.countsGeneration) return
-  if (deepEqual(withoutMetadataAndStatus(object), withoutMetadataAndStatus(previous))) return
+export function countGeneration({ countsGeneration, isNewGeneration = isChanged }: Kind, object: KubeObject, previous: KubeObject): void {
+  if (!countsGeneration || !isNewGeneration(object, previous)) return
   object.metadata.generation = (previous.metadata.generation ?? 0) + 1
 }
 

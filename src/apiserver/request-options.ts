@@ -1,5 +1,5 @@
 import type { ApiRequest, AuditTrail, UserInfo } from '../machinery/api-request.ts'
-import { type FieldError, invalidValue, notSupported } from '../machinery/field-error.ts'
+import { type FieldError, invalidValue, notSupported, tooLong } from '../machinery/field-error.ts'
 import { badRequest, invalid } from '../machinery/status.ts'
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
@@ -43,7 +43,8 @@ export interface WatchOptions extends ReadOptions {
 }
 
 const metaGroup = 'meta.k8s.io'
-const fieldValidations: readonly string[] = ['Ignore', 'Strict', 'Warn']
+const fieldValidations: readonly string[] = ['', 'Ignore', 'Strict', 'Warn']
+const longestManager = 128
 const propagations: readonly string[] = ['Foreground', 'Background', 'Orphan']
 
 /**
@@ -53,15 +54,33 @@ export function isTrue(text: string | null): boolean {
   return text !== null && text !== '0' && text.toLowerCase() !== 'false'
 }
 
+/** What no manager's name may hold: all that does not print. */
+const unprintable = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu
+
 /** The manager that a client doesn't name is the program's own name, up to its version: `kubectl/v1.36 (...)`. */
 function managerOf(request: ApiRequest): string {
   const named = request.query.get('fieldManager')
-  return named || (request.userAgent.split('/')[0] ?? '').slice(0, 128)
+  if (named) return named
+  const program = (request.userAgent.split('/')[0] ?? '').replace(unprintable, '')
+  return Buffer.from(program)
+    .subarray(0, longestManager)
+    .toString()
+    .replace(/\uFFFD+$/, '')
 }
 
 function dryRunOf(values: readonly unknown[], faults: FieldError[]): boolean {
-  for (const value of values) if (value !== 'All') faults.push(notSupported('dryRun', value, ['All']))
+  if (values.some((value) => value !== 'All')) faults.push(notSupported('dryRun', values, ['All']))
   return values.length > 0
+}
+
+function managerFaults(manager: string): FieldError[] {
+  const faults = Buffer.byteLength(manager) > longestManager ? [tooLong('fieldManager', longestManager)] : []
+  for (const { 0: character, index } of manager.matchAll(unprintable)) {
+    const code = (character.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0')
+    const at = Buffer.byteLength(manager.slice(0, index))
+    faults.push(invalidValue('fieldManager', manager, `invalid character U+${code} (at position ${at})`))
+  }
+  return faults
 }
 
 /** `kind` names the options in a refusal: CreateOptions, UpdateOptions, PatchOptions. */
@@ -71,7 +90,7 @@ export function writeOptionsOf(request: ApiRequest, kind: string): WriteOptions 
   const validation = request.query.get('fieldValidation') || 'Warn'
   if (!fieldValidations.includes(validation)) faults.push(notSupported('fieldValidation', validation, fieldValidations))
   const fieldManager = managerOf(request)
-  if (fieldManager.length > 128) faults.push(invalidValue('fieldManager', fieldManager, 'may not be more than 128 bytes'))
+  faults.push(...managerFaults(fieldManager))
   if (faults.length > 0) throw invalid({ group: metaGroup, kind }, '', faults)
   return {
     user: request.user,
@@ -118,7 +137,8 @@ export function deleteRequestOf(request: ApiRequest, body: Readonly<Record<strin
       faults.push(invalidValue('propagationPolicy', propagation, 'orphanDependents and deletionPropagation cannot be both set'))
     propagation = orphans === true || orphans === 'true' ? 'Orphan' : 'Background'
   }
-  if (propagation && !propagations.includes(propagation)) faults.push(notSupported('propagationPolicy', propagation, propagations))
+  if (propagation && !propagations.includes(propagation))
+    faults.push(notSupported('propagationPolicy', propagation, [...propagations, 'nil']))
   const isDry = dryRunOf(dryRun, faults)
   if (faults.length > 0) throw invalid({ group: metaGroup, kind: 'DeleteOptions' }, '', faults)
   return {

@@ -9,7 +9,16 @@ import { deepEqual } from '../machinery/equality.ts'
 import { type FieldError, required } from '../machinery/field-error.ts'
 import { apiVersionOf } from '../machinery/group-version.ts'
 import type { KubeObject, ManagedFieldsEntry } from '../machinery/object.ts'
-import { alreadyExists, badRequest, conflict, invalid, isAlreadyExists, isNotFound, objectModified } from '../machinery/status.ts'
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  generatedNameTaken,
+  invalid,
+  isAlreadyExists,
+  isNotFound,
+  objectModified,
+} from '../machinery/status.ts'
 import type { Change } from '../storage/store.ts'
 import { admit, validateAdmitted } from './admission/admission.ts'
 import type { AdmissionFacts, AdmissionRequest } from './admission/plugin.ts'
@@ -95,7 +104,8 @@ export class Writes {
       if (isGenerated) metadata.name = generatedName(metadata.generateName as string, this.#deps.random)
       const made = await this.#alone(kind, () => this.#insert(kind, namespace, isService(kind) ? structuredClone(object) : object, options))
       if (made) return made
-      if (!isGenerated || attempt === generatedNameAttempts) throw alreadyExists(kind, metadata.name)
+      if (!isGenerated) throw alreadyExists(kind, metadata.name)
+      if (attempt === generatedNameAttempts) throw generatedNameTaken(kind, metadata.name)
     }
   }
 

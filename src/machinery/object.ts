@@ -1,3 +1,4 @@
+import { deepEqual } from './equality.ts'
 /** What every Kubernetes object has in common, as it stands on the wire (JSON). */
 
 export interface OwnerReference {
@@ -126,4 +127,14 @@ export function controllerReference(owner: KubeObject): OwnerReference {
     controller: true,
     blockOwnerDeletion: true,
   }
+}
+
+/** Whether anything but metadata and status differs. Both must come from JSON: what is undefined is not there. */
+export function isChanged(object: KubeObject, previous: KubeObject): boolean {
+  return !deepEqual(withoutMetadataAndStatus(object), withoutMetadataAndStatus(previous))
+}
+
+function withoutMetadataAndStatus(object: KubeObject): object {
+  const { metadata: _metadata, status: _status, ...rest } = object as KubeObject & { status?: unknown }
+  return rest
 }

@@ -55,6 +55,12 @@ export function alreadyExists(resource: Resource, name: string): StatusError {
   return failure(409, 'AlreadyExists', `${groupResource(resource)} "${name}" already exists`, detailsOf(resource, name))
 }
 
+/** None of the names that were tried for an object that leaves its name to the server is free: others may be. */
+export function generatedNameTaken(resource: Resource, name: string): StatusError {
+  const message = `${groupResource(resource)} "${name}" already exists, the server was not able to generate a unique name for the object`
+  return failure(409, 'AlreadyExists', message, { ...detailsOf(resource, name), retryAfterSeconds: 1 })
+}
+
 /** The object has changed since the caller read it, or a precondition does not hold. */
 export function conflict(resource: Resource, name: string, why: string): StatusError {
   return failure(

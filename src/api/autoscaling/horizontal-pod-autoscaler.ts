@@ -42,6 +42,7 @@ const row = {
   shortNames: ['hpa'],
   categories: ['all'],
   hasStatus: true,
+  countsGeneration: true,
 }
 
 const columns: Kind<V2HorizontalPodAutoscaler>['columns'] = [

@@ -1,3 +1,5 @@
+import { deepEqual } from '../../machinery/equality.ts'
+import { isChanged } from '../../machinery/object.ts'
 import { ageColumn, column, nameColumn } from '../columns.ts'
 import { sliceAddressesText, slicePortsText } from '../core/endpoints-columns.ts'
 import { defineKind } from '../define-kind.ts'
@@ -11,6 +13,8 @@ export const endpointSlices = defineKind<EndpointSlice>({
   plural: 'endpointslices',
   namespaced: true,
   countsGeneration: true,
+  // Its labels say whose endpoints it holds.
+  isNewGeneration: (slice, previous) => isChanged(slice, previous) || !deepEqual(slice.metadata.labels, previous.metadata.labels),
   columns: [
     nameColumn,
     column('AddressType', 'string', 'IPv4, IPv6 or FQDN.', (slice) => slice.addressType),

@@ -51,6 +51,8 @@ export const priorityClasses = defineKind<PriorityClass>({
   namespaced: false,
   shortNames: ['pc'],
   countsGeneration: true,
+  // As upstream: it begins to count, and leaves it at that.
+  isNewGeneration: () => false,
   columns: [
     nameColumn,
     column('Value', 'integer', 'The priority of its pods.', ({ value }) => value ?? 0),

@@ -54,6 +54,7 @@ export const csiDrivers = defineKind<CSIDriver>({
   plural: 'csidrivers',
   namespaced: false,
   nameRule: 'path-segment',
+  countsGeneration: true,
   columns: [
     nameColumn,
     column('AttachRequired', 'boolean', 'Whether volumes are attached before they are mounted.', ({ spec }) => spec.attachRequired ?? true),
