@@ -122,10 +122,9 @@ export class Reads {
     options: WatchOptions,
     { selects, scope }: Selection,
   ): Promise<{ initial: readonly CachedObject[]; position: number; after: number }> {
-    const { resourceVersion, sendInitialEvents } = options
     const { history } = kindCache
-    const fromState = sendInitialEvents ?? (resourceVersion === '' || resourceVersion === '0')
-    const asked = watchRevision(kindCache.kind, resourceVersion)
+    const fromState = options.sendInitialEvents === true
+    const asked = watchRevision(kindCache.kind, options.resourceVersion)
     if (!fromState && asked) {
       const after = asked
       return { initial: [], position: after < history.oldest ? -1 : history.positionAfter(after), after }

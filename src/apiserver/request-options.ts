@@ -168,10 +168,17 @@ export function readOptionsOf({ query }: ApiRequest): ReadOptions {
 export function watchOptionsOf(request: ApiRequest): WatchOptions {
   const { query } = request
   return {
-    ...readOptionsOf(request),
+    ...withInitialEvents(readOptionsOf(request)),
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
     timeoutSeconds: queryInteger(query, 'timeoutSeconds'),
   }
+}
+
+/** A watch from no version in particular has always begun with what is there. */
+function withInitialEvents(options: ReadOptions): ReadOptions {
+  const { sendInitialEvents, resourceVersion, resourceVersionMatch } = options
+  if (sendInitialEvents !== undefined || resourceVersionMatch !== '' || (resourceVersion !== '' && resourceVersion !== '0')) return options
+  return { ...options, sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }
 }
 
 const largestRevision = 2n ** 64n - 1n

@@ -154,7 +154,9 @@ describe('a watch', () => {
   }
   test.each<[string, string, string]>([
     ['from the most recent, what is there first', '', 'a b c d'],
+    ['from the most recent, with bookmarks', 'allowWatchBookmarks=true', `a b c d ${bookmark}`],
     ['from any, what is there first', 'rv=0', 'a b c d'],
+    ['from any, with bookmarks', 'rv=0&allowWatchBookmarks=true', `a b c d ${bookmark}`],
     ['from exactly one on', 'rv=b', 'c d'],
     ['with initial events', 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan', 'a b c d'],
     [
