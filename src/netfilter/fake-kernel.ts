@@ -34,7 +34,10 @@ export class FakeKernel implements Exec {
   readonly #now: () => number
   /** When a source was last noted on a recent list, by `list source`. */
   readonly #recent = new Map<string, number>()
-  readonly sysctls = new Map<string, string>([['net/ipv4/conf/all/route_localnet', '0']])
+  readonly sysctls = new Map<string, string>([
+    ['net/ipv4/conf/all/route_localnet', '0'],
+    ['net/netfilter/nf_conntrack_tcp_be_liberal', '0'],
+  ])
   flows: FakeFlow[] = []
   /** Every restore that was accepted. */
   readonly transactions: string[] = []

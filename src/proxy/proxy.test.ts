@@ -75,6 +75,15 @@ test.each([
   expect(rulesThen.map((rules) => rules.includes('test/s0'))).toEqual(Array(times).fill(true))
 })
 
+test('with liberal connection tracking nothing INVALID is dropped, as upstream', async () => {
+  const kernel = kernelOfNode()
+  await (await started(kernel, webApi())).stop()
+  expect(kernel.save()).toContain('--ctstate INVALID')
+  kernel.sysctls.set('net/netfilter/nf_conntrack_tcp_be_liberal', '1')
+  await started(kernel, webApi())
+  expect(kernel.save()).not.toContain('--ctstate INVALID')
+})
+
 test('a second start finds everything in place and writes nothing', async () => {
   const kernel = kernelOfNode()
   const api = webApi()

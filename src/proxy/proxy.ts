@@ -6,7 +6,7 @@ import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
-import { conntrack } from '../netfilter/conntrack.ts'
+import { conntrack, isTcpLiberal } from '../netfilter/conntrack.ts'
 import type { OpenNftables } from '../netfilter/nftables/open-nftables.ts'
 import { openServiceRules, type ProxyMode, removeOtherMode } from './back-ends.ts'
 import { FamilyServices, type ProxyFamily } from './family-services.ts'
@@ -185,14 +185,18 @@ interface FamilyContext {
 
 async function openFamilies(context: FamilyContext): Promise<readonly FamilyServices[]> {
   try {
-    return await Promise.all(context.options.families.map((family) => openFamily(family, context)))
+    // Hardly any packet is INVALID then, and a rule that every packet meets would find none: as upstream.
+    const isLiberal = await isTcpLiberal(context.options.exec)
+    if (isLiberal) context.log.info('nf_conntrack_tcp_be_liberal is set: no rule drops INVALID packets')
+    return await Promise.all(context.options.families.map((family) => openFamily(family, !isLiberal, context)))
   } catch (error) {
     context.sockets?.close()
     throw error
   }
 }
 
-function openFamily(family: ProxyFamily, { node, options, log, sockets, onChangedByOthers }: FamilyContext): Promise<FamilyServices> {
+function openFamily(family: ProxyFamily, dropsInvalid: boolean, context: FamilyContext): Promise<FamilyServices> {
+  const { node, options, log, sockets, onChangedByOthers } = context
   return FamilyServices.open({
     family,
     exec: options.exec,
@@ -207,6 +211,7 @@ function openFamily(family: ProxyFamily, { node, options, log, sockets, onChange
         masqueradeBit: options.masqueradeBit ?? 14,
         localhostNodePorts: options.localhostNodePorts ?? true,
         serviceCidr: family.serviceCidr,
+        dropsInvalid,
         tag: options.chainTag,
       }
       const { exec, openNftables, variant } = options

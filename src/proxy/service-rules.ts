@@ -49,6 +49,8 @@ export interface RuleSettings {
   readonly nodePortAddresses: readonly string[]
   /** Node ports answer on 127.0.0.1 as well, where the back end can do that. */
   readonly localhostNodePorts: boolean
+  /** Packets that connection tracking cannot place are dropped, where they would reset connections. */
+  readonly dropsInvalid: boolean
   /** Our own name: only pods that are here can reach themselves through us. */
   readonly node: string
   /** Addresses in here that no Service port took are refused, rather than sent out into the world. */

@@ -37,6 +37,7 @@ describe.skipIf(!root)('histories in the real kernel', () => {
       masqueradeBit: 14,
       nodePortAddresses: [world.nodeAddress],
       localhostNodePorts: false,
+      dropsInvalid: true,
       serviceCidr: world.serviceCidr,
       node: world.node,
       tag,

@@ -42,7 +42,7 @@ export function desiredRules(ports: Iterable<PortRules>, context: DesiredContext
     [chains.services, [...refusals, ...strayRules(context)]],
     [chains.externalServices, externalRefusals],
     [chains.sourceRangeGuard, firewall],
-    [chains.forward, forwardRules(masqueradeMark)],
+    [chains.forward, forwardRules(masqueradeMark, context)],
   ])
   if (context.routeLocalnetWas !== undefined) filter.set(chains.localnetGuard, [localnetGuard(context.routeLocalnetWas)])
   return { tables: { ...emptyRuleSet.tables, nat, filter }, hooks: hooks(context) }
@@ -77,11 +77,12 @@ function strayRules({ serviceCidr }: DesiredContext): Rule[] {
   return [stray('tcp'), stray()]
 }
 
-function forwardRules(masqueradeMark: number): Rule[] {
+function forwardRules(masqueradeMark: number, { dropsInvalid }: DesiredContext): Rule[] {
   const marked: Match = { type: 'mark', value: masqueradeMark }
+  // Packets that connection tracking cannot place would leave untranslated, and the other side would reset the connection.
+  const invalid: Rule = { matches: [{ type: 'state', states: ['INVALID'] }], target: { type: 'drop' } }
   return [
-    // Packets that connection tracking cannot place would leave untranslated, and the other side would reset the connection.
-    { matches: [{ type: 'state', states: ['INVALID'] }], target: { type: 'drop' } },
+    ...(dropsInvalid ? [invalid] : []),
     { matches: [comment('kubernetes forwarding rules'), marked], target: { type: 'accept' } },
     {
       matches: [comment('kubernetes forwarding conntrack rule'), { type: 'state', states: ['RELATED', 'ESTABLISHED'] }],

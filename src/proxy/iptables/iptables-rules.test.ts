@@ -26,6 +26,7 @@ const context = (family: Family = 'IPv4'): DesiredContext => ({
   masqueradeBit: 14,
   nodePortAddresses: [sceneOf[family].nodeAddress],
   serviceCidr: sceneOf[family].serviceCidr,
+  dropsInvalid: true,
   routeLocalnetWas: family === 'IPv4' ? '0' : undefined,
 })
 

@@ -26,6 +26,7 @@ const settings = (family: AddressFamily): RuleSettings => ({
   masqueradeBit: 14,
   nodePortAddresses: [sceneOf[family].nodeAddress],
   localhostNodePorts: family === 'IPv4',
+  dropsInvalid: true,
   serviceCidr: sceneOf[family].serviceCidr,
   node: world.node,
   tag: '',
@@ -103,6 +104,13 @@ describe('where packets go', async () => {
   test('the network cannot come in by the localhost node port', () => {
     const outcomes = four.kernel.trace({ from: 'network', protocol: 'tcp', source: world.outside, destination: '127.0.0.1', port: 30001 })
     expect(outcomes.map((outcome) => outcome.verdict)).toEqual(['dropped'])
+  })
+
+  test('without INVALID packets to drop, established connections meet no rule at all', async () => {
+    const liberal = await new Programming({ dropsInvalid: false, localhostNodePorts: false }).load(services, slices)
+    const hooks = liberal.kernel.held()[0]?.chains.flatMap(({ hook }) => (hook ? [`${hook.type} ${hook.hook}`] : []))
+    // The last is for what goes to localhost.
+    expect(hooks).toEqual(['nat prerouting', 'nat output', 'nat postrouting', 'filter input'])
   })
 
   test('established connections meet one rule, and nothing refuses them', () => {

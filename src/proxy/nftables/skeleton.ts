@@ -76,7 +76,7 @@ export function skeleton(context: SkeletonContext): Table {
       { name: 'near', rules: nearRules },
       { name: 'mask-source', rules: [rule(undefined, priority(0), { kind: 'masquerade', flags: ['fully-random'] })] },
       { name: 'keep-source', rules: [rule(undefined, priority(0))] },
-      { name: 'invalid', rules: invalidRules(words) },
+      ...(context.dropsInvalid ? [{ name: 'invalid', rules: invalidRules(words) }] : []),
       ...context.choosers.map(({ chooser }) => chooserChainOf(context, chooser)),
     ],
   }
@@ -112,7 +112,7 @@ const sourceRangesSet = (address: Words['address'], bits: number): NftSet => ({
   key: [address, 'inet_proto', 'inet_service', address],
 })
 
-function baseChains(words: Words, { routeLocalnetWas }: SkeletonContext): Chain[] {
+function baseChains(words: Words, { routeLocalnetWas, dropsInvalid }: SkeletonContext): Chain[] {
   // Only a connection's first packet comes through chains of type nat. So what is there costs established connections nothing.
   const nat = (name: string, hook: 'prerouting' | 'output' | 'postrouting', hookPriority: number, rules: Rule[]): Chain => ({
     name,
@@ -131,6 +131,7 @@ function baseChains(words: Words, { routeLocalnetWas }: SkeletonContext): Chain[
   ]
   const translatedByNobody: Statement = { kind: 'match', key: 'ct status', op: '!=', value: 'dnat' }
   const guarded = routeLocalnetWas !== undefined
+  const invalid = rule(undefined, { kind: 'match', key: 'ct state', value: 'invalid' }, jump('invalid'))
   return [
     nat('nat-prerouting', 'prerouting', beforeDnat, [
       ...(guarded ? [rule('localhost node ports are not for the network', ...toLoopback, drop)] : []),
@@ -141,7 +142,7 @@ function baseChains(words: Words, { routeLocalnetWas }: SkeletonContext): Chain[
       rule(undefined, { kind: 'match', key: 'ct status', value: 'dnat' }, jump('translated')),
     ]),
     ...(guarded ? [filter('filter-input', 'input', [rule(guardNote(routeLocalnetWas), ...toLoopback, translatedByNobody, drop)])] : []),
-    filter('filter-forward', 'forward', [rule(undefined, { kind: 'match', key: 'ct state', value: 'invalid' }, jump('invalid'))]),
+    ...(dropsInvalid ? [filter('filter-forward', 'forward', [invalid])] : []),
   ]
 }
 
