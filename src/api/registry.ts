@@ -82,6 +82,7 @@ export {
   nodes,
   persistentVolumeClaims,
   persistentVolumes,
+  podCertificateRequests,
   podDisruptionBudgets,
   pods,
   priorityClasses,

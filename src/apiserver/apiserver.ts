@@ -53,6 +53,8 @@ export interface ApiServerPolicies {
   readonly audit?: AuditOptions
   /** Absent: objects are stored as they are. */
   readonly encryption?: Encryption
+  /** False: who shows no credentials is refused. Default true: they are system:anonymous, who sees health and version. */
+  readonly anonymousAuth?: boolean
 }
 
 export interface ApiServerOptions extends ApiServerPolicies {
@@ -110,6 +112,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     random,
     issuer: serviceAccountIssuer,
     serviceAccountKey: options.serviceAccountKey ?? newServiceAccountKey(),
+    anonymousAuth: options.anonymousAuth ?? true,
     legacyTokenUsed: (namespace, name, date) => noteTokenUse(writes, { namespace, name }, date, log),
   })
   const writes = new Writes({

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { type ClusterCertificates, ensureCertificates, type KeyPair } from '../cluster/certificates.ts'
+import { type ClusterCertificates, ensureCertificates, type KeyPair, readAuthority } from '../cluster/certificates.ts'
+import { issueCertificate } from '../cluster/issue-certificate.ts'
 import { pod, TestServer } from './testing/test-server.ts'
 
 let directory: string
@@ -89,6 +90,29 @@ describe('over HTTP/2', () => {
     expect((await over2(stranger, '/healthz', { authorization: 'Bearer made-up' })).code).toBe(401)
     admin.close()
     stranger.close()
+  })
+
+  test('a certificate ends when it runs out, on a connection that is open too', async () => {
+    const authority = (await readAuthority(directory)) as KeyPair
+    const soon = Date.now() + 2_000
+    const wanted = { commonName: 'brief', organizations: ['system:masters'], usage: 'client', dnsNames: [], addresses: [] } as const
+    const brief = session(await issueCertificate(authority, { ...wanted, notBefore: Date.now() - 60_000, notAfter: soon }))
+    expect((await over2(brief, '/api/v1/nodes')).code).toBe(200)
+    await new Promise((resolve) => setTimeout(resolve, soon - Date.now()))
+    expect((await over2(brief, '/api/v1/nodes')).code).toBe(401)
+    brief.close()
+  })
+
+  test('nobody is let in without credentials where that is asked for', async () => {
+    const strict = await TestServer.start({ anonymousAuth: false })
+    const at = await strict.server.listen({ host: '127.0.0.1', port: 0, ca: certificates.ca, ...certificates.apiserver })
+    const [stranger, admin] = [undefined, certificates.admin].map((as) =>
+      connect(`https://127.0.0.1:${at.port}`, { ca: certificates.ca, ...as }),
+    )
+    expect((await over2(stranger as ClientHttp2Session, '/healthz')).code).toBe(401)
+    expect((await over2(admin as ClientHttp2Session, '/healthz')).code).toBe(200)
+    for (const client of [stranger, admin]) client?.close()
+    await strict.close()
   })
 
   test('every answer, a refusal too, names the flow to which its request belongs', async () => {

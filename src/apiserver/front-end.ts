@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { systemClock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { UserInfo } from '../machinery/api-request.ts'
-import { type PeerSocket, userOfPeer } from './access/client-certificate.ts'
+import { endOfPeer, type PeerSocket, userOfPeer } from './access/client-certificate.ts'
 import type { Api } from './api.ts'
 import type { Backends } from './backends.ts'
 import { type Exchange, type ExchangeDeps, type Headers, serveExchange } from './exchange.ts'
@@ -70,10 +70,11 @@ export async function startFrontEnd(options: ListenOptions, deps: Deps): Promise
     ...http1,
   })
   const exchangeDeps: ExchangeDeps = { api, log, forward: (answer, exchange, signal) => backends.forward(answer, exchange, signal) }
-  const users = new WeakMap<object, UserInfo | undefined>()
+  const peers = new WeakMap<object, { readonly user: UserInfo | undefined; readonly untilMs: number }>()
   const userOf = (connection: object, socket: PeerSocket): UserInfo | undefined => {
-    if (!users.has(connection)) users.set(connection, userOfPeer(socket))
-    return users.get(connection)
+    const peer = peers.get(connection) ?? { user: userOfPeer(socket), untilMs: endOfPeer(socket) }
+    peers.set(connection, peer)
+    return peer.untilMs > systemClock.now() ? peer.user : undefined
   }
   server.on('request', (request, response) => {
     void serveExchange(exchangeOfHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse, userOf), exchangeDeps)

@@ -11,6 +11,7 @@ export interface PolicyFlags {
   auditLogMaxsize?: number
   auditLogFormat?: string
   encryptionProviderConfig?: string
+  anonymousAuth?: boolean
 }
 
 export function policyOptions(command: Command): Command {
@@ -22,8 +23,18 @@ export function policyOptions(command: Command): Command {
     .addOption(new Option('--audit-log-maxsize <mebibytes>', 'how large a file of it grows (default: 100)').argParser(whole))
     .addOption(new Option('--audit-log-format <format>', 'how it is written').choices(['json']))
     .addOption(
+      new Option('--anonymous-auth <bool>', 'requests that show no credentials are those of system:anonymous (default: true)').argParser(
+        bool,
+      ),
+    )
+    .addOption(
       new Option('--encryption-provider-config <path>', "which kinds are stored encrypted, and how (EncryptionConfiguration); '': none"),
     )
+}
+
+function bool(text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new InvalidArgumentError('It must be true or false.')
+  return text === 'true'
 }
 
 function whole(text: string): number {
@@ -41,6 +52,7 @@ export function policiesOf(flags: PolicyFlags): ServerPolicyFlags | undefined {
     auditLogMaxBackups: flags.auditLogMaxbackup,
     auditLogMaxSizeMib: flags.auditLogMaxsize,
     encryptionProviderConfig: file(flags.encryptionProviderConfig),
+    anonymousAuth: flags.anonymousAuth,
   } satisfies { [Flag in keyof ServerPolicyFlags]: unknown }).filter(([, value]) => value !== undefined)
   return given.length > 0 ? Object.fromEntries(given) : undefined
 }

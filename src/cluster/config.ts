@@ -46,6 +46,8 @@ export interface ServerPolicyFlags {
   auditLogMaxBackups?: number
   auditLogMaxSizeMib?: number
   encryptionProviderConfig?: string
+  /** False: requests that show no credentials are refused. */
+  anonymousAuth?: boolean
 }
 
 /** Paths are absolute. */

@@ -27,6 +27,7 @@ describe('audit', () => {
     expect((await readServerPolicies({ auditPolicyFile })).warnings[0]).toMatch(/there is no --audit-log-path/)
     expect((await readServerPolicies({ auditLogPath: '-' })).policies).toEqual({})
     expect((await readServerPolicies({ auditPolicyFile: '', auditLogPath: '-' })).policies).toEqual({})
+    expect((await readServerPolicies({ anonymousAuth: false })).policies).toEqual({ anonymousAuth: false })
   })
 
   test('a wrong policy is refused by its fields, before anything starts', async () => {

@@ -24,7 +24,15 @@ export async function readServerPolicies(flags: ServerPolicyFlags): Promise<{ po
         readEncryptionConfiguration,
       )
     : undefined
-  return { policies: { ...(audit ? { audit } : {}), ...(encryption ? { encryption } : {}) }, warnings }
+  const { anonymousAuth } = flags
+  return {
+    policies: {
+      ...(audit ? { audit } : {}),
+      ...(encryption ? { encryption } : {}),
+      ...(anonymousAuth === undefined ? {} : { anonymousAuth }),
+    },
+    warnings,
+  }
 }
 
 async function auditOf(flags: ServerPolicyFlags, warnings: string[]): Promise<ApiServerPolicies['audit']> {

@@ -91,7 +91,10 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
       start: (term: AbortSignal) =>
         health.controllers.started(term, async (failed) => {
           const client = clientOf('kube-controller-manager')
-          if (config.advertise) await ensureClusterInfo(client, { server: urlOf(config.advertise), ca: config.clusterCa })
+          if (config.advertise) {
+            const info = { server: urlOf(config.advertise), ca: config.clusterCa }
+            await ensureClusterInfo(client, info).catch((error) => log.warn('cannot write kube-public/cluster-info', { error }))
+          }
           await startControllers({
             client,
             clock,

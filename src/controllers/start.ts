@@ -6,6 +6,7 @@ import { bootstrapSigner } from './bootstrap/signer.ts'
 import { tokenCleaner } from './bootstrap/token-cleaner.ts'
 import { certificateApprovingController } from './certificates/approving.ts'
 import { certificateCleaner } from './certificates/cleaner.ts'
+import { podCertificateRequestCleaner } from './certificates/pod-request-cleaner.ts'
 import { certificateSigningController, type SignCertificate } from './certificates/signing.ts'
 import { trustBundlePublisher } from './certificates/trust-bundle-publisher.ts'
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
@@ -71,6 +72,7 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     certificateApprovingController,
     ...(deps.signCertificate ? [certificateSigningController(deps.signCertificate)] : []),
     certificateCleaner,
+    podCertificateRequestCleaner,
     ...(deps.clusterCa ? [trustBundlePublisher(deps.clusterCa)] : []),
   ]
   const runs = controllers.map((controller) => controller({ ...deps, informers }))

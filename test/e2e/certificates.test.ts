@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as x509 from '@peculiar/x509'
@@ -21,15 +21,17 @@ interface Asked {
   readonly signer?: string
   readonly usages?: readonly string[]
   readonly seconds?: number
+  readonly dnsName?: string
 }
 
 /** A new key, and the manifest of a request for its certificate. Answers where the key lies. */
-async function ask(name: string, { subject, signer = 'kube-apiserver-client', usages = ['client auth'], seconds }: Asked) {
+async function ask(name: string, { subject, signer = 'kube-apiserver-client', usages = ['client auth'], seconds, dnsName }: Asked) {
   const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
     name: subject,
     keys,
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+    extensions: dnsName === undefined ? [] : [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: dnsName }])],
   })
   const spec = {
     request: Buffer.from(`${request.toString('pem')}\n`).toString('base64'),
@@ -83,8 +85,12 @@ describe('a certificate', () => {
     const { notBefore, notAfter } = new x509.X509Certificate(certificate)
     expect((notAfter.getTime() - notBefore.getTime()) / 60_000).toBe(65)
     const who = await withCertificate('jane', keyFile, certificate, ['auth', 'whoami', '-o', 'json'])
-    const { userInfo } = (JSON.parse(who.stdout) as { status: { userInfo: { username: string; groups: string[] } } }).status
+    const { userInfo } = (JSON.parse(who.stdout) as { status: { userInfo: { username: string; groups: string[]; extra: object } } }).status
     expect(userInfo).toMatchObject({ username: 'jane', groups: ['devs', 'system:authenticated'] })
+    const digest = createHash('sha256')
+      .update(new Uint8Array(new x509.X509Certificate(certificate).rawData))
+      .digest('hex')
+    expect(userInfo.extra).toEqual({ 'authentication.kubernetes.io/credential-id': [`X509SHA256=${digest}`] })
     expect((await withCertificate('jane', keyFile, certificate, ['get', 'pods'])).stderr).toMatch(/User "jane" cannot list resource "pods"/)
     await cluster.must(['create', 'rolebinding', 'devs', '--clusterrole=view', '--group=devs'])
     expect((await withCertificate('jane', keyFile, certificate, ['get', 'pods'])).stderr).toBe('No resources found in default namespace.\n')
@@ -185,5 +191,17 @@ describe('a certificate', () => {
     await cluster.must(['create', 'clusterrolebinding', 'csr-approver', `--clusterrole=${role}`, '--user=clerk'])
     await cluster.must(['certificate', 'approve', 'jim', '--as=clerk'])
     await issued('jim')
+  })
+
+  it('for serving lets nobody in as a client', async () => {
+    const usages = ['digital signature', 'server auth']
+    const node = { subject: 'CN=system:node:n11, O=system:nodes', signer: 'kubelet-serving', usages, dnsName: 'n11' }
+    const { keyFile, manifest } = await ask('serving', node)
+    await cluster.apply(manifest)
+    await cluster.must(['certificate', 'approve', 'serving'])
+    const certificate = await issued('serving')
+    expect(new x509.X509Certificate(certificate).getExtension(x509.SubjectAlternativeNameExtension)?.names.items[0]?.value).toBe('n11')
+    const who = await withCertificate('serving', keyFile, certificate, ['auth', 'whoami'])
+    expect(who.stderr).toMatch(/Unauthorized|must be logged in/)
   })
 })

@@ -3,11 +3,13 @@ import { nodes, pods, secrets, serviceAccounts } from '../../api/registry.ts'
 import type { Clock } from '../../host/clock.ts'
 import type { Random } from '../../host/random.ts'
 import type { UserInfo } from '../../machinery/api-request.ts'
+import { unauthorized } from '../../machinery/status.ts'
 import type { Route } from '../route.ts'
 import type { WatchCache } from '../watch-cache.ts'
 import { authenticated } from './authentication.ts'
 import { Authorizer } from './authorizer.ts'
 import { bootstrapTokenAuthenticator } from './bootstrap-token-authenticator.ts'
+import { anonymous } from './client-certificate.ts'
 import { checkEscalation } from './escalation.ts'
 import { impersonated, wantedUser } from './impersonation.ts'
 import { LegacyTokens } from './legacy-tokens.ts'
@@ -23,6 +25,8 @@ export interface AccessOptions {
   readonly issuer: string
   /** PEM of the EC P-256 key that signs them. */
   readonly serviceAccountKey: string
+  /** False: nobody is let in without credentials. */
+  readonly anonymousAuth: boolean
   /** Has a Secret say that its token was used on this day. */
   readonly legacyTokenUsed: (namespace: string, name: string, date: string) => Promise<void>
 }
@@ -39,10 +43,12 @@ export class Access {
   readonly authorizer: Authorizer
   readonly tokens: ServiceAccountTokens
   readonly #authenticators: readonly TokenAuthenticator[]
+  readonly #anonymousAuth: boolean
   readonly checkEscalation: (write: Parameters<typeof checkEscalation>[0]) => void
 
   constructor(cache: WatchCache, options: AccessOptions) {
     const rbac = rbacOver(cache)
+    this.#anonymousAuth = options.anonymousAuth
     this.authorizer = new Authorizer(nodeFactsOf(cache), rbac)
     const { clock, random, issuer, serviceAccountKey: key } = options
     this.tokens = new ServiceAccountTokens({ clock, random, issuer, key, isStillThere: presenceIn(cache, clock) })
@@ -65,8 +71,10 @@ export class Access {
   }
 
   /** Who has sent a request. Throws Unauthorized for credentials that are not good. */
-  senderOf(peer: UserInfo | undefined, headers: RequestHeaders): Promise<UserInfo> {
-    return authenticated(peer, headers.text('authorization'), async (token) => (await this.verifyToken(token)).user)
+  async senderOf(peer: UserInfo | undefined, headers: RequestHeaders): Promise<UserInfo> {
+    const sender = await authenticated(peer, headers.text('authorization'), async (token) => (await this.verifyToken(token)).user)
+    if (sender === anonymous && !this.#anonymousAuth) throw unauthorized()
+    return sender
   }
 
   /** Whom it is to be served as. Throws Forbidden for an impersonation that isn't allowed. */

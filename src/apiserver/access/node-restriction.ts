@@ -1,6 +1,7 @@
-import type { Node, Pod, TokenRequestSpec } from '../../api/generated/types.ts'
+import type { CertificateSigningRequest, Node, Pod, TokenRequestSpec } from '../../api/generated/types.ts'
 import type { Kind } from '../../api/kind.ts'
 import type { UserInfo } from '../../machinery/api-request.ts'
+import { certificateRequestFault, parseCertificateRequest } from '../../machinery/certificate-request.ts'
 import { deepEqual } from '../../machinery/equality.ts'
 import type { KubeObject } from '../../machinery/object.ts'
 import { forbidden } from '../../machinery/status.ts'
@@ -25,8 +26,12 @@ const mirrorAnnotation = 'kubernetes.io/config.mirror'
  */
 export function checkNodeRestriction(write: Write): void {
   const node = nodeNameOf(write.user)
-  if (node === undefined || write.kind.group !== '') return
+  if (node === undefined) return
   const { kind, operation, subresource, object } = write
+  if (kind.group === 'certificates.k8s.io' && kind.plural === 'certificatesigningrequests' && operation === 'create') {
+    refuse(write, signingRequestFault(object as CertificateSigningRequest, node))
+  }
+  if (kind.group !== '') return
   if (kind.plural === 'pods' && operation === 'create' && subresource === undefined) refuse(write, podFault(object as Pod, node))
   if (kind.plural === 'pods' && subresource === 'status') refuse(write, podStatusFault(object as Pod, write.previous as Pod, node))
   if (kind.plural === 'nodes' && object) refuse(write, nodeFault(object as Node, write.previous as Node | undefined, node))
@@ -34,6 +39,18 @@ export function checkNodeRestriction(write: Write): void {
 
 function refuse({ kind, name }: Write, fault: string | undefined): void {
   if (fault !== undefined) throw forbidden(kind, name, fault)
+}
+
+const kubeletSigners = ['kubernetes.io/kubelet-serving', 'kubernetes.io/kube-apiserver-client-kubelet']
+
+/** A node asks for no other node's certificates. */
+function signingRequestFault({ spec }: CertificateSigningRequest, node: string): string | undefined {
+  if (!kubeletSigners.includes(spec.signerName)) return undefined
+  const pem = Buffer.from(spec.request ?? '', 'base64').toString('latin1')
+  const fault = certificateRequestFault(pem)
+  if (fault) return `unable to parse csr: ${fault}`
+  const own = `system:node:${node}`
+  return parseCertificateRequest(pem)?.commonName === own ? undefined : `can only create a node CSR with CN=${own}`
 }
 
 function podFault(pod: Pod, node: string): string | undefined {

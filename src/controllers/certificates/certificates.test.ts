@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { CertificateSigningRequest, ClusterTrustBundle } from '../../api/generated/types.ts'
-import { certificateSigningRequests, clusterTrustBundles } from '../../api/registry.ts'
+import type { CertificateSigningRequest, ClusterTrustBundle, PodCertificateRequest } from '../../api/generated/types.ts'
+import { certificateSigningRequests, clusterTrustBundles, podCertificateRequests } from '../../api/registry.ts'
 import { parseCertificateRequest } from '../../machinery/certificate-request.ts'
 import type { NewObject } from '../../machinery/object.ts'
 import { anyCertificate, certificateRequests } from '../../machinery/testing/certificate-requests.ts'
@@ -142,5 +142,20 @@ describe('requests', () => {
     })
     await plane.rest()
     expect(await state()).toEqual([published])
+  })
+
+  test('of pods go after a quarter of an hour', async () => {
+    const pods = plane.client.resource<PodCertificateRequest>(podCertificateRequests, 'default')
+    const spec = {
+      signerName: 'example.com/pods',
+      ...{ podName: 'web', podUID: 'u1', serviceAccountName: 'web', serviceAccountUID: 'u2', nodeName: 'n1', nodeUID: 'u3' },
+      maxExpirationSeconds: 3600,
+      stubPKCS10Request: 'MAA=',
+    }
+    await pods.create({ metadata: { name: 'web' }, spec } as unknown as NewObject<PodCertificateRequest>)
+    await plane.clock.advance((hourMs / 60) * 14)
+    expect((await pods.list()).items).toHaveLength(1)
+    await plane.clock.advance((hourMs / 60) * 2)
+    expect((await pods.list()).items).toEqual([])
   })
 })

@@ -100,3 +100,24 @@ test('trust in the name of a signer takes the verb attest on it', async () => {
   const own = { body: { metadata: { name: 'own' }, spec: { trustBundle: anyCertificate } }, user: user('writer') }
   expect((await server.ask('POST', bundles, own)).code).toBe(201)
 })
+
+test('a node asks for no certificate of another node', async () => {
+  const node = (name: string): UserInfo => ({
+    name: `system:node:${name}`,
+    uid: '',
+    groups: ['system:nodes', 'system:authenticated'],
+    extra: {},
+  })
+  const ask = (name: string, from: UserInfo, signer: string, request: string) => {
+    const spec = {
+      request: Buffer.from(request).toString('base64'),
+      signerName: `kubernetes.io/${signer}`,
+      usages: ['digital signature', 'client auth'],
+    }
+    return server.ask('POST', requests, { body: { metadata: { name }, spec }, user: from })
+  }
+  expect((await ask('own', node('n1'), 'kube-apiserver-client-kubelet', certificateRequests.kubelet)).code).toBe(201)
+  const { code, object } = await ask('others', node('n2'), 'kubelet-serving', certificateRequests.kubeletServer)
+  expect([code, object.message]).toEqual([403, expect.stringMatching(/can only create a node CSR with CN=system:node:n2$/)])
+  expect((await ask('person', node('n2'), 'kube-apiserver-client', certificateRequests.person)).code).toBe(201)
+})
