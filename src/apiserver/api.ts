@@ -108,8 +108,9 @@ export class Api {
     }
     const isAllowed = authorizer.allows(user, route)
     audit.annotate('authorization.k8s.io/decision', isAllowed ? 'allow' : 'forbid')
-    audit.annotate('authorization.k8s.io/reason', isAllowed ? authorizer.reasonFor(user, route) : '')
-    if (!isAllowed) throw refusal(user, route)
+    const reason = authorizer.reasonFor(user, route)
+    audit.annotate('authorization.k8s.io/reason', reason)
+    if (!isAllowed) throw refusal(user, route, reason || undefined)
   }
 
   #resource(route: ResourceRoute, request: ApiRequest): Promise<Answer> {

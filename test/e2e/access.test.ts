@@ -223,11 +223,15 @@ describe('a node', () => {
     const asNode = [`--as=system:node:${node}`, '--as-group=system:nodes']
     const raw = (path: string): Promise<Outcome> => cluster.kubectl(['get', '--raw', path, ...asNode])
     expect((await raw(`/api/v1/pods?fieldSelector=spec.nodeName%3D${node}`)).code).toBe(0)
-    expect((await raw('/api/v1/pods')).stderr).toMatch(/cannot list resource "pods"/)
+    expect((await raw('/api/v1/pods')).stderr).toMatch(
+      /cannot list resource "pods" .*: can only list\/watch pods with spec.nodeName field selector/,
+    )
     expect((await raw('/api/v1/pods?fieldSelector=spec.nodeName%3Dother')).stderr).toMatch(/cannot list resource "pods"/)
     expect((await raw(`/api/v1/nodes/${node}`)).code).toBe(0)
     expect((await raw(`/api/v1/nodes?fieldSelector=metadata.name%3D${node}`)).code).toBe(0)
-    expect((await raw('/api/v1/nodes')).stderr).toMatch(/cannot list resource "nodes"/)
+    expect((await raw('/api/v1/nodes')).stderr).toContain(`node '${node}' cannot read all nodes, only its own Node object`)
+    const canI = await cluster.kubectl(['auth', 'can-i', 'get', 'secrets/any', '-n', 'default', ...asNode])
+    expect(canI.stdout).toBe(`no - no relationship found between node '${node}' and this object\n`)
   })
 
   it('and others find what every cluster tells them', async () => {

@@ -102,7 +102,7 @@ function verdict(user: UserInfo, spec: SubjectAccessReviewSpec, authorizer: Auth
   const { fields, ignored } = confinement(resourceAttributes)
   const route: Route = nonResourceAttributes ? pathOf(nonResourceAttributes) : { ...resourceRouteOf(resourceAttributes), fields }
   const allowed = authorizer.allows(user, route)
-  const reason = allowed ? authorizer.reasonFor(user, route) : ''
+  const reason = authorizer.reasonFor(user, route)
   return {
     allowed,
     ...(reason ? { reason } : {}),

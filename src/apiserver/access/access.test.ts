@@ -268,7 +268,10 @@ describe('a review', () => {
     }
     expect(await verdict({ rawSelector: 'spec.nodeName=n1' })).toEqual({ allowed: true })
     expect(await verdict({ requirements: [{ key: 'spec.nodeName', operator: 'In', values: ['n1'] }] })).toEqual({ allowed: true })
-    expect(await verdict({ rawSelector: 'spec.nodeName=n2' })).toEqual({ allowed: false })
+    expect(await verdict({ rawSelector: 'spec.nodeName=n2' })).toEqual({
+      allowed: false,
+      reason: 'can only list/watch pods with spec.nodeName field selector',
+    })
     expect(
       await verdict({
         requirements: [

@@ -3,6 +3,7 @@ import type { UserInfo } from '../../machinery/api-request.ts'
 import { forbidden, forbiddenPath, type StatusError } from '../../machinery/status.ts'
 import type { Route } from '../route.ts'
 import { type NodeFacts, nodeMay, nodeNameOf } from './node-authorizer.ts'
+import { nodeRefusal } from './node-refusal.ts'
 import type { Rbac } from './rbac.ts'
 
 /** Who may do everything, whatever the roles say: so that a cluster can always be mended. */
@@ -22,15 +23,15 @@ export class Authorizer {
     return user.groups.includes(masters) || nodeMay(user, route, this.#facts) || this.#rbac.allows(user, route)
   }
 
-  /** Why a request is allowed, for the audit log and reviews: administrators and nodes need no reason. */
+  /** Why a request is allowed or not, for the audit log and reviews: of most refusals there is nothing to say, nor of administrators. */
   reasonFor(user: UserInfo, route: Route): string {
     if (user.groups.includes(masters) || nodeMay(user, route, this.#facts)) return ''
-    return this.#rbac.reasonFor(user, route) ?? ''
+    return this.#rbac.reasonFor(user, route) ?? nodeRefusal(user, route) ?? ''
   }
 
   /** Throws {@link refusal} unless the request is allowed. */
   authorize(user: UserInfo, route: Route): void {
-    if (!this.allows(user, route)) throw refusal(user, route)
+    if (!this.allows(user, route)) throw refusal(user, route, nodeRefusal(user, route))
   }
 
   /** What a user may do in a namespace, for a SelfSubjectRulesReview. */

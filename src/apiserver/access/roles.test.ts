@@ -138,8 +138,17 @@ describe('a node', () => {
     const secrets = '/api/v1/namespaces/default/secrets'
     expect((await server.ask('GET', `${secrets}/mine`, { user: node })).code).toBe(200)
     expect((await server.ask('GET', `${secrets}?fieldSelector=metadata.name%3Dmine`, { user: node })).code).toBe(200)
-    expect(await server.refusal('GET', `${secrets}/theirs`, { user: node })).toMatch(/^403/)
-    expect(await server.refusal('GET', secrets, { user: node })).toMatch(/^403/)
+    expect(await server.refusal('GET', `${secrets}/theirs`, { user: node })).toMatch(
+      /^403 secrets "theirs" is forbidden: .*: no relationship found between node 'n1' and this object$/,
+    )
+    expect(await server.refusal('GET', secrets, { user: node })).toMatch(/^403 .*: No Object name found$/)
+    expect(await server.refusal('PUT', `${secrets}/theirs`, { user: node, body: {} })).toMatch(/: can only read resources of this type$/)
+    expect(await server.refusal('GET', '/api/v1/nodes/n2', { user: node })).toMatch(
+      /: node 'n1' cannot read 'n2', only its own Node object$/,
+    )
+    expect(await server.refusal('GET', '/apis/coordination.k8s.io/v1/namespaces/default/leases/n1', { user: node })).toMatch(
+      /: can only access leases in the "kube-node-lease" system namespace$/,
+    )
   })
 
   test('is refused pods, labels and taints that are not its to write', async () => {
