@@ -134,6 +134,7 @@ export function* cidrFaults(path: string, cidr: string, accepted: readonly strin
 /** Addresses that mean something else on every machine cannot be an endpoint. */
 export function* ordinaryIpFaults(path: string, ip: string): Faults {
   const lower = ip.toLowerCase()
+  if (!isAddress(withoutLeadingZeros(ip))) return yield invalidValue(path, ip, 'must be a valid IP address')
   if (ip === '0.0.0.0' || ip === '::') yield invalidValue(path, ip, `may not be unspecified (${ip})`)
   if (ip.startsWith('127.') || ip === '::1') yield invalidValue(path, ip, 'may not be in the loopback range (127.0.0.0/8, ::1/128)')
   if (ip.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(lower)) {

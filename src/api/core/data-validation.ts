@@ -1,4 +1,4 @@
-import { deepEqual } from '../../machinery/equality.ts'
+import { deepEqual, isObject } from '../../machinery/equality.ts'
 import { type FieldError, forbiddenField, invalidValue, required, tooLong } from '../../machinery/field-error.ts'
 import { dataKeyFaults, type Faults, immutableFaults } from '../field-checks.ts'
 import type { ConfigMap, Secret } from '../generated/types.ts'
@@ -49,22 +49,35 @@ const neededKeys: Readonly<Record<string, readonly string[]>> = {
   'kubernetes.io/tls': ['tls.crt', 'tls.key'],
 }
 
-function isJson(base64: string): boolean {
+/** What keeps a text from being a JSON object, as Go says it, as far as it can be told without Go's parser. */
+function jsonObjectFault(text: string): string | undefined {
+  const first = text.trimStart()[0]
+  if (first === undefined) return 'unexpected end of JSON input'
+  if (!/[-0-9"[{tfn]/.test(first)) return `invalid character '${first}' looking for beginning of value`
+  const value = jsonOf(text)
+  if (value === undefined) return 'invalid JSON'
+  if (value === null || isObject(value)) return undefined
+  const name = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
+  return `json: cannot unmarshal ${name} into Go value of type map[string]interface {}`
+}
+
+function jsonOf(text: string): unknown {
   try {
-    JSON.parse(Buffer.from(base64, 'base64').toString())
-    return true
+    return JSON.parse(text)
   } catch (error) {
-    if (error instanceof SyntaxError) return false
+    if (error instanceof SyntaxError) return undefined
     throw error
   }
 }
 
 function* typedSecretFaults({ type = '', data = {}, metadata }: Secret): Faults {
   for (const key of neededKeys[type] ?? []) {
-    if (data[key] === undefined) yield required(`data[${key}]`)
-    else if (type.startsWith('kubernetes.io/docker') && !isJson(data[key])) {
-      yield invalidValue(`data[${key}]`, '<secret contents redacted>', 'invalid JSON')
-    }
+    const value = data[key]
+    const isEmpty = type === 'kubernetes.io/ssh-auth' ? !value : value === undefined
+    if (isEmpty) yield required(`data[${key}]`)
+    if (value === undefined || !type.startsWith('kubernetes.io/docker')) continue
+    const why = jsonObjectFault(Buffer.from(value, 'base64').toString())
+    if (why) yield invalidValue(`data[${key}]`, '<secret contents redacted>', why)
   }
   if (type === 'kubernetes.io/basic-auth' && data.username === undefined && data.password === undefined) {
     yield required('data[username]')

@@ -1,4 +1,5 @@
 import { type FieldError, required } from '../../machinery/field-error.ts'
+import { ipWarnings } from '../address-warnings.ts'
 import {
   dnsLabelFaults,
   dnsSubdomainFaults,
@@ -12,11 +13,10 @@ import type { CoreV1EndpointPort, EndpointAddress, EndpointSubset, Endpoints } f
 import { protocolFaults } from './port-validation.ts'
 
 function* addressFaults(path: string, { ip, hostname, nodeName }: EndpointAddress): Faults {
-  const faults = [...ipFaults(`${path}.ip`, ip ?? '')]
-  yield* faults
+  yield* ipFaults(`${path}.ip`, ip ?? '')
   if (hostname) yield* dnsLabelFaults(`${path}.hostname`, hostname)
   if (nodeName !== undefined) yield* dnsSubdomainFaults(`${path}.nodeName`, nodeName)
-  if (faults.length === 0) yield* ordinaryIpFaults(`${path}.ip`, ip)
+  yield* ordinaryIpFaults(`${path}.ip`, ip ?? '')
 }
 
 function* portFaults(path: string, port: CoreV1EndpointPort, needsName: boolean): Faults {
@@ -36,4 +36,14 @@ function* subsetFaults(path: string, { addresses = [], notReadyAddresses = [], p
 
 export function validateEndpoints({ subsets = [] }: Endpoints): FieldError[] {
   return subsets.flatMap((subset, index) => [...subsetFaults(`subsets[${index}]`, subset)])
+}
+
+/** The Endpoints controller writes addresses as they should be: nothing is looked for in what it made. */
+export function endpointsWarnings({ metadata, subsets = [] }: Endpoints): string[] {
+  if (metadata.labels?.['endpoints.kubernetes.io/managed-by'] === 'endpoint-controller') return []
+  return subsets.flatMap((subset, index) =>
+    (['addresses', 'notReadyAddresses'] as const).flatMap((list) =>
+      (subset[list] ?? []).flatMap(({ ip }, place) => [...ipWarnings(`subsets[${index}].${list}[${place}].ip`, ip)]),
+    ),
+  )
 }

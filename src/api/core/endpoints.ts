@@ -2,7 +2,7 @@ import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { Endpoints } from '../generated/types.ts'
 import { endpointsText } from './endpoints-columns.ts'
-import { validateEndpoints } from './endpoints-validation.ts'
+import { endpointsWarnings, validateEndpoints } from './endpoints-validation.ts'
 
 export const endpoints = defineKind<Endpoints>({
   group: '',
@@ -18,4 +18,5 @@ export const endpoints = defineKind<Endpoints>({
     for (const subset of subsets) for (const port of subset.ports ?? []) port.protocol ||= 'TCP'
   },
   validate: validateEndpoints,
+  warnings: endpointsWarnings,
 })

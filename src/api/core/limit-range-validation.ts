@@ -3,6 +3,7 @@ import { parseQuantity } from '../../machinery/quantity.ts'
 import { type Faults, qualifiedNameFaults } from '../field-checks.ts'
 import type { LimitRange, LimitRangeItem } from '../generated/types.ts'
 import { compareQuantities } from '../quantity-checks.ts'
+import { containerResourceNameFaults, mayOvercommit, resourceNameFaults } from './resource-names.ts'
 
 type Quantities = Readonly<Record<string, string>>
 
@@ -12,20 +13,20 @@ const mapFields = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRa
 const exceeds = (a: string | undefined, b: string | undefined): boolean => a !== undefined && b !== undefined && compareQuantities(a, b) > 0
 
 function* typeFaults(path: string, type: string): Faults {
-  yield* qualifiedNameFaults(path, type)
+  const faults = qualifiedNameFaults(path, type)
+  if (faults.length > 0) return yield* faults
   if (!type.includes('/') && !standardTypes.includes(type)) {
     yield invalidValue(path, type, 'must be a standard limit type or fully qualified')
   }
 }
 
 function* namesFaults(path: string, item: LimitRangeItem): Faults {
+  const rule = item.type === 'Pod' || item.type === 'Container' ? containerResourceNameFaults : resourceNameFaults
   for (const field of mapFields) {
-    for (const resource of Object.keys(item[field] ?? {})) yield* qualifiedNameFaults(`${path}.${field}[${resource}]`, resource)
-  }
-  if (item.type === 'Pod') {
-    for (const field of ['default', 'defaultRequest'] as const) {
-      if (Object.keys(item[field] ?? {}).length > 0) yield forbiddenField(`${path}.${field}`, "may not be specified when `type` is 'Pod'")
-    }
+    const resources = Object.keys(item[field] ?? {})
+    if (item.type === 'Pod' && (field === 'default' || field === 'defaultRequest')) {
+      if (resources.length > 0) yield forbiddenField(`${path}.${field}`, "may not be specified when `type` is 'Pod'")
+    } else for (const resource of resources) yield* rule(`${path}.${field}[${resource}]`, resource)
   }
   if (item.type === 'PersistentVolumeClaim' && item.min?.storage === undefined && item.max?.storage === undefined) {
     yield required(`${path}.limits`, 'either minimum or maximum storage value is required, but neither was provided')
@@ -49,17 +50,25 @@ function* orderFaults(path: string, item: LimitRangeItem, resource: string): Fau
   if (exceeds(limit, max)) yield invalidValue(at('default'), max, `default value ${limit} is greater than max value ${max}`)
 }
 
-function* ratioFaults(path: string, item: LimitRangeItem): Faults {
-  for (const [resource, ratio] of Object.entries(item.maxLimitRequestRatio ?? {})) {
-    const at = `${path}.maxLimitRequestRatio[${resource}]`
-    if (compareQuantities(ratio, '1') < 0) yield invalidValue(at, ratio, `ratio ${ratio} is less than 1`)
-    const max = item.max?.[resource]
-    const min = item.min?.[resource]
-    if (max === undefined || min === undefined) continue
-    const [maxNano, minNano, ratioNano] = [max, min, ratio].map((text) => Number(parseQuantity(text).nano)) as [number, number, number]
-    const share = maxNano / minNano
-    if (ratioNano / 1e9 > share) yield invalidValue(at, ratio, `ratio ${ratio} is greater than max/min = ${share.toFixed(6)}`)
-  }
+function* ratioFaults(path: string, item: LimitRangeItem, resource: string): Faults {
+  const ratio = item.maxLimitRequestRatio?.[resource]
+  if (ratio === undefined) return
+  const at = `${path}.maxLimitRequestRatio[${resource}]`
+  if (compareQuantities(ratio, '1') < 0) yield invalidValue(at, ratio, `ratio ${ratio} is less than 1`)
+  const max = item.max?.[resource]
+  const min = item.min?.[resource]
+  if (max === undefined || min === undefined) return
+  const [maxNano, minNano, ratioNano] = [max, min, ratio].map((text) => Number(parseQuantity(text).nano)) as [number, number, number]
+  const share = maxNano / minNano
+  if (ratioNano / 1e9 > share) yield invalidValue(at, ratio, `ratio ${ratio} is greater than max/min = ${share.toFixed(6)}`)
+}
+
+/** What a node cannot promise twice has one amount only. */
+function* equalFaults(path: string, item: LimitRangeItem, resource: string): Faults {
+  const [limit, request] = [item.default?.[resource], item.defaultRequest?.[resource]]
+  if (mayOvercommit(resource) || limit === undefined || request === undefined || compareQuantities(limit, request) === 0) return
+  const why = `default value ${limit} must equal to defaultRequest value ${request} in ${resource}`
+  yield invalidValue(`${path}.defaultRequest[${resource}]`, request, why)
 }
 
 function* limitRangeFaults({ spec }: LimitRange): Faults {
@@ -71,8 +80,11 @@ function* limitRangeFaults({ spec }: LimitRange): Faults {
     seen.add(item.type)
     yield* namesFaults(path, item)
     const resources = new Set(mapFields.flatMap((field) => Object.keys(item[field] ?? {})))
-    for (const resource of resources) yield* orderFaults(path, item, resource)
-    yield* ratioFaults(path, item)
+    for (const resource of resources) {
+      yield* orderFaults(path, item, resource)
+      yield* ratioFaults(path, item, resource)
+      yield* equalFaults(path, item, resource)
+    }
   }
 }
 

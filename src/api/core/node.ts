@@ -1,7 +1,7 @@
 import { defineKind } from '../define-kind.ts'
 import type { Node } from '../generated/types.ts'
 import { nodeColumns } from './node-columns.ts'
-import { validateNode, validateNodeUpdate } from './node-validation.ts'
+import { nodeWarnings, validateNode, validateNodeStatus, validateNodeUpdate } from './node-validation.ts'
 
 export const nodes = defineKind<Node>({
   group: '',
@@ -24,4 +24,6 @@ export const nodes = defineKind<Node>({
   prepareForCreate: () => undefined,
   validate: validateNode,
   validateUpdate: validateNodeUpdate,
+  validateStatusUpdate: validateNodeStatus,
+  warnings: nodeWarnings,
 })

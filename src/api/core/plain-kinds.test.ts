@@ -71,6 +71,24 @@ describe('Secrets', () => {
     ])
   })
 
+  const encoded = (text: string) => Buffer.from(text).toString('base64')
+  const json = (text: string) => ({ type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': encoded(text) } })
+  const badJson = (why: string) => [`data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": ${why}`]
+  test.each<[string, Partial<Secret>, string[]]>([
+    ['an empty key', { type: 'kubernetes.io/ssh-auth', data: { 'ssh-privatekey': '' } }, ['data[ssh-privatekey]: Required value']],
+    ['no name', { type: 'kubernetes.io/basic-auth' }, ['data[username]: Required value', 'data[password]: Required value']],
+    ['settings', json('{}'), []],
+    ['nothing', json(''), badJson('unexpected end of JSON input')],
+    ['words', json('oops'), badJson("invalid character 'o' looking for beginning of value")],
+    ['a list', json('[]'), badJson('json: cannot unmarshal array into Go value of type map[string]interface {}')],
+    [
+      'no account',
+      { type: 'kubernetes.io/service-account-token' },
+      ['metadata.annotations[kubernetes.io/service-account.name]: Required value'],
+    ],
+    ['too much', { data: { a: 'A'.repeat(4 * 350_000) } }, ['data: Too long: may not be more than 1048576 bytes']],
+  ])('may hold %s', (_, fields, faults) => expect(texts(secrets.validate(secret(fields)))).toEqual(faults))
+
   test('keep their type', () => {
     expect(texts(secrets.validateUpdate(secret({}), secret({ type: 'own' })))).toEqual([
       'type: Invalid value: "Opaque": field is immutable',
@@ -141,7 +159,51 @@ describe('Nodes', () => {
       { key: 'a', effect: 'NoSchedule' },
     ]
     expect(texts(nodes.validate(node({ spec: { taints } })))).toEqual([
-      'spec.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}: taints must be unique by key and effect pair',
+      'metadata.taints[1]: Duplicate value: {"Key":"a","Value":"","Effect":"NoSchedule","TimeAdded":null}: taints must be unique by key and effect pair',
+    ])
+  })
+
+  test.each<[string, Partial<Node>, string[]]>([
+    [
+      'of less than nothing',
+      { status: { capacity: { cpu: '-1' } } },
+      ['status.capacity.cpu', 'status.allocatable.cpu'].map((field) => `${field}: Invalid value: "-1": must be greater than or equal to 0`),
+    ],
+    [
+      'with two ranges of one family',
+      { spec: { podCIDRs: ['10.0.0.0/24', '10.1.0.0/24'] } },
+      ['spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.1.0.0/24"]: may specify no more than one CIDR for each IP family'],
+    ],
+    [
+      'with features out of order',
+      { status: { declaredFeatures: ['B', 'A', 'A'] } },
+      [
+        'status.declaredFeatures[1]: Invalid value: "A": list must be sorted alphabetically',
+        'status.declaredFeatures[2]: Duplicate value: "A"',
+      ],
+    ],
+  ])('%s', (_, fields, faults) => expect(texts(nodes.validate(node(fields)))).toEqual(faults))
+
+  test('keep what names their machine', () => {
+    const before = node({ spec: { providerID: 'a', podCIDRs: ['10.0.0.0/24'] } })
+    const change = (fields: Partial<Node>) => texts(nodes.validateUpdate(node(fields), before))
+    const podCIDRs = ['10.0.0.0/24']
+    expect(change({ spec: { podCIDRs } })).toEqual(['spec.providerID: Invalid value: null: field cannot be cleared once set'])
+    expect(change({ spec: { podCIDRs, providerID: 'b' } })).toEqual([
+      'spec.providerID: Invalid value: null: field cannot be modified once set',
+    ])
+    expect(change({ spec: { providerID: 'a' } })).toEqual(['spec.podCIDRs: Invalid value: null: field cannot be cleared once set'])
+    const twice = { type: 'InternalIP', address: '10.0.0.1' }
+    const now = { ...before, status: { addresses: [twice, twice] } }
+    expect(texts(nodes.validateStatusUpdate(now, before, 'status'))).toEqual([
+      'status.addresses[1]: Duplicate value: {"Type":"InternalIP","Address":"10.0.0.1"}',
+    ])
+  })
+
+  test('are warned of what does nothing', () => {
+    expect(nodes.warnings(node({ spec: { externalID: 'x', podCIDRs: ['10.0.0.1/24'] } }), undefined)).toEqual([
+      'spec.externalID: this field is deprecated, and is unused by Kubernetes',
+      'spec.podCIDRs[0]: CIDR value "10.0.0.1/24" is ambiguous in this context (should be "10.0.0.0/24" or "10.0.0.1/32"?)',
     ])
   })
 

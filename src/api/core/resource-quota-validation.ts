@@ -1,37 +1,25 @@
 import { type FieldError, invalidValue, required } from '../../machinery/field-error.ts'
-import { type Faults, immutableFaults, qualifiedNameFaults } from '../field-checks.ts'
-import type { ResourceQuota, ScopeSelector } from '../generated/types.ts'
-import { isNegativeQuantity, isWholeQuantity } from '../quantity-checks.ts'
+import type { Faults } from '../field-checks.ts'
+import type { ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement } from '../generated/types.ts'
+import { isStandardForQuotas, quotaResourceNameFaults } from './resource-names.ts'
+import { amountFaults } from './resource-validation.ts'
 
-/** Things that are counted, one by one. */
-const countedObjects = [
-  'configmaps',
-  'persistentvolumeclaims',
-  'pods',
-  'replicationcontrollers',
-  'resourcequotas',
-  'secrets',
-  'services',
-  'services.loadbalancers',
-  'services.nodeports',
-]
-const computeResources = ['cpu', 'memory', 'ephemeral-storage']
-const standardResources = new Set([
-  ...countedObjects,
-  ...computeResources,
-  ...computeResources.flatMap((resource) => [`requests.${resource}`, `limits.${resource}`]),
-  'requests.storage',
-])
-
-const scopes = [
-  'BestEffort',
-  'CrossNamespacePodAffinity',
-  'NotBestEffort',
-  'NotTerminating',
-  'PriorityClass',
-  'Terminating',
-  'VolumeAttributesClass',
-]
+const podAmounts = ['cpu', 'memory'].flatMap((resource) => [resource, `requests.${resource}`, `limits.${resource}`])
+const podResources = ['pods', ...podAmounts]
+/** What is counted of the objects in a scope. */
+const resourcesOf: Readonly<Record<string, readonly string[]>> = {
+  BestEffort: ['pods'],
+  CrossNamespacePodAffinity: podResources,
+  NotBestEffort: podResources,
+  NotTerminating: podResources,
+  PriorityClass: podResources,
+  Terminating: podResources,
+  VolumeAttributesClass: ['persistentvolumeclaims', 'requests.storage'],
+}
+const withoutNames = ['BestEffort', 'NotBestEffort', 'Terminating', 'NotTerminating', 'CrossNamespacePodAffinity']
+const existsRule = `must be 'Exists' when scope is any of ${['Terminating', 'NotTerminating', 'BestEffort']
+  .map((scope) => `ResourceQuotaScope${scope}`)
+  .join(', ')}, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity`
 const conflicts = [
   ['BestEffort', 'NotBestEffort'],
   ['Terminating', 'NotTerminating'],
@@ -40,58 +28,67 @@ const conflicts = [
 function* hardFaults(path: string, hard: Readonly<Record<string, string>> = {}): Faults {
   for (const [resource, quantity] of Object.entries(hard)) {
     const at = `${path}[${resource}]`
-    yield* qualifiedNameFaults(at, resource)
-    const isStandard = standardResources.has(resource) || /^(requests\.)?hugepages-/.test(resource)
-    if (!resource.includes('/') && !isStandard) yield invalidValue(at, resource, 'must be a standard resource for quotas')
-    if (isNegativeQuantity(quantity)) yield invalidValue(at, quantity, 'must be greater than or equal to 0')
-    if (countedObjects.includes(resource) && !isWholeQuantity(quantity)) yield invalidValue(at, quantity, 'must be an integer')
+    yield* quotaResourceNameFaults(at, resource)
+    yield* amountFaults(at, resource, quantity)
   }
 }
 
-function* scopeFaults(given: readonly string[] | undefined): Faults {
-  if (!given?.length) return
-  for (const scope of given) if (!scopes.includes(scope)) yield invalidValue('spec.scopes', given, 'unsupported scope')
+/** Resources that say nothing of a scope's objects. */
+function strangeResources(scope: string, hard: Readonly<Record<string, string>> = {}): string[] {
+  const own = resourcesOf[scope]
+  return own ? Object.keys(hard).filter((resource) => isStandardForQuotas(resource) && !own.includes(resource)) : []
+}
+
+function* conflictFaults(scopes: readonly string[], shown: readonly string[] | undefined): Faults {
   for (const pair of conflicts) {
-    if (pair.every((scope) => given.includes(scope))) yield invalidValue('spec.scopes', given, 'conflicting scopes')
+    if (pair.every((scope) => scopes.includes(scope))) yield invalidValue('spec.scopes', shown, 'conflicting scopes')
   }
 }
 
-function* selectorFaults(selector: ScopeSelector | undefined): Faults {
-  const path = 'spec.scopeSelector.matchExpressions'
-  for (const { scopeName, operator, values = [] } of selector?.matchExpressions ?? []) {
-    if (!scopes.includes(scopeName)) yield invalidValue(`${path}.scopeName`, scopeName, 'unsupported scope')
-    const onlyExists = !['PriorityClass', 'VolumeAttributesClass'].includes(scopeName)
-    if (onlyExists && operator !== 'Exists') {
-      const names =
-        'ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort, ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating'
-      yield invalidValue(
-        `${path}.operator`,
-        operator,
-        `must be 'Exist' only operator when scope is any of ${names} and ResourceQuotaScopeCrossNamespacePodAffinity`,
-      )
-    }
-    if (operator === 'In' || operator === 'NotIn') {
-      if (values.length === 0)
-        yield required(`${path}.values`, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector")
-    } else if (operator === 'Exists' || operator === 'DoesNotExist') {
-      if (values.length > 0)
-        yield invalidValue(`${path}.values`, values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector")
-    } else yield invalidValue(`${path}.operator`, operator, 'not a valid selector operator')
+function* scopesFaults({ scopes = [], hard }: ResourceQuotaSpec): Faults {
+  for (const scope of scopes) {
+    if (!resourcesOf[scope]) yield invalidValue('spec.scopes', scopes, 'unsupported scope')
+    for (const _ of strangeResources(scope, hard)) yield invalidValue('spec.scopes', scopes, 'unsupported scope applied to resource')
   }
+  yield* conflictFaults(scopes, scopes)
+}
+
+function* requirementFaults(path: string, { scopeName, operator, values = [] }: ScopedResourceSelectorRequirement): Faults {
+  if (withoutNames.includes(scopeName) && operator !== 'Exists') yield invalidValue(`${path}.operator`, operator, existsRule)
+  if (operator === 'In' || operator === 'NotIn') {
+    if (values.length > 0) return
+    yield required(`${path}.values`, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector")
+  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+    if (values.length === 0) return
+    yield invalidValue(`${path}.values`, values, "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector")
+  } else yield invalidValue(`${path}.operator`, operator, 'not a valid selector operator')
+}
+
+function* selectorFaults({ scopeSelector, scopes, hard }: ResourceQuotaSpec): Faults {
+  const path = 'spec.scopeSelector.matchExpressions'
+  const requirements = scopeSelector?.matchExpressions ?? []
+  for (const requirement of requirements) {
+    const { scopeName } = requirement
+    if (!resourcesOf[scopeName]) yield invalidValue(`${path}.scopeName`, scopeName, 'unsupported scope')
+    for (const _ of strangeResources(scopeName, hard)) yield invalidValue(path, scopeSelector, 'unsupported scope applied to resource')
+    yield* requirementFaults(path, requirement)
+  }
+  const named = requirements.map(({ scopeName }) => scopeName)
+  yield* conflictFaults(named, scopes)
 }
 
 export const validateResourceQuota = ({ spec = {} }: ResourceQuota): FieldError[] => [
   ...hardFaults('spec.hard', spec.hard),
-  ...scopeFaults(spec.scopes),
-  ...selectorFaults(spec.scopeSelector),
+  ...scopesFaults(spec),
+  ...selectorFaults(spec),
 ]
-
-const sorted = (values: readonly string[] | undefined): string[] => [...(values ?? [])].sort()
 
 /** What is counted would change with the scopes. */
-export const validateResourceQuotaUpdate = (quota: ResourceQuota, previous: ResourceQuota): FieldError[] => [
-  ...immutableFaults('spec.scopes', sorted(quota.spec?.scopes), sorted(previous.spec?.scopes)),
-]
+export function validateResourceQuotaUpdate({ spec }: ResourceQuota, previous: ResourceQuota): FieldError[] {
+  const [now, before] = [spec?.scopes ?? [], previous.spec?.scopes ?? []]
+  const isSame = now.every((scope) => before.includes(scope)) && before.every((scope) => now.includes(scope))
+  return isSame ? [] : [invalidValue('spec.scopes', spec?.scopes, 'field is immutable')]
+}
 
 export const validateResourceQuotaStatus = ({ status = {} }: ResourceQuota): FieldError[] => [
   ...hardFaults('status.hard', status.hard),

@@ -24,5 +24,7 @@ export function setServiceDefaults(service: Service): void {
   for (const port of spec.ports ?? []) setPortDefaults(port)
   if (isExternallyAccessible(service)) spec.externalTrafficPolicy ||= 'Cluster'
   if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster'
-  if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true
+  if (spec.type !== 'LoadBalancer') return
+  spec.allocateLoadBalancerNodePorts ??= true
+  for (const entry of service.status?.loadBalancer?.ingress ?? []) if (entry.ip) entry.ipMode ??= 'VIP'
 }

@@ -1,11 +1,9 @@
-import { isIPv4 } from 'node:net'
 import { duplicate, type FieldError, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
 import {
   cidrFaults,
   dnsLabelFaults,
   dnsSubdomainFaults,
   type Faults,
-  immutableFaults,
   ipFaults,
   labelsFaults,
   ordinaryIpFaults,
@@ -14,14 +12,28 @@ import {
   qualifiedNameFaults,
 } from '../field-checks.ts'
 import type { Service, ServicePort, ServiceSpec } from '../generated/types.ts'
+import { clusterIpChangeFaults, clusterIpFaults } from './cluster-ip-validation.ts'
+import { loadBalancerStatusFaults } from './load-balancer-status.ts'
 import { protocolFaults } from './port-validation.ts'
 import { isExternallyAccessible, isHeadless, needsHealthCheckPort } from './service-facts.ts'
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
 const policies = ['Cluster', 'Local']
-const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone']
-const familyPolicies = ['PreferDualStack', 'RequireDualStack', 'SingleStack']
+const distributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
 const maxAffinitySeconds = 86400
+export const topologyAnnotation = 'service.kubernetes.io/topology-mode'
+export const hintsAnnotation = 'service.kubernetes.io/topology-aware-hints'
+const rangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-ranges'
+
+function* annotationFaults({ metadata: { annotations = {} } }: Service): Faults {
+  const [mode, hints] = [annotations[topologyAnnotation], annotations[hintsAnnotation]]
+  if (mode === undefined || hints === undefined || mode === hints) return
+  yield invalidValue(
+    `metadata.annotations[${topologyAnnotation}]`,
+    mode,
+    `must match annotations[${hintsAnnotation}] when both are specified`,
+  )
+}
 
 function* typeFaults(service: Service): Faults {
   const { spec } = service
@@ -52,11 +64,15 @@ function* portRuleFaults(path: string, port: ServicePort, needsName: boolean, na
 }
 
 function* nodePortFaults({ type, ports = [] }: ServiceSpec): Faults {
+  for (const [index, { nodePort }] of ports.entries()) {
+    if (nodePort && type === 'ClusterIP') {
+      yield forbiddenField(`spec.ports[${index}].nodePort`, "may not be used when `type` is 'ClusterIP'")
+    }
+  }
   const seen = new Set<string>()
   for (const [index, { nodePort, protocol }] of ports.entries()) {
     if (!nodePort) continue
     const at = `spec.ports[${index}].nodePort`
-    if (type === 'ClusterIP') yield forbiddenField(at, "may not be used when `type` is 'ClusterIP'")
     const key = `${protocol}/${nodePort}`
     if (seen.has(key)) yield duplicate(at, nodePort)
     seen.add(key)
@@ -66,13 +82,26 @@ function* nodePortFaults({ type, ports = [] }: ServiceSpec): Faults {
 function* portsFaults({ ports = [] }: ServiceSpec): Faults {
   const names = new Set<string>()
   for (const [index, port] of ports.entries()) yield* portRuleFaults(`spec.ports[${index}]`, port, ports.length > 1, names)
+}
+
+function* portConflicts({ ports = [] }: ServiceSpec): Faults {
   const seen = new Set<string>()
   for (const [index, { port, protocol }] of ports.entries()) {
     const key = `${protocol}/${port}`
-    if (seen.has(key)) yield duplicate(`spec.ports[${index}]`, { port, protocol })
+    if (seen.has(key)) yield duplicate(`spec.ports[${index}]`, portAsGo(port, protocol))
     seen.add(key)
   }
 }
+
+/** As upstream shows a port of which it compares only these. */
+const portAsGo = (port: number, protocol: string | undefined): object => ({
+  Name: '',
+  Protocol: protocol,
+  AppProtocol: null,
+  Port: port,
+  TargetPort: 0,
+  NodePort: 0,
+})
 
 function* affinityFaults({ sessionAffinity: affinity, sessionAffinityConfig: config }: ServiceSpec): Faults {
   const path = 'spec.sessionAffinityConfig'
@@ -90,44 +119,33 @@ function* affinityFaults({ sessionAffinity: affinity, sessionAffinityConfig: con
   }
 }
 
-function* clusterIpFaults({ type, clusterIP, clusterIPs = [], ipFamilies = [], ipFamilyPolicy }: ServiceSpec): Faults {
-  if (type === 'ExternalName') return
-  if (clusterIP && clusterIPs.length === 0) yield required('spec.clusterIPs')
-  else if (clusterIPs.length > 0 && clusterIPs[0] !== (clusterIP ?? '')) {
-    yield invalidValue('spec.clusterIPs', clusterIPs, 'first value must match `clusterIP`')
-  }
-  if (clusterIPs.length > 2) yield invalidValue('spec.clusterIPs', clusterIPs, 'may only hold up to 2 values')
-  for (const [index, ip] of clusterIPs.entries()) {
-    const at = `spec.clusterIPs[${index}]`
-    if (ip === 'None') {
-      if (clusterIPs.length > 1) yield invalidValue(at, ip, "'None' must be the first and only value")
-      continue
-    }
-    yield* ipFaults(at, ip)
-    const family = ipFamilies[index]
-    if (family && family !== (isIPv4(ip) ? 'IPv4' : 'IPv6')) {
-      yield invalidValue(`spec.clusterIPs[${index}]`, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``)
-    }
-  }
-  if (ipFamilyPolicy !== undefined && !familyPolicies.includes(ipFamilyPolicy)) {
-    yield notSupported('spec.ipFamilyPolicy', ipFamilyPolicy, familyPolicies)
-  }
-  for (const [index, family] of ipFamilies.entries()) {
-    const at = `spec.ipFamilies[${index}]`
-    if (family !== 'IPv4' && family !== 'IPv6') yield notSupported(at, family, ['IPv4', 'IPv6'])
-    if (ipFamilies.indexOf(family) < index) yield duplicate(at, family)
+function* rangesFaults({ spec, metadata }: Service): Faults {
+  const why = "may only be used when `type` is 'LoadBalancer'"
+  const ranges = spec.loadBalancerSourceRanges ?? []
+  const annotated = metadata.annotations?.[rangesAnnotation]
+  const isBalancer = spec.type === 'LoadBalancer'
+  if (ranges.length > 0) {
+    if (!isBalancer) yield forbiddenField('spec.LoadBalancerSourceRanges', why)
+    for (const [index, range] of ranges.entries()) yield* cidrFaults(`spec.LoadBalancerSourceRanges[${index}]`, range.trim())
+  } else if (annotated !== undefined) {
+    const at = `metadata.annotations[${rangesAnnotation}]`
+    if (!isBalancer) yield forbiddenField(at, why)
+    if (annotated.trim()) for (const range of annotated.split(',')) yield* cidrFaults(at, range.trim())
   }
 }
 
-function* balancerFaults({ spec }: Service): Faults {
+function* balancerFaults(service: Service): Faults {
+  const { spec } = service
   const why = "may only be used when `type` is 'LoadBalancer'"
-  const ranges = spec.loadBalancerSourceRanges ?? []
-  const isBalancer = spec.type === 'LoadBalancer'
-  if (ranges.length > 0 && !isBalancer) yield forbiddenField('spec.LoadBalancerSourceRanges', why)
-  for (const [index, range] of ranges.entries()) yield* cidrFaults(`spec.LoadBalancerSourceRanges[${index}]`, range.trim())
-  if (isBalancer) return
-  if (spec.allocateLoadBalancerNodePorts !== undefined) yield forbiddenField('spec.allocateLoadBalancerNodePorts', why)
-  if (spec.loadBalancerClass !== undefined) yield forbiddenField('spec.loadBalancerClass', why)
+  yield* rangesFaults(service)
+  const { allocateLoadBalancerNodePorts: allocates, loadBalancerClass } = spec
+  if (spec.type === 'LoadBalancer') {
+    if (allocates === undefined) yield required('allocateLoadBalancerNodePorts')
+    if (loadBalancerClass !== undefined) yield* qualifiedNameFaults('spec.loadBalancerClass', loadBalancerClass)
+    return
+  }
+  if (allocates !== undefined) yield forbiddenField('spec.allocateLoadBalancerNodePorts', why)
+  if (loadBalancerClass !== undefined) yield forbiddenField('spec.loadBalancerClass', why)
 }
 
 function* trafficFaults(service: Service): Faults {
@@ -158,6 +176,7 @@ function* externalIpFaults(ips: readonly string[]): Faults {
 
 function* serviceFaults(service: Service): Faults {
   const { spec } = service
+  yield* annotationFaults(service)
   yield* typeFaults(service)
   yield* portsFaults(spec)
   yield* labelsFaults('spec.selector', spec.selector)
@@ -167,6 +186,7 @@ function* serviceFaults(service: Service): Faults {
   if (!spec.type) yield required('spec.type')
   else if (!types.includes(spec.type)) yield notSupported('spec.type', spec.type, types)
   yield* nodePortFaults(spec)
+  yield* portConflicts(spec)
   yield* balancerFaults(service)
   yield* trafficFaults(service)
 }
@@ -175,24 +195,18 @@ export function validateService(service: Service): FieldError[] {
   return [...serviceFaults(service)]
 }
 
-/** The first address and family stay for life, unless the Service was or becomes a mere alias. */
-export function validateServiceUpdate({ spec }: Service, { spec: before }: Service): FieldError[] {
-  const faults: FieldError[] = []
-  if (spec.type !== 'ExternalName' && before.type !== 'ExternalName') {
-    if (before.clusterIPs?.[0] && spec.clusterIPs?.[0] !== before.clusterIPs[0]) {
-      const why = spec.clusterIPs?.length ? 'may not change once set' : 'primary clusterIP can not be unset'
-      faults.push(invalidValue('spec.clusterIPs[0]', spec.clusterIPs, why))
-    }
-    if (before.ipFamilies?.[0] && spec.ipFamilies?.length && spec.ipFamilies[0] !== before.ipFamilies[0]) {
-      faults.push(invalidValue('spec.ipFamilies[0]', spec.ipFamilies, 'may not change once set'))
-    }
+export function validateServiceUpdate(service: Service, previous: Service): FieldError[] {
+  const { spec } = service
+  const { spec: before } = previous
+  const faults = [...clusterIpChangeFaults(service, previous)]
+  if (spec.type === 'LoadBalancer' && before.type === 'LoadBalancer' && spec.loadBalancerClass !== before.loadBalancerClass) {
+    faults.push(invalidValue('spec.loadBalancerClass', spec.loadBalancerClass, 'may not change once set'))
   }
-  if (spec.type === 'LoadBalancer' && before.type === 'LoadBalancer') {
-    if (spec.loadBalancerClass !== before.loadBalancerClass) {
-      faults.push(invalidValue('spec.loadBalancerClass', spec.loadBalancerClass ?? null, 'may not change once set'))
-    }
-    const stay = [before, spec].every((one) => one.externalTrafficPolicy === 'Local')
-    if (stay) faults.push(...immutableFaults('spec.healthCheckNodePort', spec.healthCheckNodePort, before.healthCheckNodePort))
+  const isChecked = needsHealthCheckPort(service) && needsHealthCheckPort(previous)
+  if (isChecked && spec.healthCheckNodePort !== before.healthCheckNodePort) {
+    faults.push(forbiddenField('spec.healthCheckNodePort', 'field is immutable'))
   }
   return faults
 }
+
+export const validateServiceStatus = (service: Service): FieldError[] => [...loadBalancerStatusFaults(service)]

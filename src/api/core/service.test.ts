@@ -77,7 +77,7 @@ describe('a Service', () => {
           { port: 80, name: 'b' },
         ],
       },
-      ['spec.ports[1]: Duplicate value: {"port":80,"protocol":"TCP"}'],
+      ['spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}'],
     ],
     [
       'with one port for TCP and UDP',
@@ -120,6 +120,47 @@ describe('a Service', () => {
       'with an external policy but inside only',
       { externalTrafficPolicy: 'Local', ports: [{ port: 80 }] },
       ['spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services'],
+    ],
+    [
+      'with a first address beside its list',
+      { clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.2'], ports: [{ port: 80 }] },
+      ['spec.clusterIPs: Invalid value: ["10.96.0.2"]: first value must match `clusterIP`'],
+    ],
+    [
+      'with two addresses of a family',
+      { clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1', '10.96.0.2'], ports: [{ port: 80 }] },
+      ['spec.clusterIPs: Invalid value: ["10.96.0.1","10.96.0.2"]: may specify no more than one IP for each IP family'],
+    ],
+    [
+      'with an address of another family',
+      { clusterIP: '10.96.0.1', clusterIPs: ['10.96.0.1'], ipFamilies: ['IPv6'], ports: [{ port: 80 }] },
+      ['spec.clusterIPs[0]: Invalid value: "10.96.0.1": expected an IPv6 value as indicated by `ipFamilies[0]`'],
+    ],
+    [
+      'of a family twice',
+      { ipFamilies: ['IPv4', 'IPv4'], ipFamilyPolicy: 'Single', ports: [{ port: 80 }] },
+      [
+        'spec.ipFamilies[1]: Duplicate value: "IPv4"',
+        'spec.ipFamilyPolicy: Unsupported value: "Single": supported values: "PreferDualStack", "RequireDualStack", "SingleStack"',
+      ],
+    ],
+    [
+      'with ranges but no balancer',
+      { loadBalancerSourceRanges: [' 10.0.0.0/8'], loadBalancerClass: 'a/b', ports: [{ port: 80 }] },
+      [
+        "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'",
+        "spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'",
+      ],
+    ],
+    [
+      'balanced from ranges that are none',
+      { type: 'LoadBalancer', loadBalancerSourceRanges: ['10.0.0.1/8'], ports: [{ port: 80 }] },
+      ['spec.LoadBalancerSourceRanges[0]: Invalid value: "10.0.0.1/8": must not have bits set beyond the prefix length'],
+    ],
+    [
+      'that prefers something else',
+      { trafficDistribution: 'PreferFar', ports: [{ port: 80 }] },
+      ['spec.trafficDistribution: Unsupported value: "PreferFar": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"'],
     ],
     [
       'at a loopback address',
@@ -189,6 +230,88 @@ describe('an update of a Service', () => {
     const service = update({ ...stored.spec, clusterIP: '10.96.0.8' })
     expect(faults(service)).toEqual(['spec.clusterIPs[0]: Invalid value: ["10.96.0.8"]: may not change once set'])
   })
+})
+
+describe('a Service of two families', () => {
+  const of = (fields: ServiceSpec): Service => serviceOf({ type: 'ClusterIP', clusterIP: '10.96.0.7', ports: [{ port: 80 }], ...fields })
+  const dual = { clusterIPs: ['10.96.0.7', 'fd00::7'], ipFamilies: ['IPv4', 'IPv6'], ipFamilyPolicy: 'PreferDualStack' }
+  const one = { clusterIPs: ['10.96.0.7'], ipFamilies: ['IPv4'] }
+
+  test.each<[string, ServiceSpec, ServiceSpec, string[]]>([
+    ['gives one back', dual, { ...one, ipFamilyPolicy: 'SingleStack' }, []],
+    [
+      'gives one back only when it wants one',
+      dual,
+      { ...one, ipFamilyPolicy: 'PreferDualStack' },
+      [
+        'spec.ipFamilyPolicy: Invalid value: "PreferDualStack": must be set to \'SingleStack\' when releasing the secondary clusterIP',
+        'spec.ipFamilyPolicy: Invalid value: "PreferDualStack": must be set to \'SingleStack\' when releasing the secondary ipFamily',
+      ],
+    ],
+    ['gets a second', one, dual, []],
+    [
+      'keeps its second',
+      dual,
+      { ...dual, clusterIPs: ['10.96.0.7', 'fd00::8'] },
+      ['spec.clusterIPs[1]: Invalid value: ["10.96.0.7","fd00::8"]: may not change once set'],
+    ],
+    ['has one again when it was headless', { clusterIP: 'None', clusterIPs: ['None'] }, { clusterIP: 'None', clusterIPs: ['None'] }, []],
+  ])('%s', (_, before, after, faults) => expect(texts(services.validateUpdate(of(after), of(before)))).toEqual(faults))
+})
+
+describe('the status of a Service', () => {
+  const at = (ingress: object[], spec: ServiceSpec = { type: 'LoadBalancer', ports: [{ port: 80 }] }): string[] => {
+    const service = { ...serviceOf(spec), status: { loadBalancer: { ingress } } }
+    services.setDefaults(service)
+    return texts(services.validateStatusUpdate(service, serviceOf(spec), 'status'))
+  }
+  const path = 'status.loadBalancer.ingress'
+
+  test.each<[string, object[], string[]]>([
+    ['is an address', [{ ip: '1.2.3.4' }, { hostname: 'a.example' }], []],
+    [
+      'is not a place to go in some way',
+      [{ ip: '1.2.3.4', ipMode: 'Walk' }],
+      [`${path}[0].ipMode: Unsupported value: "Walk": supported values: "Proxy", "VIP"`],
+    ],
+    [
+      'names a way only of an address',
+      [{ hostname: 'a.example', ipMode: 'VIP' }],
+      [`${path}[0].ipMode: Forbidden: may not be specified when \`ip\` is not set`],
+    ],
+    [
+      'has no address for a name',
+      [{ hostname: '1.2.3.4' }],
+      [`${path}[0].hostname: Invalid value: "1.2.3.4": must be a DNS name, not an IP address`],
+    ],
+  ])('%s', (_, ingress, faults) => expect(at(ingress)).toEqual(faults))
+
+  test('is a balancer’s alone', () => {
+    expect(at([{ ip: '1.2.3.4' }], { ports: [{ port: 80 }] })).toEqual([
+      `${path}: Forbidden: may only be used when \`spec.type\` is LoadBalancer`,
+    ])
+  })
+})
+
+describe('a Service is warned of', () => {
+  test.each<[string, ServiceSpec, string[]]>([
+    ['nothing', { ports: [{ port: 80 }] }, []],
+    [
+      'what headless ones have not',
+      { clusterIP: 'None', sessionAffinity: 'ClientIP', externalIPs: ['fd00:0::1'] },
+      [
+        'spec.externalIPs is ignored for headless services',
+        'spec.SessionAffinity is ignored for headless services',
+        'spec.externalIPs[0]: IPv6 address "fd00:0::1" should be in RFC 5952 canonical format ("fd00::1")',
+      ],
+    ],
+    ['an alias that it is not', { externalName: 'a.example' }, ['spec.externalName is ignored when spec.type is not "ExternalName"']],
+    [
+      'an old word',
+      { trafficDistribution: 'PreferClose' },
+      ['spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"'],
+    ],
+  ])('%s', (_, spec, warnings) => expect(services.warnings(created(spec), undefined)).toEqual(warnings))
 })
 
 describe('a row of kubectl get services', () => {

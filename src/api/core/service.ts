@@ -3,7 +3,8 @@ import type { Service } from '../generated/types.ts'
 import { serviceColumns } from './service-columns.ts'
 import { setServiceDefaults } from './service-defaults.ts'
 import { alignClusterIps, carryOverService } from './service-update.ts'
-import { validateService, validateServiceUpdate } from './service-validation.ts'
+import { validateService, validateServiceStatus, validateServiceUpdate } from './service-validation.ts'
+import { serviceWarnings } from './service-warnings.ts'
 
 export const services = defineKind<Service>({
   group: '',
@@ -31,4 +32,6 @@ export const services = defineKind<Service>({
   prepareForUpdate: carryOverService,
   validate: validateService,
   validateUpdate: validateServiceUpdate,
+  validateStatusUpdate: validateServiceStatus,
+  warnings: serviceWarnings,
 })

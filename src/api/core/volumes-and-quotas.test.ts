@@ -161,7 +161,29 @@ describe('a ResourceQuota', () => {
     [
       'of what nobody counts',
       hard({ widgets: '1' }),
-      ['spec.hard[widgets]: Invalid value: "widgets": must be a standard resource for quotas'],
+      [
+        'spec.hard[widgets]: Invalid value: "widgets": must be a standard resource type or fully qualified',
+        'spec.hard[widgets]: Invalid value: "widgets": must be a standard resource for quota',
+      ],
+    ],
+    [
+      'of what the scope’s objects have not',
+      { spec: { scopes: ['BestEffort'], hard: { pods: '1', cpu: '1' } } },
+      ['spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource'],
+    ],
+    [
+      'of a scope by name that has none',
+      { spec: { scopeSelector: { matchExpressions: [{ scopeName: 'Terminating', operator: 'In', values: ['a'] }] } } },
+      [
+        'spec.scopeSelector.matchExpressions.operator: Invalid value: "In": must be \'Exists\' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity',
+      ],
+    ],
+    [
+      'of classes without names',
+      { spec: { scopeSelector: { matchExpressions: [{ scopeName: 'PriorityClass', operator: 'In' }] } } },
+      [
+        "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+      ],
     ],
     [
       'of pods that both end and do not',
@@ -174,7 +196,7 @@ describe('a ResourceQuota', () => {
 
   test('counts the same things for ever', () => {
     expect(changeFaults(resourceQuotas, { spec: { scopes: ['BestEffort'] } }, { spec: {} })).toEqual([
-      'spec.scopes: Invalid value: []: field is immutable',
+      'spec.scopes: Invalid value: null: field is immutable',
     ])
   })
 
@@ -222,6 +244,20 @@ describe('a LimitRange', () => {
       'with too small a ratio',
       limits({ maxLimitRequestRatio: { cpu: '500m' } }),
       ['spec.limits[0].maxLimitRequestRatio[cpu]: Invalid value: "500m": ratio 500m is less than 1'],
+    ],
+    [
+      'of what containers have not',
+      limits({ max: { storage: '1' } }),
+      ['max', 'default', 'defaultRequest'].map(
+        (field) => `spec.limits[0].${field}[storage]: Invalid value: "storage": must be a standard resource for containers`,
+      ),
+    ],
+    [
+      'that promises devices twice',
+      limits({ default: { 'example.com/gpu': '2' }, defaultRequest: { 'example.com/gpu': '1' } }),
+      [
+        'spec.limits[0].defaultRequest[example.com/gpu]: Invalid value: "1": default value 2 must equal to defaultRequest value 1 in example.com/gpu',
+      ],
     ],
     [
       'that speaks twice of one type',
