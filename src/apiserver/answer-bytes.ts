@@ -36,7 +36,19 @@ export function watchBytes(events: readonly ApiWatchEvent[]): Buffer {
     if (isEncoded(event)) pieces.push(event.line())
     else pieces.push(Buffer.from(`${JSON.stringify({ type: event.type, object: event.object })}\n`))
   }
-  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+  return pieces.length === 1 ? (pieces[0] as Buffer) : joined(pieces)
+}
+
+/** What was joined last: many who watch the same read the same lines one after the other. */
+let lastJoined: { readonly pieces: readonly Buffer[]; readonly bytes: Buffer } | undefined
+const joinedAtMost = 1 << 20
+
+function joined(pieces: readonly Buffer[]): Buffer {
+  const last = lastJoined
+  if (last?.pieces.length === pieces.length && pieces.every((piece, i) => piece === last.pieces[i])) return last.bytes
+  const bytes = Buffer.concat(pieces)
+  lastJoined = bytes.byteLength <= joinedAtMost ? { pieces, bytes } : undefined
+  return bytes
 }
 
 /** Large answers compressed, for those who take that. */

@@ -7,6 +7,8 @@ import {
   type Store,
   StoreClosedError,
   type StoreEvent,
+  UnavailableError,
+  UnknownOutcomeError,
   type WatchBatch,
 } from './store.ts'
 
@@ -87,6 +89,23 @@ export function storeContract(
       await put(small, '/a', 'last')
       expect(await events(quick, 1)).toEqual(['61 put /a last'])
       await small.close()
+    })
+
+    test('commits under way when the store is closed are each answered, each with a revision of its own or with why not', async () => {
+      const commits = Array.from({ length: 50 }, (_, i) => put(store, `/${i}`, 'x'))
+      const closed = store.close()
+      const answers = await Promise.allSettled(commits)
+      await closed
+      const revisions = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+      expect(new Set(revisions).size).toBe(revisions.length)
+      for (const answer of answers) {
+        if (answer.status === 'fulfilled') continue
+        const kinds = [StoreClosedError, UnavailableError, UnknownOutcomeError]
+        expect(
+          kinds.some((kind) => answer.reason instanceof kind),
+          String(answer.reason),
+        ).toBe(true)
+      }
     })
 
     test('after close everything is refused, watches end with the reason, and closing again is harmless', async () => {
