@@ -336,6 +336,7 @@ test('a new log that cannot be begun leaves the old one in use, and the folder o
     const after = await stateOf(store)
     await store.close()
     expect(failures).toBeGreaterThan(2)
+    expect(fs.existsSync(path.join(folder, 'log-next.tmp'))).toBe(false)
     const again = await open(folder)
     expect(await stateOf(again), `${step} failed`).toBe(after)
     await again.close()

@@ -8,7 +8,7 @@ import { lockFolder } from './folder-lock.ts'
 import { encodeFrame } from './frames.ts'
 import { type Group, planGroup, type Request } from './group-commit.ts'
 import { StoreLatency } from './latency.ts'
-import { LogWriter, makeRoom, type Room } from './log-writer.ts'
+import { LogWriter, makeRoom, type Room, roomPath } from './log-writer.ts'
 import { failing, watchVersions } from './memory-store.ts'
 import { fileName, type Recovered, recover } from './recovery.ts'
 import { batchesAt, temporarySnapshot, writeSnapshot } from './snapshot-writer.ts'
@@ -315,6 +315,7 @@ class FileStore implements Store {
       await this.#writeSnapshot([...this.#olderLogs])
     } catch (error) {
       log.warn('no new log could be begun', { error, goesOnIn: this.#log.path })
+      await removeAll(disk, [roomPath(directory)], log) // what a full disk needs least
     } finally {
       this.#pinned = Number.POSITIVE_INFINITY
       this.#snapshotting = undefined

@@ -18,8 +18,13 @@ export interface Room {
   readonly bytes: number
 }
 
+/** Where room stands until a log begins in it. */
+export function roomPath(directory: string): string {
+  return path.join(directory, 'log-next.tmp')
+}
+
 export async function makeRoom(disk: Disk, directory: string, bytes: number): Promise<Room> {
-  const temporary = path.join(directory, 'log-next.tmp')
+  const temporary = roomPath(directory)
   const file = await disk.create(temporary, { durable: true })
   try {
     await writeZeros(file, 0, bytes)
