@@ -93,6 +93,22 @@ function ownChannel(endpoint: string): Subject {
   }
 }
 
+/** Milliseconds for all of some objects of 1 kB: the median of a few lists. */
+async function listTime(store: Store, count: number): Promise<number> {
+  for (let i = 0; i < count; i += 100) {
+    const put = (j: number) => ({ key: `/registry/lists/${String(i + j).padStart(7, '0')}`, value, expect: undefined })
+    await store.commit(Array.from({ length: 100 }, (_, j) => put(j)))
+  }
+  const times: number[] = []
+  for (let round = 0; round < 7; round++) {
+    const begun = performance.now()
+    const { entries } = await store.list('/registry/lists/')
+    times.push(performance.now() - begun)
+    if (entries.length !== count) throw new Error(`a list of ${count} has ${entries.length}`)
+  }
+  return median(times)
+}
+
 /**
  * `npm run bench etcd [-- --writers 1,16,128 --seconds 1 --rounds 3]`: durable writes of 1 kB, the embedded store beside one member of etcd on the
  * same disk (STORE_BENCH_DIR; default: the temporary folder), through our contract and through plain clients.
@@ -107,9 +123,11 @@ export async function run(args: readonly string[]): Promise<void> {
   const etcd = await startEtcd(1, { folder: root })
   const endpoint = etcd.endpoints[0] as string
   try {
+    const embedded = await openFileStore(join(folder, 'store'), deps)
+    const inEtcd = await openEtcdStore({ endpoints: etcd.endpoints, tls: {}, prefix: '/ownkube' }, deps)
     const subjects: Subject[] = [
-      throughContract('embedded store, the contract', await openFileStore(join(folder, 'store'), deps)),
-      throughContract('etcd, the contract', await openEtcdStore({ endpoints: etcd.endpoints, tls: {}, prefix: '/ownkube' }, deps)),
+      throughContract('embedded store, the contract', embedded),
+      throughContract('etcd, the contract', inEtcd),
       ownChannel(endpoint),
       grpcJs(endpoint),
     ]
@@ -129,10 +147,12 @@ export async function run(args: readonly string[]): Promise<void> {
         rows.push([String(writers), name, of('rate').toFixed(0), digits(of('p50')), digits(of('p99')), of('cpuMicros').toFixed(0)])
       }
     }
+    const lists = { embedded: await listTime(embedded, 10_000), etcd: await listTime(inEtcd, 10_000) }
     for (const { close } of subjects) await close()
     const widths = (rows[0] as string[]).map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)))
     for (const row of rows)
       console.log(row.map((cell, i) => (i === 1 ? cell.padEnd(widths[i] as number) : cell.padStart(widths[i] as number))).join('  '))
+    console.log(`\nA list of 10,000: embedded store ${digits(lists.embedded)} ms, etcd ${digits(lists.etcd)} ms, both through the contract`)
   } finally {
     await etcd.remove()
     rmSync(folder, { recursive: true })

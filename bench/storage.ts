@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { EventEmitter, on } from 'node:events'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -69,8 +70,16 @@ async function fill(store: Store, keys: number): Promise<void> {
   }
 }
 
+/** What any engine has to do at least: bring the files into memory. */
+function readFiles(directory: string): number {
+  const begun = performance.now()
+  for (const name of fs.readdirSync(directory)) if (/^(log|snapshot)-/.test(name)) fs.readFileSync(path.join(directory, name))
+  return performance.now() - begun
+}
+
 /** In a process of its own, so that its memory is the store's. */
 async function openAndReport(directory: string): Promise<void> {
+  const read = readFiles(directory)
   globalThis.gc?.()
   const before = process.memoryUsage()
   const begun = performance.now()
@@ -81,19 +90,20 @@ async function openAndReport(directory: string): Promise<void> {
   const listBegun = performance.now()
   await store.list('/registry/', { limit: 10_000 })
   const listed = performance.now() - listBegun
-  const { keys } = store.metrics()
+  const { entries } = await store.list('')
+  const objects = entries.reduce((sum, { key, value }) => sum + key.length + value.byteLength, 0)
   await store.close()
   const memory = after.heapUsed + after.external - before.heapUsed - before.external
-  console.log(JSON.stringify({ keys, opened, memory, rss: after.rss, listed }))
+  console.log(JSON.stringify({ keys: entries.length, opened, read, memory, objects, rss: after.rss, listed }))
 }
 
 function openTimes(directory: string): Row {
   const script = fileURLToPath(import.meta.url)
   const { stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', script, directory], { encoding: 'utf8' })
   if (!stdout) throw new Error(stderr)
-  const { keys, opened, memory, rss, listed } = JSON.parse(stdout) as Record<string, number>
+  const { keys, opened, read, memory, objects, rss, listed } = JSON.parse(stdout) as Record<string, number>
   const mib = (bytes = 0): string => (bytes / 2 ** 20).toFixed(0)
-  return [keys!, opened!.toFixed(0), mib(memory), mib(rss), listed!.toFixed(1)]
+  return [keys!, opened!.toFixed(0), read!.toFixed(0), mib(memory), mib(objects), mib(rss), listed!.toFixed(1)]
 }
 
 async function fanOut(watchers: number, keys: number, changes: number): Promise<Row> {
@@ -118,13 +128,36 @@ async function fanOut(watchers: number, keys: number, changes: number): Promise<
   return [watchers, keys, Math.round((delivered / took) * 1000), ((user + system) / delivered).toFixed(2)]
 }
 
+/** The same by what Node itself has for it: an emitter, each reader an iterator over its events. */
+async function fanOutOfNode(watchers: number, changes: number): Promise<Row> {
+  const emitter = new EventEmitter().setMaxListeners(watchers)
+  const stop = new AbortController()
+  let delivered = 0
+  const read = async (): Promise<void> => {
+    for await (const _ of on(emitter, 'change', { signal: stop.signal })) delivered++
+  }
+  const readers = Array.from({ length: watchers }, () => read().catch(() => {})) // aborted: that is its end
+  const cpu = process.cpuUsage()
+  const begun = performance.now()
+  for (let i = 0; i < changes; i++) {
+    emitter.emit('change', i)
+    await null
+  }
+  while (delivered < watchers * changes) await new Promise((resolve) => setImmediate(resolve))
+  const took = performance.now() - begun
+  const { user, system } = process.cpuUsage(cpu)
+  stop.abort()
+  await Promise.all(readers)
+  return [`${watchers}, Node's emitter`, '', Math.round((delivered / took) * 1000), ((user + system) / delivered).toFixed(2)]
+}
+
 /** `npm run bench storage`: the embedded store beside the raw rate of the same disk, on the folder STORE_BENCH_DIR (default: the temporary folder). */
 export async function run(): Promise<void> {
   const directory = fs.mkdtempSync(path.join(process.env.STORE_BENCH_DIR ?? os.tmpdir(), 'bench-store-'))
   try {
     const raw = rawSyncs(directory, 2000)
     const rows: Row[] = [['writers', 'keys', 'writes/s', 'p50 ms', 'p99 ms']]
-    const opens: Row[] = [['keys', 'open ms', 'memory MiB', 'rss MiB', 'list 10k ms']]
+    const opens: Row[] = [['keys', 'open ms', 'files read ms', 'memory MiB', 'objects MiB', 'rss MiB', 'list 10k ms']]
     for (const keys of [1_000, 10_000, 100_000]) {
       const folder = path.join(directory, String(keys))
       const store = await openFileStore(folder, deps)
@@ -144,6 +177,7 @@ export async function run(): Promise<void> {
       ['watchers', 'keys', 'delivered/s', 'µs CPU each'],
       await fanOut(1000, 1_000, 1_000),
       await fanOut(1000, 100_000, 1_000),
+      await fanOutOfNode(1000, 1_000),
       await fanOut(10, 1_000, 20_000),
       await fanOut(10, 100_000, 20_000),
     ])
