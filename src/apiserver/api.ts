@@ -14,11 +14,13 @@ import { type Answer, errorAnswer, objectAnswer } from './answer.ts'
 import type { Auditor } from './audit/auditor.ts'
 import { parsedBody } from './body.ts'
 import type { Fairness, Flow } from './fairness/fairness.ts'
+import type { ListSize } from './fairness/list-width.ts'
 import type { Metrics } from './metrics.ts'
 import { isTrue, writeOptionsOf } from './request-options.ts'
 import type { ResourceApi } from './resource-api.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
 import { withSelection } from './selected-route.ts'
+import { storedKindOf } from './served-form.ts'
 import { bindings, tokenReviews, type VirtualResource, virtualResources } from './virtual-resources.ts'
 import type { WatchCache } from './watch-cache.ts'
 
@@ -88,7 +90,7 @@ export class Api {
   async #answer(route: Route, request: ApiRequest, note: (flow: Flow) => void): Promise<Answer> {
     try {
       const { fairness, paths } = this.#deps
-      const flow = fairness.flowOf(request.user, route)
+      const flow = fairness.flowOf(request.user, route, this.#listSizeOf(route, request))
       if (flow) note(flow)
       // Watches give their seat back as soon as they have begun.
       return await fairness.run(flow, request.signal, async () => {
@@ -111,6 +113,19 @@ export class Api {
     const reason = authorizer.reasonFor(user, route)
     audit.annotate('authorization.k8s.io/reason', reason)
     if (!isAllowed) throw refusal(user, route, reason || undefined)
+  }
+
+  /** Of what is read from state; a watch that goes on from a version has nothing to send yet. */
+  #listSizeOf(route: Route, request: ApiRequest): ListSize | undefined {
+    if (route.type === 'path' || route.name !== undefined) return undefined
+    const since = request.query.get('resourceVersion') ?? ''
+    const fromState = route.verb === 'list' || (route.verb === 'watch' && (since === '' || since === '0'))
+    const kind = fromState ? kindFor(route.group, route.version, route.plural) : undefined
+    if (!kind) return undefined
+    const { size, bytes } = this.#deps.cache.kind(storedKindOf(kind))
+    const limit = Math.max(0, Number(request.query.get('limit')) || 0)
+    const selected = withSelection(route, request.query)
+    return { objects: size, bytes, limit, isSingle: selected.type === 'resource' && selected.name !== undefined }
   }
 
   #resource(route: ResourceRoute, request: ApiRequest): Promise<Answer> {

@@ -46,6 +46,7 @@ export class KindCache {
   readonly prefix: string
   readonly history: ChangeHistory
   readonly #all = new KeySet()
+  #bytes = 0
   readonly #byNamespace = new Map<string, KeySet>()
   /** By selectable field and its value: of fields that have been asked for once. */
   readonly #byField = new Map<string, Map<string, KeySet>>()
@@ -61,6 +62,11 @@ export class KindCache {
 
   get size(): number {
     return this.#all.items.size
+  }
+
+  /** Of all objects as they are stored. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** Throws InternalError for one that cannot be decrypted, and {@link list} for all among which there is one. */
@@ -169,6 +175,7 @@ export class KindCache {
 
   #put(item: CachedObject, previous: CachedObject | undefined): void {
     this.#all.put(item)
+    this.#bytes += item.value.byteLength - (previous?.value.byteLength ?? 0)
     if (this.kind.namespaced) intoIndex(this.#byNamespace, item.namespace, item)
     for (const [field, index] of this.#byField) {
       const value = this.#valueOf(field, item)
@@ -180,6 +187,7 @@ export class KindCache {
 
   #remove(item: CachedObject): void {
     this.#all.delete(item.key)
+    this.#bytes -= item.value.byteLength
     outOfIndex(this.#byNamespace, item.namespace, item.key)
     for (const [field, index] of this.#byField) outOfIndex(index, this.#valueOf(field, item), item.key)
   }

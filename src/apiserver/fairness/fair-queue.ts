@@ -13,8 +13,9 @@ export interface QueueLimits {
   readonly queueLength: number
 }
 
-/** What waits for a seat. */
+/** What waits for its seats. */
 interface Waiting {
+  readonly width: number
   readonly start: () => void
 }
 
@@ -30,8 +31,9 @@ export class FairQueue {
   readonly #changed: (demand: number) => void
   #taken = 0
   #waiting = 0
+  #wanted = 0
 
-  /** `changed` hears how many requests are served or wait. */
+  /** `changed` hears how many seats are taken or waited for. */
   constructor(seats: number, limits: QueueLimits, changed: (demand: number) => void = () => {}) {
     this.#seats = seats
     this.#limits = limits
@@ -41,9 +43,11 @@ export class FairQueue {
   get seats(): number {
     return this.#seats
   }
+  /** Seats. */
   get taken(): number {
     return this.#taken
   }
+  /** Requests. */
   get waiting(): number {
     return this.#waiting
   }
@@ -59,24 +63,25 @@ export class FairQueue {
     this.#next()
   }
 
-  /** A seat that is free: `release` gives it back. Undefined: all are taken. */
-  seatNow(): Seat | undefined {
-    return this.#taken < this.#seats && this.#waiting === 0 ? this.#take() : undefined
+  /** So many seats, if they are free: `release` gives them back. Undefined: they are not, or others wait already. */
+  seatNow(width = 1): Seat | undefined {
+    return this.#waiting === 0 && this.#hasRoom(width) ? this.#take(width) : undefined
   }
 
   /**
    * A seat, when it is the turn of the flow's queue. Undefined: the shortest of its queues is full. Rejects with the signal's
    * reason if that comes first; the place in the queue is then given up.
    */
-  seatInTurn(flow: string, signal: AbortSignal): Promise<Seat> | undefined {
+  seatInTurn(flow: string, signal: AbortSignal, width = 1): Promise<Seat> | undefined {
     const at = this.#shortest(flow)
     const queue = this.#queues.get(at) ?? []
     if (at < 0 || queue.length >= this.#limits.queueLength) return undefined
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
+        width,
         start: () => {
           signal.removeEventListener('abort', giveUp)
-          resolve(this.#take())
+          resolve(this.#take(width))
         },
       }
       const giveUp = (): void => {
@@ -87,7 +92,7 @@ export class FairQueue {
       signal.addEventListener('abort', giveUp, { once: true })
       queue.push(waiting)
       this.#queues.set(at, queue)
-      this.#count(0, 1)
+      this.#count(0, 1, width)
     })
   }
 
@@ -105,26 +110,36 @@ export class FairQueue {
     return best
   }
 
-  #take(): Seat {
-    this.#count(1, 0)
+  /** What is wider than all there are is served alone: so nothing waits for ever. */
+  #hasRoom(width: number): boolean {
+    return this.#taken + width <= this.#seats || (this.#taken === 0 && width > this.#seats)
+  }
+
+  #take(width: number): Seat {
+    this.#count(width, 0, 0)
     let released = false
     return {
       release: () => {
         if (released) return
         released = true
-        this.#count(-1, 0)
+        this.#count(-width, 0, 0)
         this.#next()
       },
     }
   }
 
+  /** Whose turn it is waits for room rather than let others before it: many narrow ones would never make any. */
   #next(): void {
-    while (this.#taken < this.#seats && this.#waiting > 0) {
-      const [at, queue] = this.#queues.entries().next().value as [number, Waiting[]]
-      const first = queue.shift() as Waiting
+    for (;;) {
+      const next = this.#queues.entries().next().value
+      if (!next) return
+      const [at, queue] = next
+      const first = queue[0] as Waiting
+      if (!this.#hasRoom(first.width)) return
+      queue.shift()
       this.#queues.delete(at)
       if (queue.length > 0) this.#queues.set(at, queue)
-      this.#count(0, -1)
+      this.#count(0, -1, -first.width)
       first.start()
     }
   }
@@ -135,12 +150,15 @@ export class FairQueue {
     if (index < 0) return
     queue.splice(index, 1)
     if (queue.length === 0) this.#queues.delete(at)
-    this.#count(0, -1)
+    this.#count(0, -1, -waiting.width)
+    // The next in line may be narrower.
+    this.#next()
   }
 
-  #count(taken: number, waiting: number): void {
+  #count(taken: number, waiting: number, wanted: number): void {
     this.#taken += taken
     this.#waiting += waiting
-    this.#changed(this.#taken + this.#waiting)
+    this.#wanted += wanted
+    this.#changed(this.#taken + this.#wanted)
   }
 }

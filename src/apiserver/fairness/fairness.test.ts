@@ -7,6 +7,7 @@ import { mandatoryLevels, mandatorySchemas, suggestedLevels, suggestedSchemas } 
 import { FairQueue } from './fair-queue.ts'
 import { Fairness, type FairnessDeps } from './fairness.ts'
 import { matches } from './flow-schema-match.ts'
+import { listWidth, widest } from './list-width.ts'
 import { shareOut } from './seat-allocation.ts'
 import { SeatDemand } from './seat-demand.ts'
 import { handOf } from './shuffle-shard.ts'
@@ -187,6 +188,28 @@ describe('seats', () => {
     again?.release()
     expect(queue.seatNow()).toBeDefined()
   })
+  test('of a wide request are waited for, and others wait behind it', async () => {
+    const queue = new FairQueue(4, { ...limits, queues: 1 })
+    const first = queue.seatNow(2)
+    const wide = queue.seatInTurn('wide', forever, 3)
+    const narrow = queue.seatInTurn('narrow', forever)
+    expect([queue.taken, queue.waiting]).toEqual([2, 2])
+    first?.release()
+    const [second] = await Promise.all([wide, narrow])
+    expect(queue.taken).toBe(4)
+    second?.release()
+    expect(queue.taken).toBe(1)
+  })
+  test('of a request that is wider than all are given to it alone', async () => {
+    const queue = new FairQueue(2, limits)
+    const wide = queue.seatNow(5)
+    expect([queue.taken, queue.seatNow()]).toEqual([5, undefined])
+    const other = queue.seatInTurn('a', forever)
+    wide?.release()
+    ;(await other)?.release()
+    expect(queue.taken).toBe(0)
+    expect(new FairQueue(0, limits).seatNow()).toBeDefined()
+  })
   test('come back when a request fails, and only once', async () => {
     const { serve, fairness } = world()
     await expect(serve(user('jane'), route('pods'), () => Promise.reject(new Error('no')))).rejects.toThrow('no')
@@ -194,6 +217,17 @@ describe('seats', () => {
       'apiserver_flowcontrol_current_executing_requests{priority_level="global-default",flow_schema="global-default"} 0',
     )
   })
+})
+
+test.each<[string, Parameters<typeof listWidth>[0], number]>([
+  ['nothing', { objects: 0, bytes: 0, limit: 0, isSingle: false }, 1],
+  ['a few', { objects: 10, bytes: 10_000, limit: 0, isSingle: false }, 1],
+  ['a megabyte', { objects: 1000, bytes: 1_000_000, limit: 0, isSingle: false }, 10],
+  ['a page of it', { objects: 1000, bytes: 1_000_000, limit: 250, isSingle: false }, 3],
+  ['one of it', { objects: 1000, bytes: 1_000_000, limit: 0, isSingle: true }, 1],
+  ['a hundred megabytes', { objects: 1000, bytes: 100_000_000, limit: 0, isSingle: false }, 15],
+])('a list of %s takes seats by what it sends', (_, size, seats) => {
+  expect(listWidth(size, widest(98, 6))).toBe(seats)
 })
 
 test('a flow’s hand is always the same, of distinct queues, and seldom another’s', () => {

@@ -8,6 +8,7 @@ import type { Seat } from './fair-queue.ts'
 import { flowConfigOf, levelOf } from './flow-config.ts'
 import { FlowCounts } from './flow-counts.ts'
 import { matches, namespaceOf } from './flow-schema-match.ts'
+import { type ListSize, listWidth } from './list-width.ts'
 import { PriorityLevel, seatBounds } from './priority-level.ts'
 import { shareOut } from './seat-allocation.ts'
 
@@ -33,6 +34,8 @@ export interface Flow {
   readonly schema: FlowSchema
   readonly level: PriorityLevel
   readonly distinguisher: string
+  /** Seats that it takes. */
+  readonly width: number
 }
 
 /**
@@ -56,8 +59,8 @@ export class Fairness {
     deps.levels.onChange(changed)
   }
 
-  /** Undefined: it takes no seat, being a stream. */
-  flowOf(user: UserInfo, route: Route): Flow | undefined {
+  /** Undefined: it takes no seat, being a stream. `list`: what it sends, where it is a list or a watch that begins with one. */
+  flowOf(user: UserInfo, route: Route, list?: ListSize): Flow | undefined {
     if (route.type === 'resource' && streams.has(route.subresource ?? '')) return undefined
     this.#refresh()
     // The last one is for everybody.
@@ -65,7 +68,7 @@ export class Fairness {
     const level = this.#levels.get(levelOf(schema)) as PriorityLevel
     const method = schema.spec?.distinguisherMethod?.type
     const distinguisher = method === 'ByUser' ? user.name : method === 'ByNamespace' ? (namespaceOf(route) ?? '') : ''
-    return { schema, level, distinguisher }
+    return { schema, level, distinguisher, width: list ? listWidth(list, level.widest) : 1 }
   }
 
   /** Runs when it is the flow's turn. Throws TooManyRequests where too much waits already, or for too long. */
@@ -84,13 +87,13 @@ export class Fairness {
   }
 
   async #seat(flow: Flow, signal: AbortSignal): Promise<Seat> {
-    const { level, schema, distinguisher } = flow
-    if (level.isExempt) return level.seatOfExempt()
-    const free = level.queue.seatNow()
+    const { level, schema, distinguisher, width } = flow
+    if (level.isExempt) return level.seatOfExempt(width)
+    const free = level.queue.seatNow(width)
     if (free) return free
     if (!level.queues) throw this.#refusal(flow, 'concurrency-limit')
     const patience = new AbortController()
-    const inTurn = level.queue.seatInTurn(`${schema.metadata.name},${distinguisher}`, AbortSignal.any([signal, patience.signal]))
+    const inTurn = level.queue.seatInTurn(`${schema.metadata.name},${distinguisher}`, AbortSignal.any([signal, patience.signal]), width)
     if (!inTurn) throw this.#refusal(flow, 'queue-full')
     const counts = this.#counts.of(flow)
     counts.waiting++

@@ -1,5 +1,6 @@
 import type { PriorityLevelConfiguration } from '../../api/generated/types.ts'
 import { FairQueue, type QueueLimits, type Seat } from './fair-queue.ts'
+import { widest } from './list-width.ts'
 import type { SeatClaim } from './seat-allocation.ts'
 import { SeatDemand } from './seat-demand.ts'
 
@@ -60,6 +61,10 @@ export class PriorityLevel {
   get queues(): boolean {
     return limitsOf(this.#object).queues > 0
   }
+  /** Seats that one request takes at most. */
+  get widest(): number {
+    return widest(this.#bounds.nominal, limitsOf(this.#object).handSize)
+  }
   get queue(): Pick<FairQueue, 'seats' | 'taken' | 'waiting' | 'seatNow' | 'seatInTurn'> {
     return this.#queue
   }
@@ -71,9 +76,9 @@ export class PriorityLevel {
   }
 
   /** A seat where nobody is made to wait. */
-  seatOfExempt(): Seat {
-    this.#queue.resize(this.#queue.taken + 1)
-    return this.#queue.seatNow() as Seat
+  seatOfExempt(width: number): Seat {
+    this.#queue.resize(this.#queue.taken + width)
+    return this.#queue.seatNow(width) as Seat
   }
 
   /** What it needs, by what it needed since the last time. */
