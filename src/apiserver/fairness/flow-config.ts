@@ -35,14 +35,19 @@ interface DanglingCondition {
   readonly message: string
 }
 
-/** What a schema's status is to say of its level; undefined: it says so already. */
-export function danglingToTell(schema: FlowSchema, levels: ReadonlySet<string>): DanglingCondition | undefined {
-  const name = levelOf(schema)
-  const head = `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(name)}`
-  const wanted: DanglingCondition = levels.has(name)
+/** The schema with a status that says whether its level is there; undefined: it says so already. */
+export function withDangling(schema: FlowSchema, levels: ReadonlySet<string>, time: string): FlowSchema | undefined {
+  const wanted = danglingOf(levelOf(schema), levels)
+  const conditions = schema.status?.conditions ?? []
+  const said = conditions.find(({ type }) => type === wanted.type)
+  if (said?.status === wanted.status && said.reason === wanted.reason && said.message === wanted.message) return undefined
+  const others = conditions.filter(({ type }) => type !== wanted.type)
+  return { ...schema, status: { conditions: [...others, { ...wanted, lastTransitionTime: time }] } }
+}
+
+function danglingOf(level: string, levels: ReadonlySet<string>): DanglingCondition {
+  const head = `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(level)}`
+  return levels.has(level)
     ? { type: 'Dangling', status: 'False', reason: 'Found', message: `${head} and it exists` }
     : { type: 'Dangling', status: 'True', reason: 'NotFound', message: `${head} but there is no such object` }
-  const said = schema.status?.conditions?.find(({ type }) => type === 'Dangling')
-  const isSaid = said?.status === wanted.status && said.reason === wanted.reason && said.message === wanted.message
-  return isSaid ? undefined : wanted
 }

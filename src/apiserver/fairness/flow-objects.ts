@@ -9,7 +9,7 @@ import { byServer, unlessMeanwhile } from '../by-server.ts'
 import type { WatchCache } from '../watch-cache.ts'
 import type { Writes } from '../writes.ts'
 import { autoUpdateAnnotation, mandatoryLevels, mandatorySchemas, suggestedLevels, suggestedSchemas } from './bootstrap-objects.ts'
-import { danglingToTell } from './flow-config.ts'
+import { withDangling } from './flow-config.ts'
 
 interface Deps {
   readonly writes: Writes
@@ -110,23 +110,25 @@ export class FlowObjects {
   }
 
   async #keep(): Promise<void> {
-    const { cache, writes } = this.#deps
-    await cache.fresh()
-    const by = { ...byServer, manager }
-    for (const one of wanted) {
-      const { kind, object } = one
-      const { name } = object.metadata
-      const found = cache.kind(kind).get(undefined, name)
-      if (!found) {
-        const metadata = { name, annotations: { [autoUpdateAnnotation]: 'true' } }
-        const made = structuredClone({ metadata, spec: object.spec }) as unknown as KubeObject
-        await unlessMeanwhile(writes.create(kind, undefined, made, by))
-      } else if (kept(found.object as FlowObject, one)) {
-        const change = (current: { copy(): KubeObject }): KubeObject => kept(current.copy() as FlowObject, one) ?? current.copy()
-        await unlessMeanwhile(writes.update({ kind, namespace: undefined, name }, { ...by, subresource: undefined }, change))
-      }
-    }
+    await this.#deps.cache.fresh()
+    await Promise.all(wanted.map((one) => this.#keepOne(one)))
     await this.#removeFormer()
+  }
+
+  async #keepOne(one: Wanted): Promise<void> {
+    const { cache, writes } = this.#deps
+    const { kind, object } = one
+    const { name } = object.metadata
+    const by = { ...byServer, manager }
+    const found = cache.kind(kind).get(undefined, name)
+    if (!found) {
+      const metadata = { name, annotations: { [autoUpdateAnnotation]: 'true' } }
+      const made = structuredClone({ metadata, spec: object.spec }) as unknown as KubeObject
+      return unlessMeanwhile(writes.create(kind, undefined, made, by))
+    }
+    if (!kept(found.object as FlowObject, one)) return
+    const change = (current: { copy(): KubeObject }): KubeObject => kept(current.copy() as FlowObject, one) ?? current.copy()
+    await unlessMeanwhile(writes.update({ kind, namespace: undefined, name }, { ...by, subresource: undefined }, change))
   }
 
   /** What a server of another version suggested, if nobody has made it his own. */
@@ -160,21 +162,14 @@ export class FlowObjects {
         .list(undefined)
         .map(({ name }) => name),
     )
-    for (const { name, object } of cache.kind(schemaKind).list(undefined)) {
-      if (!danglingToTell(object as FlowSchema, levels)) continue
-      const place = { kind: schemaKind, namespace: undefined, name }
-      const change = (current: { copy(): KubeObject }): KubeObject => {
-        const schema = current.copy() as FlowSchema
-        const condition = danglingToTell(schema, levels)
-        if (!condition) return schema
-        const others = (schema.status?.conditions ?? []).filter(({ type }) => type !== 'Dangling')
-        return {
-          ...schema,
-          status: { conditions: [...others, { ...condition, lastTransitionTime: timestamp(clock.now()) }] },
-        } as KubeObject
-      }
-      const by = { ...byServer, manager: 'api-priority-and-fairness-config-consumer-v1', subresource: 'status' as const }
-      await unlessMeanwhile(writes.update(place, by, change))
-    }
+    const told = (schema: KubeObject): FlowSchema | undefined => withDangling(schema as FlowSchema, levels, timestamp(clock.now()))
+    const untold = cache
+      .kind(schemaKind)
+      .list(undefined)
+      .filter(({ object }) => told(object) !== undefined)
+    const by = { ...byServer, manager: 'api-priority-and-fairness-config-consumer-v1', subresource: 'status' as const }
+    const tell = (name: string): Promise<unknown> =>
+      writes.update({ kind: schemaKind, namespace: undefined, name }, by, (current) => told(current.copy()) ?? current.copy())
+    await Promise.all(untold.map(({ name }) => unlessMeanwhile(tell(name))))
   }
 }
