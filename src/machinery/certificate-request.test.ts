@@ -35,6 +35,18 @@ test.each([
   expect(certificateRequestFault(pemOf(der))).toBe(fault)
 })
 
+test('an algorithm that is not for the key verifies nothing', () => {
+  const der = Buffer.from(certificateRequests.ed25519.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+  const ecdsa = Buffer.from(certificateRequests.person.replace(/-----[^-]+-----|\s/g, ''), 'base64')
+  // The last two parts of one behind what the other asks for.
+  const info = der.subarray(3, 3 + 2 + (der[4] as number))
+  const rest = ecdsa.subarray(3 + 3 + (ecdsa[5] as number))
+  const body = Buffer.concat([info, rest])
+  expect(certificateRequestFault(pemOf(Buffer.concat([Buffer.from([0x30, 0x81, body.length]), body])))).toBe(
+    'x509: Ed25519 verification failure',
+  )
+})
+
 test('says what is no request', () => {
   expect(certificateRequestFault('nonsense')).toBe('PEM block type must be CERTIFICATE REQUEST')
   expect(certificateRequestFault(pemOf(Buffer.from('nonsense')))).toBe('asn1: structure error: malformed certificate request')

@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { pemBlocks } from './pem.ts'
 
 /** What a PKCS #10 certificate request (RFC 2986) asks for, as far as anybody here decides by it. */
 export interface CertificateRequest {
@@ -97,8 +98,8 @@ function alternativeNames(attributes: Element | undefined): Element[] {
 
 /** The bytes of the first PEM block, or undefined where that is no certificate request. */
 function derOf(pem: string): Uint8Array | undefined {
-  const block = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([A-Za-z0-9+/=\s]+)-----END \1-----/.exec(pem)
-  return block?.[1] === 'CERTIFICATE REQUEST' ? Buffer.from(block[2] as string, 'base64') : undefined
+  const [block] = pemBlocks(pem)
+  return block?.label === 'CERTIFICATE REQUEST' ? Buffer.from(block.content, 'base64') : undefined
 }
 
 interface Parts {
@@ -181,6 +182,7 @@ const verificationFailures: Readonly<Record<string, string>> = {
   ec: 'x509: ECDSA verification failure',
   ed25519: 'x509: Ed25519 verification failure',
 }
+const curves = ['prime256v1', 'secp384r1', 'secp521r1']
 
 /**
  * Why nothing is signed for this: no request, or one that isn't signed by the key that it is for, so that nobody gets a
@@ -198,14 +200,25 @@ export function certificateRequestFault(pem: string): string | undefined {
   const key = read && publicKeyOf(read.key)
   if (!key) return 'asn1: structure error: malformed certificate request'
   const { algorithm, info, signature } = read
-  if (!signatureDigests.has(algorithm)) return 'x509: cannot verify signature: algorithm unimplemented'
-  const isOwn = verify(signatureDigests.get(algorithm), info.whole, key, signature)
-  return isOwn ? undefined : (verificationFailures[key.asymmetricKeyType ?? ''] ?? 'x509: signature verification failure')
+  const failure = verificationFailures[key.asymmetricKeyType ?? '']
+  if (!failure || !signatureDigests.has(algorithm)) return 'x509: cannot verify signature: algorithm unimplemented'
+  const curve = key.asymmetricKeyDetails?.namedCurve
+  if (key.asymmetricKeyType === 'ec' && !curves.includes(curve ?? '')) return 'x509: unsupported elliptic curve'
+  return isSigned(info.whole, key, signatureDigests.get(algorithm), signature) ? undefined : failure
+}
+
+function isSigned(bytes: Uint8Array, key: KeyObject, digest: string | undefined, signature: Uint8Array): boolean {
+  return unlessUnusable(() => verify(digest, bytes, key, signature)) === true
 }
 
 function publicKeyOf({ whole }: Element): KeyObject | undefined {
+  return unlessUnusable(() => createPublicKey({ key: Buffer.from(whole), format: 'der', type: 'spki' }))
+}
+
+/** A key of another kind than the algorithm takes, one that is beyond all measure, one that is none. */
+function unlessUnusable<T>(run: () => T): T | undefined {
   try {
-    return createPublicKey({ key: Buffer.from(whole), format: 'der', type: 'spki' })
+    return run()
   } catch (error) {
     // OpenSSL and Node each have their own kinds of errors for what they cannot read.
     if (error instanceof Error) return undefined

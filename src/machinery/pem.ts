@@ -4,16 +4,34 @@ import { X509Certificate } from 'node:crypto'
 export interface PemBlock {
   readonly label: string
   readonly hasHeaders: boolean
+  /** Without the lines around it. */
+  readonly content: string
   readonly text: string
 }
 
-/** The blocks in order; whatever stands between them is passed over. */
+const dashes = '-----'
+
+/** The blocks in order; whatever stands between them is passed over. Takes time in proportion to the text, whatever it is. */
 export function pemBlocks(text: string): PemBlock[] {
-  return [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----\s*([\s\S]+?)-----END \1-----/g)].map(([block, label = '', content = '']) => ({
-    label,
-    hasHeaders: content.includes(':'),
-    text: block,
-  }))
+  const blocks: PemBlock[] = []
+  for (let at = 0; ; ) {
+    const begin = text.indexOf(`${dashes}BEGIN `, at)
+    if (begin < 0) return blocks
+    const labelAt = begin + dashes.length + 'BEGIN '.length
+    const labelEnd = text.indexOf(dashes, labelAt)
+    if (labelEnd < 0) return blocks
+    const label = text.slice(labelAt, labelEnd)
+    const contentAt = labelEnd + dashes.length
+    // What is coded holds no dashes: the next ones end the block, or it is none.
+    const contentEnd = text.indexOf(dashes, contentAt)
+    const end = `${dashes}END ${label}${dashes}`
+    if (contentEnd < 0) return blocks
+    at = contentEnd
+    if (label.includes('\n') || !text.startsWith(end, contentEnd)) continue
+    at = contentEnd + end.length
+    const content = text.slice(contentAt, contentEnd)
+    blocks.push({ label, hasHeaders: content.includes(':'), content, text: text.slice(begin, at) })
+  }
 }
 
 /** Undefined: the block holds no X.509 certificate. */
