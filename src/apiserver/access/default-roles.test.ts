@@ -94,6 +94,8 @@ test.each(
   !system:node-bootstrapper:create:certificatesigningrequests/nodeclient.certificates.k8s.io
   system:certificates.k8s.io:certificatesigningrequests:nodeclient:create:certificatesigningrequests/nodeclient.certificates.k8s.io
   system:kubelet-api-admin:get:nodes/metrics.
+  system:kube-dns:watch:services.
+  !system:kube-dns:watch:endpointslices.discovery.k8s.io
   system:kube-scheduler:create:pods/binding.
   !system:kube-scheduler:update:pods.
   system:controller:deployment-controller:create:replicasets.apps

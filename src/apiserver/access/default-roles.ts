@@ -195,7 +195,7 @@ const components: readonly DefaultRole[] = [
   },
   {
     name: 'system:kube-dns',
-    rules: [allow('list watch', 'core', 'endpoints services'), allow('list watch', 'discovery.k8s.io', 'endpointslices')],
+    rules: [allow('list watch', 'core', 'endpoints services')],
     boundTo: [account('kube-dns')],
   },
   { name: 'system:kube-aggregator', rules: [read('core', 'endpoints services')] },
