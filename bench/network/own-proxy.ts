@@ -4,6 +4,7 @@ import { systemExec } from '../../src/host/exec.ts'
 import type { Log } from '../../src/host/log.ts'
 import { giveBackMemory } from '../../src/host/memory.ts'
 import { systemRandom } from '../../src/host/random.ts'
+import { openConntrack } from '../../src/netfilter/conntrack/open-conntrack.ts'
 import { openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 import type { BackEnd } from './back-ends.ts'
@@ -28,6 +29,7 @@ export async function startOwnProxy({ mode, variant }: BackEnd, { client, log, c
     nodeName: 'bench',
     mode,
     openNftables: openNftables({ exec: systemExec, clock: systemClock }),
+    conntrack: openConntrack({ exec: systemExec, clock: systemClock }),
     families: [
       {
         family: 'IPv4',

@@ -16,6 +16,7 @@ import { giveBackMemory } from '../host/memory.ts'
 import type { Random } from '../host/random.ts'
 import { startKubelet } from '../kubelet/kubelet.ts'
 import { rangesByFamily } from '../machinery/ip-address.ts'
+import { openConntrack } from '../netfilter/conntrack/open-conntrack.ts'
 import { openNftables } from '../netfilter/nftables/open-nftables.ts'
 import { nodeAddress6 } from '../podnet/node-address.ts'
 import { ensurePodNetwork, type PodNetworkOptions } from '../podnet/pod-network.ts'
@@ -154,6 +155,7 @@ function startClusterProxy(
     nodeName: config.nodeName,
     mode,
     openNftables: openNftables({ exec, clock }),
+    conntrack: openConntrack({ exec, clock }),
     families: proxyFamilies(config),
     chainTag: config.chainTag,
     giveBackMemory,

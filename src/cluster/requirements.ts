@@ -24,7 +24,6 @@ export const requirements: readonly Requirement[] = [
   { program: 'loopback', debian: 'containernetworking-plugins', purpose: 'gives pods a loopback', directories: cniPluginDirs },
   { program: 'iptables-restore', debian: 'iptables', purpose: 'programs Services' },
   { program: 'nft', debian: 'nftables', purpose: 'programs Services' },
-  { program: 'conntrack', debian: 'conntrack', purpose: 'forgets stale flows' },
   { program: 'ip', debian: 'iproute2', purpose: 'sets up links' },
 ]
 

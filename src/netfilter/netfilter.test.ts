@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { contains } from './address-range.ts'
-import { conntrack, FlowReader } from './conntrack.ts'
 import { difference, ownRules, repeatedHooks } from './difference.ts'
 import { FakeKernel } from './fake-kernel.ts'
 import { iptables } from './iptables.ts'
@@ -81,23 +80,6 @@ test('a refusal names the line that was refused', async () => {
   const tables = iptables({ exec: new FakeKernel({ addresses: [] }) })
   const change = { text: '*nat\n-X NOWHERE\nCOMMIT\n', chainsWritten: 0, chainsRemoved: 1, rulesWritten: 0 }
   await expect(tables.apply(change)).rejects.toThrow('(-X NOWHERE)')
-})
-
-test('flows as conntrack prints them, answered or not', () => {
-  const lines = [
-    'udp      17 29 src=10.0.0.9 dst=10.96.0.1 sport=4 dport=53 src=10.0.0.1 dst=10.0.0.9 sport=5353 dport=4 [ASSURED] mark=0 use=1',
-    'udp      17 29 src=10.0.0.9 dst=10.96.0.1 sport=5 dport=53 [UNREPLIED] src=10.0.0.1 dst=10.0.0.9 sport=5353 dport=5 mark=0 use=1',
-  ]
-  const reader = new FlowReader((address) => address === '10.96.0.1')
-  const foreign = (lines[0] as string).replace('10.96.0.1', '10.96.0.2')
-  // As pieces of any length come in, however many there are.
-  for (const piece of [...lines, foreign].join('\n').match(/[\s\S]{1,7}/g) as string[]) reader.push(piece)
-  expect(reader.end()).toEqual([{ address: '10.96.0.1', port: 53, replyAddress: '10.0.0.1', replyPort: 5353 }])
-})
-
-test('forgetting flows that are gone already is no error', async () => {
-  const flows = conntrack(new FakeKernel({ addresses: [] }))
-  await flows.forget({ address: '10.96.0.1', port: 53, replyAddress: '10.0.0.1', replyPort: 53 })
 })
 
 test.each([

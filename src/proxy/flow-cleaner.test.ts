@@ -3,6 +3,7 @@ import { systemClock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import { silentLog } from '../host/log.ts'
 import { systemRandom } from '../host/random.ts'
+import { programConntrack } from '../netfilter/conntrack/program-conntrack.ts'
 import { type FakeFlow, FakeKernel } from '../netfilter/fake-kernel.ts'
 import { startProxy } from './proxy.ts'
 import { endpoint, service, slice, world } from './testing/scenes.ts'
@@ -25,6 +26,7 @@ async function serving(kernel: FakeKernel, api: TableApi, exec: Exec = kernel): 
     nodeName: world.node,
     mode: 'iptables',
     openNftables: () => undefined,
+    conntrack: programConntrack(exec),
     families: [
       {
         family: 'IPv4',

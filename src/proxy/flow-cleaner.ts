@@ -1,13 +1,13 @@
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import { rangeMatcher } from '../netfilter/address-range.ts'
-import type { Conntrack, UdpFlows } from '../netfilter/conntrack.ts'
+import type { Conntrack } from '../netfilter/conntrack/conntrack.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import type { AddressFamily } from './service-port.ts'
-import { expanded, frontendKey, type ServedFrontend, staleFlows } from './udp-flows.ts'
+import { expanded, frontendKey, isTranslated, type ServedFrontend, staleAmong, watchedProtocols } from './stale-flows.ts'
 
 interface FlowCleanerDeps {
-  flows: Conntrack
+  conntrack: Conntrack
   clock: Clock
   log: Log
   metrics: ProxyMetrics
@@ -23,12 +23,12 @@ const firstRetryMs = 2_000
 const longestRetryMs = 60_000
 
 /**
- * Forgets UDP flows to endpoints that serve no more, beside the loop that programs rules and never in its way: a listing
- * takes seconds where there are a million flows. What is added while one is under way is looked at next.
+ * Forgets flows of UDP and SCTP to endpoints that serve no more, beside the loop that programs rules and never in its way: a
+ * listing takes seconds where there are a million flows. What is added while one is under way is looked at next.
  */
 export class FlowCleaner {
   readonly #deps: FlowCleanerDeps
-  /** By `address:port`. */
+  /** By {@link frontendKey}. */
   #pending = new Map<string, ServedFrontend>()
   /** Services that went while no proxy ran left flows that nobody else will ask about. */
   #leftovers = true
@@ -56,7 +56,7 @@ export class FlowCleaner {
         retryMs = firstRetryMs
       } catch (error) {
         // The rules are right all the same.
-        log.warn('cannot forget UDP flows to former endpoints; will try again', { error, afterMs: retryMs })
+        log.warn('cannot forget flows to former endpoints; will try again', { error, afterMs: retryMs })
         await clock.sleep(retryMs, signal).catch((reason: unknown) => {
           if (!signal.aborted) throw reason
         })
@@ -82,19 +82,14 @@ export class FlowCleaner {
   }
 
   async #pass(): Promise<void> {
-    const { clock, flows, metrics } = this.#deps
+    const { clock, metrics } = this.#deps
     const started = clock.monotonic()
     const taken = this.#pending
     this.#pending = new Map()
     try {
       const current = [...taken].map(([key, frontend]) => this.#deps.frontend(key) ?? frontend)
-      const frontends = await expanded(current, (family) => this.#deps.addressesOf(family))
-      const stale = staleFlows(frontends, await flows.list(frontends))
-      if (this.#leftovers) for (const flow of await this.#leftOver()) stale.push(flow)
-      for (const flow of stale) {
-        await flows.forget(flow)
-        metrics.staleFlowsRemoved++
-      }
+      await this.#forgetStale(await expanded(current, (family) => this.#deps.addressesOf(family)))
+      if (this.#leftovers) await this.#forgetLeftOver()
       this.#leftovers = false
       metrics.flowsSeconds.observe((clock.monotonic() - started) / 1000)
     } catch (error) {
@@ -103,11 +98,33 @@ export class FlowCleaner {
     }
   }
 
+  /** One listing for each family and protocol, which the kernel narrows where there is but one frontend. */
+  async #forgetStale(frontends: readonly ServedFrontend[]): Promise<void> {
+    const { conntrack, metrics } = this.#deps
+    for (const family of families) {
+      for (const protocol of watchedProtocols) {
+        const its = frontends.filter((each) => each.protocol === protocol && isOf(family, each.address))
+        if (its.length === 0) continue
+        const to = its.length === 1 ? its[0] : undefined
+        metrics.staleFlowsRemoved += await conntrack.forget({ family, protocol, to }, staleAmong(its))
+      }
+    }
+  }
+
   /** Translated, to an address that only Services have, at a port that none of them has: of one that is gone. */
-  async #leftOver(): Promise<UdpFlows[]> {
-    const { flows, serviceCidrs } = this.#deps
-    if (serviceCidrs.length === 0) return []
-    const found = await flows.listTo(rangeMatcher(serviceCidrs))
-    return found.filter((flow) => flow.replyAddress !== flow.address && this.#deps.frontend(frontendKey(flow)) === undefined)
+  async #forgetLeftOver(): Promise<void> {
+    const { conntrack, metrics, serviceCidrs } = this.#deps
+    const isService = rangeMatcher(serviceCidrs)
+    for (const family of families.filter((each) => serviceCidrs.some((cidr) => isOf(each, cidr)))) {
+      for (const protocol of watchedProtocols) {
+        metrics.staleFlowsRemoved += await conntrack.forget(
+          { family, protocol },
+          (flow) => isTranslated(flow) && isService(flow.address) && this.#deps.frontend(frontendKey(flow)) === undefined,
+        )
+      }
+    }
   }
 }
+
+const families = ['IPv4', 'IPv6'] as const
+const isOf = (family: AddressFamily, address: string): boolean => address.includes(':') === (family === 'IPv6')

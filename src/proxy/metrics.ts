@@ -97,15 +97,10 @@ export class ProxyMetrics {
         [...this.#probes].filter(([key]) => key.startsWith(path)).map(([key, count]) => `${full}{code="${key.split(' ')[1]}"} ${count}`),
       )
     }
-    page.add('conntrack_reconciler_sync_duration_seconds', 'histogram', 'Time of one look for stale UDP flows', (full) =>
+    page.add('conntrack_reconciler_sync_duration_seconds', 'histogram', 'Time of one look for stale flows', (full) =>
       this.flowsSeconds.lines(full),
     )
-    page.one(
-      'conntrack_reconciler_deleted_entries_total',
-      'counter',
-      'Groups of stale UDP flows that were forgotten',
-      this.staleFlowsRemoved,
-    )
+    page.one('conntrack_reconciler_deleted_entries_total', 'counter', 'Stale flows that were forgotten', this.staleFlowsRemoved)
     page.one('rule_repairs_total', 'counter', 'Times that rules changed by someone else were put back', this.repairs)
     return page.text()
   }

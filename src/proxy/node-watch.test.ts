@@ -5,6 +5,7 @@ import type { Node } from '../api/generated/types.ts'
 import { systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
 import { systemRandom } from '../host/random.ts'
+import { programConntrack } from '../netfilter/conntrack/program-conntrack.ts'
 import { FakeKernel } from '../netfilter/fake-kernel.ts'
 import { factsOf } from './node-watch.ts'
 import { type ProxyOptions, startProxy } from './proxy.ts'
@@ -49,6 +50,7 @@ async function proxyOn(api: TableApi, kernel: FakeKernel, options: Partial<Proxy
     nodeName: world.node,
     mode: 'iptables',
     openNftables: () => undefined,
+    conntrack: programConntrack(kernel),
     families: [{ family: 'IPv4', nodePortAddresses: ['primary'], podTraffic: 'node' }],
     chainTag: '',
     ...options,

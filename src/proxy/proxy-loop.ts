@@ -10,7 +10,7 @@ import type { ProxyMetrics } from './metrics.ts'
 import { type ServiceChanges, slicesByService } from './service-changes.ts'
 import { localHealthOf, type ServiceHealth } from './service-health.ts'
 import type { Applied, PortWithChoice, ServiceRules } from './service-rules.ts'
-import type { ServedFrontend } from './udp-flows.ts'
+import type { ServedFrontend } from './stale-flows.ts'
 
 export interface ProxyLoopDeps {
   services: Informer<Service>
@@ -45,7 +45,7 @@ const unhealthyAfterMs = 60_000
  */
 export class ProxyLoop {
   readonly #deps: ProxyLoopDeps
-  /** UDP frontends that changed, whose rules are not in the kernel yet. */
+  /** Frontends with watched flows that changed, whose rules are not in the kernel yet. */
   readonly #toCheck: ServedFrontend[] = []
   #wake: () => void = () => undefined
   #wakeToLook: () => void = () => undefined

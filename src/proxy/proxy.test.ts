@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest'
 import { systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
 import { systemRandom } from '../host/random.ts'
+import { programConntrack } from '../netfilter/conntrack/program-conntrack.ts'
 import { FakeKernel } from '../netfilter/fake-kernel.ts'
 import { type ProxyOptions, removeProxyRules, type Proxy as ServiceProxy, startProxy } from './proxy.ts'
 import { inIpv6, services6, world6 } from './testing/ipv6-scenes.ts'
@@ -29,6 +30,7 @@ async function started(
     nodeName: world.node,
     mode: 'iptables',
     openNftables: () => undefined,
+    conntrack: programConntrack(kernel),
     families: [{ family: 'IPv4', nodePortAddresses: [world.nodeAddress], podTraffic: { by: 'source', cidr: world.podCidr } }],
     chainTag: '',
     checkIntervalMs: 20,

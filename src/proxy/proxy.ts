@@ -6,7 +6,8 @@ import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
-import { conntrack, isTcpLiberal } from '../netfilter/conntrack.ts'
+import type { Conntrack } from '../netfilter/conntrack/conntrack.ts'
+import { isTcpLiberal } from '../netfilter/conntrack/tcp-liberal.ts'
 import type { OpenNftables } from '../netfilter/nftables/open-nftables.ts'
 import { openServiceRules, type ProxyMode, removeOtherMode } from './back-ends.ts'
 import { FamilyServices, type ProxyFamily } from './family-services.ts'
@@ -30,7 +31,7 @@ export interface ProxyOptions {
   clock: Clock
   random: Random
   log: Log
-  /** Runs iptables, conntrack and sh: in the network namespace of the node. */
+  /** Runs iptables and sh: in the network namespace of the node. */
   exec: Exec
   /** Ends the proxy, but leaves its rules: a restart takes them over. */
   signal: AbortSignal
@@ -38,6 +39,8 @@ export interface ProxyOptions {
   mode: ProxyMode
   /** Opens the nftables of the node's network namespace. */
   openNftables: OpenNftables
+  /** The connection tracking of the node's network namespace. */
+  conntrack: Conntrack
   families: readonly ProxyFamily[]
   /** '' for the known chain names (KUBE-SERVICES), up to three letters or digits to keep clusters on one host apart. */
   chainTag: string
@@ -77,7 +80,7 @@ const nodeWaitMs = 5_000
 
 /** Resolves once the first rules are in the kernel; rejects if they can't be, with the reason that the kernel or iptables gave. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
-  const { clock, exec, signal, nodeName } = options
+  const { clock, signal, nodeName } = options
   const log = options.log.named('proxy')
   const metrics = new ProxyMetrics()
   const sources = startSources(options)
@@ -94,7 +97,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     log,
   })
   const flowCleaner = new FlowCleaner({
-    ...{ clock, log, metrics, flows: conntrack(exec) },
+    ...{ clock, log, metrics, conntrack: options.conntrack },
     addressesOf: async (family) => (await families.find(({ rules }) => rules.family === family)?.nodePortAddresses()) ?? [],
     frontend: (key) => families.map(({ table }) => table.frontend(key)).find((each) => each !== undefined),
     serviceCidrs: options.families.flatMap(({ serviceCidr }) => serviceCidr ?? []),

@@ -2,15 +2,15 @@ import type { EndpointSlice, Service } from '../api/generated/types.ts'
 import { type ChoosingNode, chooseEndpoints, reachableFromOutside } from './choose-endpoints.ts'
 import { type AddressFamily, proxiedPorts } from './service-port.ts'
 import type { PortWithChoice } from './service-rules.ts'
-import { frontendKey, frontendsToCheck, type ServedFrontend, udpFrontends } from './udp-flows.ts'
+import { frontendKey, frontendsToCheck, type ServedFrontend, servedFrontends } from './stale-flows.ts'
 
-/** What follows from a Service's new state: its ports with their endpoints, and the UDP frontends whose flows may be stale now. */
+/** What follows from a Service's new state: its ports with their endpoints, and the frontends whose flows may be stale now. */
 export interface ServiceUpdate {
   readonly ports: readonly PortWithChoice[]
   readonly toCheck: readonly ServedFrontend[]
 }
 
-/** What of Services has to be remembered whichever rules are made of them: who serves which UDP frontend. One address family. */
+/** What of Services has to be remembered whichever rules are made of them: who serves which frontend whose flows are watched. One address family. */
 export class ServiceTable {
   readonly #node: () => ChoosingNode
   readonly #family: AddressFamily
@@ -34,7 +34,7 @@ export class ServiceTable {
     if (noLocal.internal + noLocal.external > 0) this.#noLocal.set(key, noLocal)
     else this.#noLocal.delete(key)
     const before = this.#served.get(key) ?? []
-    const after = ports.flatMap(({ port }) => udpFrontends(port, this.#family))
+    const after = ports.flatMap(({ port }) => servedFrontends(port, this.#family))
     if (ports.length > 0) this.#served.set(key, after)
     else this.#served.delete(key)
     for (const old of before) if (this.#frontends.get(frontendKey(old)) === old) this.#frontends.delete(frontendKey(old))

@@ -2,6 +2,9 @@ import { systemClock } from '../../src/host/clock.ts'
 import { mustRun } from '../../src/host/exec.ts'
 import { silentLog } from '../../src/host/log.ts'
 import { systemRandom } from '../../src/host/random.ts'
+import type { Conntrack } from '../../src/netfilter/conntrack/conntrack.ts'
+import { openConntrack } from '../../src/netfilter/conntrack/open-conntrack.ts'
+import { programConntrack } from '../../src/netfilter/conntrack/program-conntrack.ts'
 import { type OpenNftables, openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { openProgramKernel } from '../../src/netfilter/nftables/program-kernel.ts'
 import { type ProxyMode, type ProxyOptions, removeProxyRules, startProxy } from '../../src/proxy/proxy.ts'
@@ -45,6 +48,12 @@ export class ProxyBed {
     return openNftables({ exec: this.#packets.nodeExec, clock: systemClock, namespace: `/run/netns/${this.#packets.namespaceOf('host')}` })
   }
 
+  get #conntrack(): Conntrack {
+    const { nodeExec } = this.#packets
+    if (this.backEnd.program) return programConntrack(nodeExec)
+    return openConntrack({ exec: nodeExec, clock: systemClock, namespace: `/run/netns/${this.#packets.namespaceOf('host')}` })
+  }
+
   async start(api: TableApi, more: Partial<ProxyOptions> = {}): Promise<RunningProxy> {
     const stopping = new AbortController()
     const proxy = await startProxy({
@@ -54,6 +63,7 @@ export class ProxyBed {
       log: silentLog,
       exec: this.#packets.nodeExec,
       openNftables: this.#nftables,
+      conntrack: this.#conntrack,
       signal: stopping.signal,
       nodeName: world.node,
       mode: this.backEnd.mode,

@@ -3,6 +3,7 @@ import { systemClock } from '../../src/host/clock.ts'
 import { systemExec } from '../../src/host/exec.ts'
 import { silentLog } from '../../src/host/log.ts'
 import { systemRandom } from '../../src/host/random.ts'
+import { openConntrack } from '../../src/netfilter/conntrack/open-conntrack.ts'
 import { openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 import { type PodName, service, services, slice, slices, world } from '../../src/proxy/testing/scenes.ts'
@@ -17,6 +18,7 @@ await startProxy({
   log: silentLog,
   exec: systemExec,
   openNftables: openNftables({ exec: systemExec, clock: systemClock }),
+  conntrack: openConntrack({ exec: systemExec, clock: systemClock }),
   signal: new AbortController().signal,
   nodeName: world.node,
   mode: 'nftables',

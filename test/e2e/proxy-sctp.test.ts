@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/host/clock.ts'
 import { addressInIpv6, inIpv6, world6 } from '../../src/proxy/testing/ipv6-scenes.ts'
-import { service, slice, world } from '../../src/proxy/testing/scenes.ts'
+import { endpoint, type PodName, service, slice, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
 import { backEnds, eventually, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
 import { buildWorld, type PacketWorld } from './proxy-world.ts'
@@ -86,5 +86,31 @@ describe.skipIf(!root).each(backEnds)('SCTP through $name', (backEnd) => {
   ] as const)('is shared among the endpoints by %s', async (_name, from, to, toPort) => {
     const { a, b } = await counts(from, to, toPort, 40)
     expect(Math.min(a, b)).toBeGreaterThan(0)
+  })
+
+  test('a client that comes back from the same port, whose endpoint is gone, finds another', async () => {
+    const [client, ...pods] = (['far', 'a', 'b'] as const).map((name) => new SctpSocket(packets.namespaceOf(name), false))
+    /** Who is asked, when the client begins anew from the same port. */
+    const asked = async (): Promise<'a' | 'b' | undefined> => {
+      client?.sendInit('10.96.0.50', 19_999, 80)
+      await systemClock.sleep(20)
+      const got = pods.map((pod) => pod.received().length > 0)
+      return got[0] ? 'a' : got[1] ? 'b' : undefined
+    }
+    const put = (...left: PodName[]): void => api.put(slice('calls', left, [{ protocol: 'SCTP', port: 3868 }]))
+    try {
+      const first = (await asked()) as 'a' | 'b'
+      expect(first).toMatch(/^[ab]$/)
+      const other = first === 'a' ? 'b' : 'a'
+      // One that is not ready any more keeps its association, as it would a connection.
+      const unready = slice('calls', [endpoint(first, { ready: false, serving: false }), other], [{ protocol: 'SCTP', port: 3868 }])
+      api.put(unready)
+      await systemClock.sleep(500)
+      expect(await asked()).toBe(first)
+      put(other)
+      await eventually(async () => (await asked()) === other)
+    } finally {
+      for (const socket of [client, ...pods]) socket?.close()
+    }
   })
 })

@@ -1,6 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/host/clock.ts'
+import { systemExec } from '../../src/host/exec.ts'
+import type { Flow } from '../../src/netfilter/conntrack/conntrack.ts'
+import { openConntrack } from '../../src/netfilter/conntrack/open-conntrack.ts'
 import { TestCluster } from './harness/cluster.ts'
 import { eventually, run } from './harness/command.ts'
 import { deployment, nameServer, pod, service } from './harness/manifests.ts'
@@ -32,10 +36,12 @@ async function ask(target: string, times: number): Promise<string[]> {
   const { stdout } = await cluster.kubectl(['exec', 'client', '--', 'sh', '-c', command])
   return stdout.trim().split('\n')
 }
-/** Flows that the kernel has translated from this address, as conntrack lists them. */
-async function flowsTo(address: string): Promise<string[]> {
-  const { stdout } = await run('conntrack', ['-L', '--orig-dst', address])
-  return stdout.split('\n').filter(Boolean)
+const conntrack = openConntrack({ exec: systemExec, clock: systemClock })
+/** Flows that the kernel has translated from this address. */
+async function flowsTo(address: string): Promise<Flow[]> {
+  const flows: Flow[] = []
+  await conntrack.look({ family: 'IPv4' }, (flow) => flow.address === address && flows.push(flow))
+  return flows
 }
 
 describe('ownkube up --socket-lb', () => {
@@ -74,7 +80,7 @@ describe('ownkube up --socket-lb', () => {
     const containerd = Number(readFileSync(join(cluster.runDir, 'containerd/containerd.pid'), 'utf8').split(' ')[0])
     for (const pid of [cluster.pid('agent'), containerd]) process.kill(pid, 'SIGKILL')
     expect((await cluster.ownkube('up')).code).toBe(0)
-    await run('conntrack', ['-D', '--orig-dst', address])
+    await conntrack.forget({ family: 'IPv4' }, (flow) => flow.address === address)
     await eventually(async () => expect(new Set(await ask(address, 20)).size).toBe(3))
     expect(await flowsTo(address)).toEqual([])
   })

@@ -2,9 +2,10 @@ import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/host/clock.ts'
-import { mustRun } from '../../src/host/exec.ts'
 import { silentLog } from '../../src/host/log.ts'
 import { systemRandom } from '../../src/host/random.ts'
+import type { Conntrack, Flow } from '../../src/netfilter/conntrack/conntrack.ts'
+import { openConntrack } from '../../src/netfilter/conntrack/open-conntrack.ts'
 import { openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 import { cases, type PodName, service, services, slice, slices, world } from '../../src/proxy/testing/scenes.ts'
@@ -23,6 +24,8 @@ describe.skipIf(!root)('pods with balanced sockets, rules beneath', () => {
   let packets: PacketWorld
   let stop: () => Promise<void> = async () => undefined
 
+  const conntrack = (): Conntrack =>
+    openConntrack({ exec: packets.nodeExec, clock: systemClock, namespace: `/run/netns/${packets.namespaceOf('host')}` })
   const start = async (): Promise<void> => {
     const stopping = new AbortController()
     const proxy = await startProxy({
@@ -35,6 +38,7 @@ describe.skipIf(!root)('pods with balanced sockets, rules beneath', () => {
       nodeName: world.node,
       mode: 'nftables',
       openNftables: openNftables({ exec: packets.nodeExec, clock: systemClock, namespace: `/run/netns/${packets.namespaceOf('host')}` }),
+      conntrack: conntrack(),
       families: [
         {
           family: 'IPv4',
@@ -82,7 +86,9 @@ describe.skipIf(!root)('pods with balanced sockets, rules beneath', () => {
 
   test('connection tracking has no entry for a Service', async () => {
     await ask('far', '10.96.0.10:80', 20)
-    expect(await mustRun(packets.nodeExec, 'conntrack', ['-L', '--orig-dst', '10.96.0.10'])).toBe('')
+    const flows: Flow[] = []
+    await conntrack().look({ family: 'IPv4' }, (flow) => flow.address === '10.96.0.10' && flows.push(flow))
+    expect(flows).toEqual([])
   })
 
   test('session affinity keeps to one endpoint, over a restart of the proxy too', async () => {

@@ -2,8 +2,9 @@ import { balancedCounts } from '../../bpf/balanced-at.ts'
 import { unifiedCgroup } from '../../cri/unified-cgroup.ts'
 import type { Clock } from '../../host/clock.ts'
 import type { Exec } from '../../host/exec.ts'
+import { openConntrack } from '../../netfilter/conntrack/open-conntrack.ts'
+import { translatedConnections } from '../../netfilter/conntrack/translated-connections.ts'
 import { hasIpv6 } from '../../netfilter/local-addresses.ts'
-import { translatedConnections } from '../../netfilter/translated-connections.ts'
 import { type CountBySockets, type ListedPort, listServices } from '../../proxy/tracing/service-list.ts'
 import { cgroupRootOf } from '../agent.ts'
 import { type AskedCluster, factsOf } from './asked-cluster.ts'
@@ -30,6 +31,6 @@ export async function servicesNow(cluster: AskedCluster, deps: { exec: Exec; clo
   const facts = await factsOf(cluster, deps)
   const node = { name: facts.node.metadata.name, zone: facts.node.metadata.labels?.['topology.kubernetes.io/zone'] }
   const families = (await hasIpv6(deps.exec)) ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const)
-  const translated = await Promise.all(families.map((family) => translatedConnections(deps.exec, family)))
+  const translated = await Promise.all(families.map((family) => translatedConnections(openConntrack(deps), family)))
   return listServices({ ...facts, node }, families, translated.flat(), await socketCounts(cluster))
 }

@@ -11,6 +11,7 @@ import { ExecError } from '../../host/exec.ts'
 import type { Log } from '../../host/log.ts'
 import { giveBackMemory } from '../../host/memory.ts'
 import { StatusError } from '../../machinery/status.ts'
+import { openConntrack } from '../../netfilter/conntrack/open-conntrack.ts'
 import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { openNftables } from '../../netfilter/nftables/open-nftables.ts'
 import { type ProxyFamily, removeProxyRules, startProxy } from '../../proxy/proxy.ts'
@@ -56,6 +57,7 @@ export async function runProxyDaemon({ configuration, master, socketLb, env }: D
       nodeName: configuration.nodeName,
       mode,
       openNftables: openNftables(deps),
+      conntrack: openConntrack(deps),
       families,
       socketBalancing: socketLb && (await socketBalancingOf(socketLb, log)),
       chainTag: '',

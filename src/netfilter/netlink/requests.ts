@@ -38,6 +38,16 @@ export class NetlinkRequests {
 
   /** Throws {@link InterruptedDumpError} where the answer is of no use. */
   ask(type: number, flags: number, family: number, write?: (to: MessageWriter) => void): Message[] {
+    const sequence = this.#send(type, flags, family, write)
+    return [...this.#answersTo(sequence, (datagram) => Buffer.from(datagram))].flat()
+  }
+
+  /** A dump too large to be held, in parts. Each is valid until the next is asked for; not before then does the kernel go on. */
+  parts(type: number, family: number, write?: (to: MessageWriter) => void): Iterable<readonly Message[]> {
+    return this.#answersTo(this.#send(type, messageFlags.dump, family, write), (datagram) => datagram)
+  }
+
+  #send(type: number, flags: number, family: number, write?: (to: MessageWriter) => void): number {
     this.skipUnread()
     const sequence = this.take(1)
     this.#writer.clear()
@@ -46,9 +56,7 @@ export class NetlinkRequests {
     this.#writer.end(start)
     this.#socket.send(this.#writer.bytes)
     this.#unread = true
-    const answers = this.#answersTo(sequence)
-    this.#unread = false
-    return answers
+    return sequence
   }
 
   /** What a question that failed half-way left behind. */
@@ -59,20 +67,22 @@ export class NetlinkRequests {
   }
 
   /** A dump goes on as its parts are read, and ends with a message that says so; other answers are there at once. */
-  #answersTo(sequence: number): Message[] {
-    const answers: Message[] = []
-    for (;;) {
+  *#answersTo(sequence: number, kept: (datagram: Buffer) => Buffer): Generator<Message[]> {
+    for (let isDone = false; !isDone; ) {
       const datagram = this.#socket.receive()
       if (datagram === 'lost') throw new InterruptedDumpError()
-      if (datagram === undefined) return answers
-      for (const message of messagesIn(Buffer.from(datagram))) {
+      if (datagram === undefined) break
+      const answers: Message[] = []
+      for (const message of messagesIn(kept(datagram))) {
         if (message.sequence !== sequence) continue
         if ((message.flags & messageFlags.dumpInterrupted) !== 0) throw new InterruptedDumpError()
-        if (message.type === messageTypes.done) return answers
-        if (message.type === messageTypes.error) throwErrno(message)
+        if (message.type === messageTypes.done) isDone = true
+        else if (message.type === messageTypes.error) throwErrno(message)
         else answers.push(message)
       }
+      yield answers
     }
+    this.#unread = false
   }
 }
 

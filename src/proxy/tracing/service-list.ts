@@ -1,4 +1,4 @@
-import type { TranslatedConnections } from '../../netfilter/translated-connections.ts'
+import type { TranslatedConnections } from '../../netfilter/conntrack/translated-connections.ts'
 import type { AddressFamily, ProxiedPort } from '../service-port.ts'
 import { portsOf, type ServiceFacts } from './frontend-at.ts'
 

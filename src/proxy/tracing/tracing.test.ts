@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import type { Pod } from '../../api/generated/types.ts'
+import { programConntrack } from '../../netfilter/conntrack/program-conntrack.ts'
+import { translatedConnections } from '../../netfilter/conntrack/translated-connections.ts'
 import type { LiveStep } from '../../netfilter/nftables/live-trace.ts'
 import type { HeldTable, Rule } from '../../netfilter/nftables/ruleset.ts'
 import { ruleText } from '../../netfilter/nftables/statement-text.ts'
-import { parseTranslated } from '../../netfilter/translated-connections.ts'
 import { endpoint, service, services, slice, slices, world } from '../testing/scenes.ts'
 import { explain } from './explain.ts'
 import { frontendAt, type ServiceFacts } from './frontend-at.ts'
@@ -109,16 +110,17 @@ describe('an explanation', () => {
   })
 })
 
-describe('connections', () => {
+describe('connections', async () => {
   const text = [
     'tcp      6 86399 ESTABLISHED src=10.244.1.12 dst=10.96.0.10 sport=40000 dport=80 packets=6 bytes=400 src=10.244.1.11 dst=10.244.1.12 sport=8080 dport=40000 packets=4 bytes=500 [ASSURED] mark=0 use=1',
     'tcp      6 86399 ESTABLISHED src=10.244.1.12 dst=10.96.0.10 sport=40001 dport=80 packets=1 bytes=60 [UNREPLIED] src=10.244.1.11 dst=10.244.1.12 sport=8080 dport=40001 packets=0 bytes=0 mark=0 use=1',
     `udp      17 29 src=10.244.1.12 dst=${world.nodeAddress} sport=40000 dport=30001 src=10.244.1.13 dst=10.244.1.12 sport=8080 dport=40000 mark=0 use=1`,
     'conntrack v1.4.7 (conntrack-tools): 3 flow entries have been shown.',
   ].join('\n')
+  const translated = await translatedConnections(programConntrack({ run: async () => ({ code: 0, stdout: text, stderr: '' }) }), 'IPv4')
 
   test('are gathered by where they were sent and who answers', () => {
-    expect(parseTranslated(text)).toEqual([
+    expect(translated).toEqual([
       { protocol: 'tcp', address: '10.96.0.10', port: 80, endpoint: '10.244.1.11:8080', connections: 2, packets: 11, bytes: 960 },
       {
         protocol: 'udp',
@@ -134,7 +136,7 @@ describe('connections', () => {
   test('stand beside the endpoints that they go to', () => {
     const ending = endpoint('b', { ready: false, serving: true, terminating: true })
     const some = { ...facts, services: [service('web', '10.96.0.10', [{}])], slices: [slice('web', ['a', ending])] }
-    expect(listServices(some, ['IPv4', 'IPv6'], parseTranslated(text))).toMatchObject([
+    expect(listServices(some, ['IPv4', 'IPv6'], translated)).toMatchObject([
       {
         name: 'test/web',
         frontend: '10.96.0.10:80/tcp',
