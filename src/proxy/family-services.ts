@@ -13,12 +13,15 @@ export interface ProxyFamily {
   readonly nodePortAddresses: readonly string[]
   /** How pods' own traffic is known: usually by the addresses of all pods of the cluster, such as 10.244.0.0/16. `node`: the Node's podCIDRs. */
   readonly podTraffic?: PodTraffic | 'node' | undefined
-  /** All cluster addresses, such as 10.96.0.0/16: ones that no Service has are refused instead of leaking out. */
+  /** Cluster addresses beside those that ServiceCIDRs tell, such as 10.96.0.0/16: ones that no Service has are refused instead of leaking out. */
   readonly serviceCidr?: string | undefined
 }
 
+/** What of the settings may change while the proxy runs. */
+export type ChangingSettings = Pick<RuleSettings, 'nodePortAddresses' | 'podTraffic' | 'serviceCidrs'>
+
 /** What in the settings follows from the node. Before its address is known, node ports answer at localhost alone. */
-export function settingsOnNode(family: ProxyFamily, node: NodeFacts): Pick<RuleSettings, 'nodePortAddresses' | 'podTraffic'> {
+export function settingsOnNode(family: ProxyFamily, node: NodeFacts): Omit<ChangingSettings, 'serviceCidrs'> {
   const six = family.family === 'IPv6'
   const primary = node.addresses[family.family] ?? (six ? '::1' : '127.0.0.1')
   const cidr = node.podCidrs.find((each) => each.includes(':') === six)
@@ -28,28 +31,34 @@ export function settingsOnNode(family: ProxyFamily, node: NodeFacts): Pick<RuleS
   }
 }
 
+const settingsNow = (deps: FamilyServicesDeps): ChangingSettings => ({
+  ...settingsOnNode(deps.family, deps.node()),
+  serviceCidrs: deps.serviceCidrs(),
+})
+
 interface FamilyServicesDeps {
   readonly family: ProxyFamily
   readonly table: ServiceTable
   readonly exec: Exec
   node(): NodeFacts
-  open(settings: Pick<RuleSettings, 'nodePortAddresses' | 'podTraffic'>): Promise<ServiceRules>
+  serviceCidrs(): readonly string[]
+  open(settings: ChangingSettings): Promise<ServiceRules>
 }
 
-/** What the loop keeps for one address family: the table, and rules that are opened anew when what they depend on of the node changes. */
+/** What the loop keeps for one address family: the table, and rules that are opened anew when what they depend on of the node, or the ranges of Services, changes. */
 export class FamilyServices {
   readonly #deps: FamilyServicesDeps
-  #settings: ReturnType<typeof settingsOnNode>
+  #settings: ChangingSettings
   #rules: ServiceRules
 
-  private constructor(deps: FamilyServicesDeps, settings: ReturnType<typeof settingsOnNode>, rules: ServiceRules) {
+  private constructor(deps: FamilyServicesDeps, settings: ChangingSettings, rules: ServiceRules) {
     this.#deps = deps
     this.#settings = settings
     this.#rules = rules
   }
 
   static async open(deps: FamilyServicesDeps): Promise<FamilyServices> {
-    const settings = settingsOnNode(deps.family, deps.node())
+    const settings = settingsNow(deps)
     return new FamilyServices(deps, settings, await deps.open(settings))
   }
 
@@ -63,7 +72,7 @@ export class FamilyServices {
 
   /** True: the rules were opened anew, and know of no Service yet. What is in the kernel they take over. */
   async refresh(): Promise<boolean> {
-    const settings = settingsOnNode(this.#deps.family, this.#deps.node())
+    const settings = settingsNow(this.#deps)
     if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return false
     const rules = await this.#deps.open(settings)
     this.#rules.close()

@@ -16,7 +16,7 @@ interface FlowCleanerDeps {
   /** Who serves a frontend now: it may have passed from one Service to another. */
   frontend(key: string): ServedFrontend | undefined
   /** Addresses that only Services have. */
-  serviceCidrs: readonly string[]
+  serviceCidrs(): readonly string[]
 }
 
 const firstRetryMs = 2_000
@@ -113,7 +113,8 @@ export class FlowCleaner {
 
   /** Translated, to an address that only Services have, at a port that none of them has: of one that is gone. */
   async #forgetLeftOver(): Promise<void> {
-    const { conntrack, metrics, serviceCidrs } = this.#deps
+    const { conntrack, metrics } = this.#deps
+    const serviceCidrs = this.#deps.serviceCidrs()
     const isService = rangeMatcher(serviceCidrs)
     for (const family of families.filter((each) => serviceCidrs.some((cidr) => isOf(each, cidr)))) {
       for (const protocol of watchedProtocols) {

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
+import type { ServiceCIDR } from '../api/generated/types.ts'
 import { systemClock } from '../host/clock.ts'
 import { silentLog } from '../host/log.ts'
 import { systemRandom } from '../host/random.ts'
@@ -115,6 +116,26 @@ test('what iptables refuses is tried again, and is unhealthy only after a while'
   api.put(slice('web', ['c']))
   await until(() => kernel.save().includes(world.pods.c))
   expect(proxy.health().healthy).toBe(true)
+})
+
+test('ranges of Services come and go with ServiceCIDRs; addresses in them that nobody has are refused', async () => {
+  const kernel = kernelOfNode()
+  const api = new TableApi()
+  await started(kernel, api, { families: [{ family: 'IPv4', nodePortAddresses: [], serviceCidr: world.serviceCidr }] })
+  const range: ServiceCIDR = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'ServiceCIDR',
+    metadata: { name: 'more', uid: 'more', resourceVersion: '', creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: { cidrs: ['10.97.0.0/16', 'fd97::/112'] },
+  }
+  const refused = (cidr: string): boolean => kernel.save().includes(`-d ${cidr} -m comment --comment "no such service port" -j REJECT`)
+  expect([refused(world.serviceCidr), refused('10.97.0.0/16')]).toEqual([true, false])
+  api.put(range)
+  await until(() => refused('10.97.0.0/16'))
+  expect(kernel.save()).not.toContain('fd97::')
+  api.remove(range)
+  await until(() => !refused('10.97.0.0/16'))
+  expect(refused(world.serviceCidr)).toBe(true)
 })
 
 test('UDP flows of a former endpoint are forgotten, all others kept', async () => {

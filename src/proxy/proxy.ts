@@ -20,6 +20,7 @@ import { NodeWatch } from './node-watch.ts'
 import { ProxyLoop } from './proxy-loop.ts'
 import { ServiceChanges, serviceKeyOf, slicesByService } from './service-changes.ts'
 import { ServiceHealth } from './service-health.ts'
+import { ServiceRanges } from './service-ranges.ts'
 import { ServiceTable } from './service-table.ts'
 import { SocketBalancing, type SocketBalancingOptions } from './socket-balancing.ts'
 
@@ -75,8 +76,8 @@ export interface Proxy {
 
 /** With fewer Services, a first load leaves less behind than looking for it is worth. */
 const manyServices = 1_000
-/** The Node is worth this wait before the first rules are written without it. */
-const nodeWaitMs = 5_000
+/** The Node and the ranges of Services are worth this wait before the first rules are written without them. */
+const firstWaitMs = 5_000
 
 /** Resolves once the first rules are in the kernel; rejects if they can't be, with the reason that the kernel or iptables gave. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
@@ -88,9 +89,11 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   let lookSoon = (): void => undefined
   const changes = new ServiceChanges(() => wake())
   const node = new NodeWatch(sourceDeps(options), nodeName, () => changes.markEverything())
-  await firstOf(node.synced(), clock, signal)
+  const ranges = new ServiceRanges(options.families.flatMap(({ serviceCidr }) => serviceCidr ?? []))
+  const told = Promise.all([node.synced(), ranges.follow(sourceDeps(options), () => changes.markEverything())])
+  await firstOf(told, clock, signal)
   const sockets = options.socketBalancing && SocketBalancing.open(options.socketBalancing, log)
-  const families = await openFamilies({ node, options, log, sockets, onChangedByOthers: () => lookSoon() })
+  const families = await openFamilies({ node, ranges, options, log, sockets, onChangedByOthers: () => lookSoon() })
   const serviceHealth = new ServiceHealth({
     hosts: async () => (await Promise.all(families.map((family) => family.listenHosts()))).flat(),
     proxyHealthy: () => loop.health().healthy,
@@ -100,7 +103,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     ...{ clock, log, metrics, conntrack: options.conntrack },
     addressesOf: async (family) => (await families.find(({ rules }) => rules.family === family)?.nodePortAddresses()) ?? [],
     frontend: (key) => families.map(({ table }) => table.frontend(key)).find((each) => each !== undefined),
-    serviceCidrs: options.families.flatMap(({ serviceCidr }) => serviceCidr ?? []),
+    serviceCidrs: () => ranges.all(),
   })
   const loop: ProxyLoop = new ProxyLoop({
     ...sources,
@@ -138,9 +141,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 }
 
 /** Until it is there, the time is over, or the signal comes. */
-async function firstOf(synced: Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
+async function firstOf(synced: Promise<unknown>, clock: Clock, signal: AbortSignal): Promise<void> {
   const enough = new AbortController()
-  const limit = clock.sleep(nodeWaitMs, AbortSignal.any([signal, enough.signal])).catch(() => undefined) // either signal is an end of waiting
+  const limit = clock.sleep(firstWaitMs, AbortSignal.any([signal, enough.signal])).catch(() => undefined) // either signal is an end of waiting
   await Promise.race([synced.catch(() => undefined), limit]) // it fails only with the signal, which is looked at below
   enough.abort()
   signal.throwIfAborted()
@@ -180,6 +183,7 @@ async function removeLeftovers({ mode, chainTag, exec, openNftables, variant }: 
 
 interface FamilyContext {
   readonly node: NodeWatch
+  readonly ranges: ServiceRanges
   readonly options: ProxyOptions
   readonly log: Log
   readonly sockets: SocketBalancing | undefined
@@ -199,27 +203,27 @@ async function openFamilies(context: FamilyContext): Promise<readonly FamilyServ
 }
 
 function openFamily(family: ProxyFamily, dropsInvalid: boolean, context: FamilyContext): Promise<FamilyServices> {
-  const { node, options, log, sockets, onChangedByOthers } = context
+  const { node, ranges, options, log, sockets, onChangedByOthers } = context
   return FamilyServices.open({
     family,
     exec: options.exec,
     node: () => node.facts,
+    serviceCidrs: () => ranges.all(family.family),
     table: new ServiceTable({ node: () => ({ name: options.nodeName, zone: node.facts.zone }), family: family.family }),
-    open: async (onNode) => {
+    open: async (changing) => {
       const settings = {
-        ...onNode,
+        ...changing,
         family: family.family,
         node: options.nodeName,
         masqueradeAll: options.masqueradeAll ?? false,
         masqueradeBit: options.masqueradeBit ?? 14,
         localhostNodePorts: options.localhostNodePorts ?? true,
-        serviceCidr: family.serviceCidr,
         dropsInvalid,
         tag: options.chainTag,
       }
       const { exec, openNftables, variant } = options
       const rules = await openServiceRules(options.mode, settings, { exec, openNftables, log, variant, onChangedByOthers })
-      return sockets ? sockets.beside(rules, onNode.nodePortAddresses) : rules
+      return sockets ? sockets.beside(rules, changing.nodePortAddresses) : rules
     },
   })
 }

@@ -54,7 +54,7 @@ export interface RuleSettings {
   /** Our own name: only pods that are here can reach themselves through us. */
   readonly node: string
   /** Addresses in here that no Service port took are refused, rather than sent out into the world. */
-  readonly serviceCidr: string | undefined
+  readonly serviceCidrs: readonly string[]
   /** Keeps several clusters on one host apart: up to three lower-case letters or digits. */
   readonly tag: string
 }

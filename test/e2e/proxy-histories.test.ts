@@ -38,7 +38,7 @@ describe.skipIf(!root)('histories in the real kernel', () => {
       nodePortAddresses: [world.nodeAddress],
       localhostNodePorts: false,
       dropsInvalid: true,
-      serviceCidr: world.serviceCidr,
+      serviceCidrs: [world.serviceCidr],
       node: world.node,
       tag,
       kernel: kernel(),

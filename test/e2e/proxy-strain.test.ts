@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EndpointSlice, ServicePort, ServiceSpec } from '../../src/api/generated/types.ts'
+import type { EndpointSlice, ServiceCIDR, ServicePort, ServiceSpec } from '../../src/api/generated/types.ts'
 import { systemClock } from '../../src/host/clock.ts'
 import { mustRun } from '../../src/host/exec.ts'
 import { service, slice, world } from '../../src/proxy/testing/scenes.ts'
@@ -149,6 +149,27 @@ describe.skipIf(!root).each(backEnds)('more than usual through $name', (backEnd)
     expect(await answers()).toEqual(['not served', 'served'])
     await changeTo(['192.168.77.0/24', '192.168.77.1/32'])
     expect(await answers()).toEqual(['served', 'not served'])
+  })
+
+  test('an address of a ServiceCIDR that no Service has is refused while there is that ServiceCIDR', async () => {
+    const range: ServiceCIDR = {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'ServiceCIDR',
+      metadata: { name: 'more', uid: 'more', resourceVersion: '', creationTimestamp: '2026-01-01T00:00:00Z' },
+      spec: { cidrs: ['10.97.0.0/16'] },
+    }
+    const answers = async (from: 'far' | 'outside', protocol: string): Promise<string | undefined> =>
+      (await packets.ask(from, protocol, '10.97.0.9:80', 1))[0]
+    expect(await answers('far', 'tcp')).not.toBe('ECONNREFUSED')
+    api.put(range)
+    await eventually(async () => (await answers('far', 'tcp')) === 'ECONNREFUSED')
+    expect([await answers('far', 'udp'), await answers('outside', 'tcp')]).toEqual(['ECONNREFUSED', 'ECONNREFUSED'])
+    // One that a Service then has is served.
+    api.put(service('new', '10.97.0.9', [{}]))
+    api.put(slice('new', ['b']))
+    await eventually(async () => (await answers('far', 'tcp'))?.startsWith('b|') ?? false)
+    api.remove(range)
+    expect(await answers('far', 'tcp')).toMatch(/^b\|/)
   })
 
   test('no connection fails while endpoints come and go', async () => {

@@ -6,6 +6,7 @@ import { accessByKubeconfig } from '../../client/cluster-access.ts'
 import { httpClient } from '../../client/http-client.ts'
 import type { Clock } from '../../host/clock.ts'
 import type { Exec } from '../../host/exec.ts'
+import { toldRanges } from '../../proxy/service-ranges.ts'
 import { type IsLocal, localIn } from '../../proxy/tracing/ways-through.ts'
 import { adminClient } from '../admin-client.ts'
 import type { ClusterConfig } from '../config.ts'
@@ -24,18 +25,20 @@ export interface ClusterFacts {
   readonly isLocal: IsLocal
   /** By which our rules are known. */
   readonly tag: string
-  readonly serviceCidr: string | undefined
+  /** Addresses that only Services have. */
+  readonly serviceCidrs: readonly string[]
 }
 
 /** Throws a plain Error that says what to do, where this machine is no node of the cluster. */
 export async function factsOf(cluster: AskedCluster, deps: { exec: Exec; clock: Clock }): Promise<ClusterFacts> {
   const client = await clientOf(cluster, deps)
   try {
-    const [allServices, slices, allPods, allNodes] = await Promise.all([
+    const [allServices, slices, allPods, allNodes, ranges] = await Promise.all([
       client.resource<Service>(services).list(),
       client.resource<EndpointSlice>(endpointSlices).list(),
       client.resource<Pod>(pods).list(),
       client.resource<Node>(nodes).list(),
+      toldRanges(client),
     ])
     const wanted = 'config' in cluster ? cluster.config.nodeName : (cluster.nodeName ?? hostname())
     const node = allNodes.items.find(({ metadata }) => metadata.name === wanted)
@@ -54,7 +57,7 @@ export async function factsOf(cluster: AskedCluster, deps: { exec: Exec; clock: 
       node,
       isLocal: (address) => (address.includes(':') ? six(address) : four(address)),
       tag: 'config' in cluster ? cluster.config.chainTag : '',
-      serviceCidr: 'config' in cluster ? cluster.config.serviceCidr : undefined,
+      serviceCidrs: ranges ?? [],
     }
   } finally {
     await client.close()

@@ -65,7 +65,7 @@ export async function traced(question: TraceQuestion, cluster: AskedCluster, dep
   const frontend = frontendAt({ ...facts, node }, target)
   const balanced = client.isPod ? await balancedWays(cluster, target) : undefined
   const ways = balanced ?? (await waysThrough(packet, facts.isLocal, { exec: deps.exec, openNftables: openNftables(deps), tag: facts.tag }))
-  const isServiceAddress = facts.serviceCidr !== undefined && contains(facts.serviceCidr, target.address)
+  const isServiceAddress = facts.serviceCidrs.some((cidr) => contains(cidr, target.address))
   const isFromHere = client.isPod || client.from === 'host'
   return { client, target, ...explain({ packet, frontend, ways, pods: facts.pods, node: node.name, isFromHere, isServiceAddress }) }
 }

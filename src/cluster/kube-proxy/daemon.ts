@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { removeSocketBalancing } from '../../bpf/socket-balancer.ts'
-import type { Client } from '../../client/client.ts'
 import { accessByKubeconfig, accessFromPod, type ClusterAccess } from '../../client/cluster-access.ts'
 import { httpClient } from '../../client/http-client.ts'
 import { kubeletPodsCgroup } from '../../cri/unified-cgroup.ts'
@@ -10,7 +9,6 @@ import type { Exec } from '../../host/exec.ts'
 import { ExecError } from '../../host/exec.ts'
 import type { Log } from '../../host/log.ts'
 import { giveBackMemory } from '../../host/memory.ts'
-import { StatusError } from '../../machinery/status.ts'
 import { openConntrack } from '../../netfilter/conntrack/open-conntrack.ts'
 import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { openNftables } from '../../netfilter/nftables/open-nftables.ts'
@@ -44,7 +42,7 @@ export async function runProxyDaemon({ configuration, master, socketLb, env }: D
   try {
     await prepareHost(configuration, log)
     await sparedByKernel(configuration.oomScoreAdj, log)
-    const families = await familiesOf(configuration, mode, { client, exec, log })
+    const families = await familiesOf(configuration, mode, { exec, log })
     log.info('starting', {
       server: access.server,
       node: configuration.nodeName,
@@ -120,9 +118,8 @@ async function sparedByKernel(score: number, log: Log): Promise<void> {
 async function familiesOf(
   configuration: ProxyConfiguration,
   mode: ProxyModeName,
-  { client, exec, log }: { client: Client; exec: Exec; log: Log },
+  { exec, log }: { exec: Exec; log: Log },
 ): Promise<ProxyFamily[]> {
-  const serviceCidrs = await serviceRanges(client, log)
   const families: AddressFamily[] = (await canDoIpv6(mode, exec)) ? ['IPv4', 'IPv6'] : ['IPv4']
   if (families.every((family) => configuration.podTraffic[family] === undefined)) {
     log.warn('nothing tells pods from others, so that nothing sent to cluster addresses is masqueraded: give --cluster-cidr')
@@ -136,7 +133,6 @@ async function familiesOf(
       family,
       nodePortAddresses: nodePortAddresses.map((each) => (each === 'primary' ? (own ?? each) : each)),
       podTraffic: configuration.podTraffic[family],
-      serviceCidr: serviceCidrs.find((cidr) => cidr.includes(':') === (family === 'IPv6')),
     }
   })
 }
@@ -149,17 +145,5 @@ async function canDoIpv6(mode: ProxyModeName, exec: Exec): Promise<boolean> {
   } catch (error) {
     if (error instanceof ExecError) return false
     throw error
-  }
-}
-
-/** Clusters from v1.33 on say which addresses are Services'; with others, unknown ones are left alone. */
-async function serviceRanges(client: Client, log: Log): Promise<string[]> {
-  try {
-    const list = JSON.parse(await client.raw('/apis/networking.k8s.io/v1/servicecidrs')) as { items?: { spec?: { cidrs?: string[] } }[] }
-    return (list.items ?? []).flatMap(({ spec }) => spec?.cidrs ?? [])
-  } catch (error) {
-    if (error instanceof StatusError && [403, 404].includes(error.status.code)) return []
-    log.warn('cannot ask for the ranges of Services', { error })
-    return []
   }
 }

@@ -64,17 +64,16 @@ function nodePortEntrances({ chains, nodePortAddresses, routeLocalnetWas }: Desi
   return [...entrances, enter({ type: 'source', cidr: '127.0.0.0/8' }, { type: 'destination', cidr: '127.0.0.0/8' })]
 }
 
-function strayRules({ serviceCidr }: DesiredContext): Rule[] {
-  if (serviceCidr === undefined) return []
-  const stray = (protocol?: 'tcp'): Rule => ({
+function strayRules({ serviceCidrs }: DesiredContext): Rule[] {
+  const stray = (cidr: string, protocol?: 'tcp'): Rule => ({
     matches: [
-      { type: 'destination', cidr: serviceCidr },
+      { type: 'destination', cidr },
       ...(protocol ? [{ type: 'protocol', protocol } as const] : []),
       comment('no such service port'),
     ],
     target: protocol ? refusal(protocol) : { type: 'reject' },
   })
-  return [stray('tcp'), stray()]
+  return serviceCidrs.flatMap((cidr) => [stray(cidr, 'tcp'), stray(cidr)])
 }
 
 function forwardRules(masqueradeMark: number, { dropsInvalid }: DesiredContext): Rule[] {

@@ -25,8 +25,8 @@ const context = (family: Family = 'IPv4'): DesiredContext => ({
   masqueradeAll: false,
   masqueradeBit: 14,
   nodePortAddresses: [sceneOf[family].nodeAddress],
-  serviceCidr: sceneOf[family].serviceCidr,
   dropsInvalid: true,
+  serviceCidrs: [sceneOf[family].serviceCidr],
   routeLocalnetWas: family === 'IPv4' ? '0' : undefined,
 })
 

@@ -27,7 +27,7 @@ const settings = (family: AddressFamily): RuleSettings => ({
   nodePortAddresses: [sceneOf[family].nodeAddress],
   localhostNodePorts: family === 'IPv4',
   dropsInvalid: true,
-  serviceCidr: sceneOf[family].serviceCidr,
+  serviceCidrs: [sceneOf[family].serviceCidr],
   node: world.node,
   tag: '',
 })

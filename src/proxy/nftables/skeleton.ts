@@ -146,10 +146,9 @@ function baseChains(words: Words, { routeLocalnetWas, dropsInvalid }: SkeletonCo
   ]
 }
 
-function servicesRules({ target }: Words, { serviceCidr }: SkeletonContext): Rule[] {
+function servicesRules({ target }: Words, { serviceCidrs }: SkeletonContext): Rule[] {
   const ofProtocol = protocols.map((protocol) => rule(undefined, { kind: 'match', key: 'meta l4proto', value: protocol }, jump('ports')))
-  const stray: Rule[] =
-    serviceCidr === undefined ? [] : [rule('no such Service', { kind: 'match', key: target, value: serviceCidr }, goto('refuse'))]
+  const stray = serviceCidrs.map((cidr) => rule('no such Service', { kind: 'match', key: target, value: cidr }, goto('refuse')))
   return [
     rule(
       'answers to what was refused come by here too',
@@ -256,9 +255,11 @@ function translatedRules(words: Words, context: SkeletonContext): Rule[] {
 /** The most frequent of all, known without a look-up. */
 function podToClusterRules(words: Words, context: SkeletonContext): Rule[] {
   const pods = fromPods(words, context)
-  if (!pods || context.masqueradeAll || context.serviceCidr === undefined) return []
-  const toCluster: Statement = { kind: 'match', key: words.original, value: context.serviceCidr }
-  return [rule('cluster address, from a pod', pods, toCluster, goto('keep-source'))]
+  if (!pods || context.masqueradeAll) return []
+  return context.serviceCidrs.map((cidr) => {
+    const toCluster: Statement = { kind: 'match', key: words.original, value: cidr }
+    return rule('cluster address, from a pod', pods, toCluster, goto('keep-source'))
+  })
 }
 
 const nearRules: Rule[] = [

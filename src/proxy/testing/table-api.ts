@@ -1,4 +1,4 @@
-import type { EndpointSlice, Node, Service } from '../../api/generated/types.ts'
+import type { EndpointSlice, Node, Service, ServiceCIDR } from '../../api/generated/types.ts'
 import type { Client, ResourceClient, WatchEvent, WatchQuery } from '../../client/client.ts'
 import type { ResourceName } from '../../machinery/group-version.ts'
 import type { KubeObject } from '../../machinery/object.ts'
@@ -9,7 +9,7 @@ export class TableApi implements Client {
   readonly #watchers = new Map<string, Set<(event: WatchEvent<KubeObject>) => void>>()
   #revision = 0
 
-  put(object: Service | EndpointSlice | Node): void {
+  put(object: Service | EndpointSlice | Node | ServiceCIDR): void {
     const key = `${object.kind} ${object.metadata.namespace}/${object.metadata.name}`
     const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(++this.#revision) } } as KubeObject
     const type = this.#objects.has(key) ? 'MODIFIED' : 'ADDED'
@@ -17,7 +17,7 @@ export class TableApi implements Client {
     this.#tell({ type, object: stored })
   }
 
-  remove(object: Service | EndpointSlice | Node): void {
+  remove(object: Service | EndpointSlice | Node | ServiceCIDR): void {
     const key = `${object.kind} ${object.metadata.namespace}/${object.metadata.name}`
     const stored = this.#objects.get(key)
     if (!stored || !this.#objects.delete(key)) return
