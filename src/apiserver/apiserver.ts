@@ -4,6 +4,7 @@ import {
   flowSchemas,
   ipAddresses,
   kinds,
+  namespaces,
   priorityLevelConfigurations,
   secrets,
   serviceCidrs,
@@ -15,16 +16,20 @@ import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
 import type { ApiHandler } from '../machinery/api-request.ts'
 import type { KubeObject } from '../machinery/object.ts'
+import { isAlreadyExists } from '../machinery/status.ts'
 import type { Store } from '../storage/store.ts'
 import { Access } from './access/access.ts'
 import { lastUsedLabel } from './access/legacy-tokens.ts'
 import { newServiceAccountKey } from './access/token-signatures.ts'
+import { Admission, type AdmissionPlugins, defaultPlugins } from './admission/admission.ts'
+import { AdmissionMetrics } from './admission/admission-metrics.ts'
 import type { AdmissionFacts } from './admission/plugin.ts'
 import { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { Api } from './api.ts'
 import { type AuditOptions, Auditor } from './audit/auditor.ts'
 import { Backends } from './backends.ts'
 import { bootstrap, watchOver } from './bootstrap.ts'
+import { byServer } from './by-server.ts'
 import { ComponentStatuses, type Probe } from './component-statuses.ts'
 import { Discovery } from './discovery.ts'
 import { EncryptedStore } from './encryption/encrypted-store.ts'
@@ -55,6 +60,8 @@ export interface ApiServerPolicies {
   readonly encryption?: Encryption
   /** False: who shows no credentials is refused. Default true: they are system:anonymous, who sees health and version. */
   readonly anonymousAuth?: boolean
+  /** Absent: upstream's usual ones. */
+  readonly admissionPlugins?: AdmissionPlugins
 }
 
 export interface ApiServerOptions extends ApiServerPolicies {
@@ -115,15 +122,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     anonymousAuth: options.anonymousAuth ?? true,
     legacyTokenUsed: (namespace, name, date) => noteTokenUse(writes, { namespace, name }, date, log),
   })
-  const writes = new Writes({
-    objects,
-    cache,
-    addresses,
-    admission: factsOf(cache, access, random),
-    quotas: new QuotaLedger(cache),
-    clock,
-    random,
-  })
+  const makeNamespace = (name: string): Promise<void> => ensureNamespace(name, writes, cache)
+  const admissionMetrics = new AdmissionMetrics(clock)
+  const facts = factsOf(cache, access, random, makeNamespace)
+  const admission = new Admission(options.admissionPlugins ?? defaultPlugins, { facts, metrics: admissionMetrics })
+  const quotas = admission.countsQuotas ? new QuotaLedger(cache) : noQuotas
+  const writes = new Writes({ objects, cache, addresses, admission, quotas, clock, random })
   const reads = new Reads({ store, cache, clock, random })
   const fairness = new Fairness({
     clock,
@@ -131,8 +135,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     levels: cache.kind(priorityLevelConfigurations),
     seats: (options.maxRequestsInflight ?? 400) + (options.maxMutatingRequestsInflight ?? 200),
   })
-  const metrics = new Metrics(clock, fairness)
   const auditor = options.audit && (await Auditor.open(options.audit, { clock, random, log }))
+  const metrics = new Metrics(clock, fairness, [admissionMetrics, ...(auditor ? [auditor] : [])])
   const discovery = new Discovery(kinds as readonly Kind[])
   const groupVersions = discovery.groupVersions().filter(({ group }) => group !== apiServices.group)
   const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
@@ -210,7 +214,20 @@ async function noteTokenUse(writes: Writes, secret: { namespace: string; name: s
   await writes.rewrite(place, false, labelled).catch((error) => log.warn('cannot note when a token was last used', { ...secret, error }))
 }
 
-function factsOf(cache: WatchCache, access: Access, random: Random): AdmissionFacts {
+/** Nothing is counted. */
+const noQuotas: Pick<QuotaLedger, 'charged'> = { charged: (_, write) => write([]) }
+
+async function ensureNamespace(name: string, writes: Writes, cache: WatchCache): Promise<void> {
+  const object = { metadata: { name } } as KubeObject
+  try {
+    await writes.create(namespaces as unknown as Kind, undefined, object, byServer)
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+  }
+  await cache.fresh()
+}
+
+function factsOf(cache: WatchCache, access: Access, random: Random, makeNamespace: AdmissionFacts['makeNamespace']): AdmissionFacts {
   return {
     get: <T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string) =>
       cache.kind(kind).get(namespace, name)?.object as T | undefined,
@@ -221,6 +238,7 @@ function factsOf(cache: WatchCache, access: Access, random: Random): AdmissionFa
         .map(({ object }) => object as T),
     random,
     allows: (user, route) => access.authorizer.allows(user, route),
+    makeNamespace,
     checkEscalation: access.checkEscalation,
   }
 }

@@ -1,6 +1,6 @@
 import { decodeObject } from '../machinery/decode.ts'
 import { type FieldError, faultsText } from '../machinery/field-error.ts'
-import { parseBody } from '../machinery/parse-body.ts'
+import { type ParsedBody, parseBody } from '../machinery/parse-body.ts'
 import type { Field, Schema } from '../machinery/schema.ts'
 import { StatusError } from '../machinery/status.ts'
 
@@ -38,28 +38,60 @@ export function configurationOf(name: string, fields: Readonly<Record<string, Sc
   return objectOf(name, { apiVersion: text, kind: text, metadata: anything, ...fields })
 }
 
-/** Reads YAML or JSON. Throws {@link ConfigurationError}; `unknown` has what the schema does not know, in upstream's words. */
-export async function readConfiguration<T>(
-  content: string,
-  { apiVersions, kind, schema }: ConfigurationType,
-): Promise<{ object: T; unknown: readonly string[] }> {
+interface Read<T> {
+  readonly object: T
+  /** What the schema does not know, in upstream's words. */
+  readonly unknown: readonly string[]
+}
+
+/** Reads YAML or JSON. Throws {@link ConfigurationError}. */
+export async function readConfiguration<T>(content: string, type: ConfigurationType): Promise<Read<T>> {
+  const { value, duplicates } = await parsedConfiguration(content)
+  return decodeConfiguration<T>(value, type, duplicates)
+}
+
+export async function parsedConfiguration(content: string): Promise<ParsedBody> {
   try {
-    const { value, duplicates } = await parseBody(Buffer.from(content), 'application/yaml', { findDuplicates: true })
-    const given = (typeof value === 'object' && value !== null ? value : {}) as { apiVersion?: unknown; kind?: unknown }
-    if (given.kind === undefined || given.kind === '') throw new ConfigurationError(`Object 'Kind' is missing: it must be ${kind}`)
-    if (given.apiVersion === undefined)
-      throw new ConfigurationError(`Object 'apiVersion' is missing: it must be ${apiVersions.join(' or ')}`)
-    if (given.kind !== kind || !apiVersions.includes(String(given.apiVersion))) {
-      throw new ConfigurationError(
-        `no kind ${JSON.stringify(given.kind)} is registered for version ${JSON.stringify(given.apiVersion)}: it must be ${kind} of ${apiVersions.join(' or ')}`,
-      )
-    }
+    return await parseBody(Buffer.from(content), 'application/yaml', { findDuplicates: true })
+  } catch (error) {
+    throw worded(error)
+  }
+}
+
+/** The same of what has been parsed. */
+export function decodeConfiguration<T>(
+  value: unknown,
+  { apiVersions, kind, schema }: ConfigurationType,
+  duplicates: readonly string[] = [],
+): Read<T> {
+  const given = (typeof value === 'object' && value !== null ? value : {}) as { apiVersion?: unknown; kind?: unknown }
+  if (!given.kind) throw new ConfigurationError(`Object 'Kind' is missing: it must be ${kind}`)
+  if (!given.apiVersion) throw new ConfigurationError(`Object 'apiVersion' is missing: it must be ${apiVersions.join(' or ')}`)
+  if (given.kind !== kind || !apiVersions.includes(String(given.apiVersion))) {
+    throw new ConfigurationError(
+      `no kind ${JSON.stringify(given.kind)} is registered for version ${JSON.stringify(given.apiVersion)}: it must be ${kind} of ${apiVersions.join(' or ')}`,
+    )
+  }
+  return decoded(schema, value, duplicates)
+}
+
+/** A value that says nothing of what it is. */
+export function decoded<T>(schema: Schema, value: unknown, duplicates: readonly string[] = []): Read<T> {
+  try {
     const { object, warnings } = decodeObject<T & object>(schema, value, { fieldValidation: 'Warn', duplicates })
     return { object, unknown: warnings }
   } catch (error) {
-    if (error instanceof StatusError) throw new ConfigurationError(error.message, { cause: error })
-    throw error
+    throw worded(error)
   }
+}
+
+function worded(error: unknown): unknown {
+  return error instanceof StatusError ? new ConfigurationError(error.message, { cause: error }) : error
+}
+
+/** Throws where there is something that nobody understands. */
+export function refuseUnknown(unknown: readonly string[]): void {
+  if (unknown.length > 0) throw new ConfigurationError(`strict decoding error: ${unknown.join(', ')}`)
 }
 
 /** Throws all faults as one error, worded as upstream's aggregates. */

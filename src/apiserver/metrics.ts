@@ -1,6 +1,7 @@
 import type { Clock } from '../host/clock.ts'
 import type { Store } from '../storage/store.ts'
 import type { Fairness } from './fairness/fairness.ts'
+import { histogramLines } from './metric-families.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 const buckets: readonly number[] = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
@@ -11,7 +12,11 @@ interface Latency {
   count: number
 }
 
-type Counted = Pick<Latency, 'sum' | 'count'> & { readonly counts: readonly number[] }
+/** What counts for itself. */
+export interface MetricSource {
+  /** Whole families, as Prometheus reads them. */
+  lines(): readonly string[]
+}
 
 interface Labels {
   readonly verb: string
@@ -25,13 +30,15 @@ interface Labels {
 export class Metrics {
   readonly #clock: Clock
   readonly #fairness: Fairness
+  readonly #sources: readonly MetricSource[]
   readonly #requests = new Map<string, number>()
   readonly #latencies = new Map<string, Latency>()
   inFlight = 0
 
-  constructor(clock: Clock, fairness: Fairness) {
+  constructor(clock: Clock, fairness: Fairness, sources: readonly MetricSource[]) {
     this.#clock = clock
     this.#fairness = fairness
+    this.#sources = sources
   }
 
   /** Milliseconds to give back to {@link finished}. */
@@ -64,10 +71,11 @@ export class Metrics {
     family('apiserver_request_total', 'counter', 'Requests by verb, resource and HTTP response code.')
     for (const [labels, count] of this.#requests) lines.push(`apiserver_request_total{${labels}} ${count}`)
     family('apiserver_request_duration_seconds', 'histogram', 'Response latency in seconds by verb and resource.')
-    for (const [labels, latency] of this.#latencies) lines.push(...histogram('apiserver_request_duration_seconds', labels, latency))
+    for (const [labels, latency] of this.#latencies)
+      lines.push(...histogramLines('apiserver_request_duration_seconds', labels, latency, buckets))
     family('apiserver_current_inflight_requests', 'gauge', 'Requests being served.')
     lines.push(`apiserver_current_inflight_requests ${this.inFlight}`)
-    lines.push(...this.#fairness.metricLines())
+    lines.push(...this.#fairness.metricLines(), ...this.#sources.flatMap((source) => source.lines()))
     family('apiserver_storage_objects', 'gauge', 'Stored objects by kind.')
     family('apiserver_longrunning_requests', 'gauge', 'Open watches by kind.')
     for (const { kind, size, history } of cache.kinds()) {
@@ -88,7 +96,7 @@ export class Metrics {
     )
     for (const [operation, { boundsSeconds, counts, sumSeconds, count }] of Object.entries(storeLatency)) {
       const latency = { counts, sum: sumSeconds, count }
-      lines.push(...histogram('ownkube_storage_duration_seconds', `operation="${operation}"`, latency, boundsSeconds))
+      lines.push(...histogramLines('ownkube_storage_duration_seconds', `operation="${operation}"`, latency, boundsSeconds))
     }
     family('process_resident_memory_bytes', 'gauge', 'Resident memory size in bytes.')
     lines.push(`process_resident_memory_bytes ${process.memoryUsage.rss()}`)
@@ -98,13 +106,4 @@ export class Metrics {
 
 function labelText({ verb, group, version, resource, subresource }: Labels): string {
   return `verb="${verb}",group="${group}",version="${version}",resource="${resource}",subresource="${subresource}"`
-}
-
-function histogram(name: string, labels: string, { counts, sum, count }: Counted, bounds = buckets): string[] {
-  let below = 0
-  const rows = bounds.map((limit, index) => {
-    below += counts[index] as number
-    return `${name}_bucket{${labels},le="${limit}"} ${below}`
-  })
-  return [...rows, `${name}_bucket{${labels},le="+Inf"} ${count}`, `${name}_sum{${labels}} ${sum}`, `${name}_count{${labels}} ${count}`]
 }

@@ -20,8 +20,8 @@ import {
   objectModified,
 } from '../machinery/status.ts'
 import type { Change } from '../storage/store.ts'
-import { admit, validateAdmitted } from './admission/admission.ts'
-import type { AdmissionFacts, AdmissionRequest } from './admission/plugin.ts'
+import type { Admission } from './admission/admission.ts'
+import type { AdmissionRequest } from './admission/plugin.ts'
 import type { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
@@ -38,8 +38,8 @@ interface Deps {
   readonly objects: Objects
   readonly cache: WatchCache
   readonly addresses: ServiceAddresses
-  readonly admission: AdmissionFacts
-  readonly quotas: QuotaLedger
+  readonly admission: Admission
+  readonly quotas: Pick<QuotaLedger, 'charged'>
   readonly clock: Clock
   readonly random: Random
 }
@@ -158,9 +158,10 @@ export class Writes {
     const { objects, clock } = this.#deps
     const { kind, namespace, name } = place
     const asked = { user: request.user, kind, operation: 'delete', subresource: undefined, namespace, name } as const
-    const deletion = { ...asked, object: undefined, previous: undefined, warnings: new Set<string>(), audit: request.audit }
-    admit(deletion, this.#deps.admission)
-    validateAdmitted(deletion, this.#deps.admission)
+    const { dryRun, audit } = request
+    const deletion = { ...asked, object: undefined, previous: undefined, warnings: new Set<string>(), dryRun, audit }
+    this.#deps.admission.admit(deletion)
+    this.#deps.admission.validate(deletion)
     for (let attempt = 0; attempt < attempts; attempt++) {
       const current = await objects.read(place)
       checkPreconditions(kind, current.object, request)
@@ -201,19 +202,12 @@ export class Writes {
     await this.#deps.cache.fresh()
     beginMetadata(kind, object, { namespace, nowMs: clock.now(), random })
     kind.setDefaults(object)
-    const { user, warnings, audit } = options
+    const { user, warnings, dryRun, audit } = options
     const place = { kind, namespace, name }
-    const request: AdmissionRequest = {
-      ...place,
-      user,
-      operation: 'create',
-      subresource: undefined,
-      object,
-      previous: undefined,
-      warnings,
-      audit,
-    }
-    admit(request, admission)
+    const asked = { ...place, user, operation: 'create', subresource: undefined } as const
+    const request: AdmissionRequest = { ...asked, object, previous: undefined, warnings, dryRun, audit }
+    await admission.provide(request)
+    admission.admit(request)
     kind.prepareForCreate(object, user)
     refuse(kind, name, [
       ...(await this.#assign(place, object, undefined)),
@@ -221,7 +215,7 @@ export class Writes {
       ...kind.validate(object),
     ])
     for (const warning of kind.warnings(object, undefined)) warnings.add(warning)
-    validateAdmitted(request, admission)
+    admission.validate(request)
     if (!options.applies) this.#account(kind, object, undefined, object.metadata.managedFields, options)
     return this.#deps.quotas.charged(request, (charges) =>
       objects.insert(place, object, options.dryRun, this.#along(place, undefined, object, charges)),
@@ -261,10 +255,11 @@ export class Writes {
     next.apiVersion = previous.apiVersion
     next.kind = previous.kind
     kind.setDefaults(next)
-    const { subresource, user, warnings, audit } = options
-    const request: AdmissionRequest = { ...place, user, operation: 'update', subresource, object: next, previous, warnings, audit }
+    const { subresource, user, warnings, dryRun, audit } = options
+    const asked = { ...place, user, operation: 'update', subresource } as const
+    const request: AdmissionRequest = { ...asked, object: next, previous, warnings, dryRun, audit }
     const isJudged = subresource === undefined || partOf(kind, subresource) !== undefined
-    if (isJudged) admit(request, this.#deps.admission)
+    if (isJudged) this.#deps.admission.admit(request)
     if (subresource === undefined) {
       kind.prepareForUpdate(next, previous)
       await this.#assign(place, next, previous)
@@ -276,7 +271,7 @@ export class Writes {
     else this.#account(kind, next, previous, managedFields, { manager: options.manager, part: options.accountedTo ?? subresource })
     refuse(kind, name, this.#updateFaults(kind, next, previous, subresource))
     if (subresource === undefined) for (const warning of kind.warnings(next, previous)) warnings.add(warning)
-    validateAdmitted(request, this.#deps.admission)
+    this.#deps.admission.validate(request)
     return this.#deps.quotas.charged(request, (charges) =>
       this.#store(place, current, next, { dryRun: options.dryRun, counts: true, charges }),
     )

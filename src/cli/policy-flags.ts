@@ -12,6 +12,9 @@ export interface PolicyFlags {
   auditLogFormat?: string
   encryptionProviderConfig?: string
   anonymousAuth?: boolean
+  enableAdmissionPlugins?: string[]
+  disableAdmissionPlugins?: string[]
+  admissionControlConfigFile?: string
 }
 
 export function policyOptions(command: Command): Command {
@@ -30,6 +33,18 @@ export function policyOptions(command: Command): Command {
     .addOption(
       new Option('--encryption-provider-config <path>', "which kinds are stored encrypted, and how (EncryptionConfiguration); '': none"),
     )
+    .addOption(new Option('--enable-admission-plugins <names>', 'admission plug-ins beside the usual ones').argParser(names))
+    .addOption(new Option('--disable-admission-plugins <names>', 'usual admission plug-ins to do without').argParser(names))
+    .addOption(
+      new Option('--admission-control-config-file <path>', "what admission plug-ins are told (AdmissionConfiguration); '': nothing"),
+    )
+}
+
+function names(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean)
 }
 
 function bool(text: string): boolean {
@@ -53,6 +68,9 @@ export function policiesOf(flags: PolicyFlags): ServerPolicyFlags | undefined {
     auditLogMaxSizeMib: flags.auditLogMaxsize,
     encryptionProviderConfig: file(flags.encryptionProviderConfig),
     anonymousAuth: flags.anonymousAuth,
+    enableAdmissionPlugins: flags.enableAdmissionPlugins,
+    disableAdmissionPlugins: flags.disableAdmissionPlugins,
+    admissionControlConfigFile: file(flags.admissionControlConfigFile),
   } satisfies { [Flag in keyof ServerPolicyFlags]: unknown }).filter(([, value]) => value !== undefined)
   return given.length > 0 ? Object.fromEntries(given) : undefined
 }

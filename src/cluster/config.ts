@@ -48,6 +48,9 @@ export interface ServerPolicyFlags {
   encryptionProviderConfig?: string
   /** False: requests that show no credentials are refused. */
   anonymousAuth?: boolean
+  enableAdmissionPlugins?: readonly string[]
+  disableAdmissionPlugins?: readonly string[]
+  admissionControlConfigFile?: string
 }
 
 /** Paths are absolute. */

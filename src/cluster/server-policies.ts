@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { AdmissionPlugins } from '../apiserver/admission/admission.ts'
+import { chosenPlugins, readAdmissionConfiguration } from '../apiserver/admission/admission-configuration.ts'
 import type { ApiServerPolicies } from '../apiserver/apiserver.ts'
 import { readAuditPolicy } from '../apiserver/audit/audit-policy.ts'
-import { ConfigurationError } from '../apiserver/configuration-object.ts'
+import { ConfigurationError, parsedConfiguration } from '../apiserver/configuration-object.ts'
 import { readEncryptionConfiguration } from '../apiserver/encryption/encryption-configuration.ts'
 import type { ServerPolicyFlags } from './config.ts'
 import { ConfigError } from './config-file.ts'
@@ -24,9 +27,11 @@ export async function readServerPolicies(flags: ServerPolicyFlags): Promise<{ po
         readEncryptionConfiguration,
       )
     : undefined
+  const admissionPlugins = await admissionOf(flags)
   const { anonymousAuth } = flags
   return {
     policies: {
+      admissionPlugins,
       ...(audit ? { audit } : {}),
       ...(encryption ? { encryption } : {}),
       ...(anonymousAuth === undefined ? {} : { anonymousAuth }),
@@ -52,6 +57,23 @@ async function auditOf(flags: ServerPolicyFlags, warnings: string[]): Promise<Ap
     maxBytes: (flags.auditLogMaxSizeMib || auditDefaults.maxSizeMib) * 1024 * 1024,
   }
   return { policy, path: auditLogPath, limits }
+}
+
+async function admissionOf(flags: ServerPolicyFlags): Promise<AdmissionPlugins> {
+  const { enableAdmissionPlugins: enable = [], disableAdmissionPlugins: disable = [], admissionControlConfigFile: file } = flags
+  const from = (path: string): string => resolve(dirname(file ?? ''), path)
+  const flag = '--admission-control-config-file'
+  const parsedFile = async (path: string): Promise<unknown> =>
+    (await fromFile(flag, 'failed to read plugin config', from(path), parsedConfiguration)).value
+  const configurations = file
+    ? await fromFile(flag, 'failed to read plugin config', file, (content) => readAdmissionConfiguration(content, parsedFile))
+    : new Map<string, unknown>()
+  try {
+    return chosenPlugins({ enable, disable, configurations })
+  } catch (error) {
+    if (error instanceof ConfigurationError) throw new ConfigError(error.message)
+    throw error
+  }
 }
 
 async function fromFile<T>(flag: string, doing: string, path: string, read: (content: string) => Promise<T>): Promise<T> {

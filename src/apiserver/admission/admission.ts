@@ -1,53 +1,68 @@
-import { certificateApproval } from './certificates/approval.ts'
-import { certificateSigning } from './certificates/signing.ts'
-import { certificateSubjectRestriction } from './certificates/subject-restriction.ts'
-import { clusterTrustBundleAttest } from './certificates/trust-bundle-attest.ts'
-import { claimResize } from './claim-resize.ts'
-import { defaultIngressClass, defaultStorageClass } from './default-class.ts'
-import { defaultTolerations } from './default-tolerations.ts'
-import { inUseProtection } from './in-use-protection.ts'
-import { limitRanger } from './limit-ranger.ts'
-import { namespaceLifecycle } from './namespace-lifecycle.ts'
-import { nodeRestriction } from './node-restriction.ts'
+import type { AdmissionMetrics } from './admission-metrics.ts'
+import { allPlugins, alwaysOn, offByDefault, resourceQuota } from './admission-plugins.ts'
 import type { AdmissionFacts, AdmissionPlugin, AdmissionRequest } from './plugin.ts'
-import { podSecurity } from './pod-security/pod-security.ts'
-import { priority } from './priority.ts'
-import { rbacEscalation } from './rbac-escalation.ts'
-import { runtimeClass } from './runtime-class.ts'
-import { serviceAccount } from './service-account.ts'
-import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
 
-/**
- * Upstream's order. Whether the place exists comes first; then what nodes may write, as they sent it, before anything is
- * filled in for them. Limits are filled in before what counts or compares them; what judges a pod as a whole
- * (PodSecurity) only validates, so that it sees what every other plug-in made of it. Quotas come after all of these
- * (resource-quota.ts): nothing is charged that another plug-in refuses.
- */
-const plugins: readonly AdmissionPlugin[] = [
-  namespaceLifecycle,
-  nodeRestriction,
-  limitRanger,
-  serviceAccount,
-  taintNodesByCondition,
-  podSecurity,
-  priority,
-  defaultTolerations,
-  defaultStorageClass,
-  inUseProtection,
-  claimResize,
-  runtimeClass,
-  certificateApproval,
-  certificateSigning,
-  clusterTrustBundleAttest,
-  certificateSubjectRestriction,
-  defaultIngressClass,
-  rbacEscalation,
-]
+/** Which plug-ins there are, in their order. */
+export type AdmissionPlugins = readonly AdmissionPlugin[]
 
-export function admit(request: AdmissionRequest, facts: AdmissionFacts): void {
-  for (const plugin of plugins) plugin.admit?.(request, facts)
+export const defaultPlugins: AdmissionPlugins = allPlugins.filter(({ name }) => !offByDefault.has(name))
+
+interface Deps {
+  readonly facts: AdmissionFacts
+  readonly metrics: AdmissionMetrics
 }
 
-export function validateAdmitted(request: AdmissionRequest, facts: AdmissionFacts): void {
-  for (const plugin of plugins) plugin.validate?.(request, facts)
+/** All plug-ins that are on, as one: each of its steps throws the StatusError of the first that refuses. */
+export class Admission {
+  readonly #plugins: AdmissionPlugins
+  readonly #providers: AdmissionPlugins
+  readonly #facts: AdmissionFacts
+  readonly #metrics: AdmissionMetrics
+  readonly countsQuotas: boolean
+
+  constructor(plugins: AdmissionPlugins, { facts, metrics }: Deps) {
+    this.#plugins = [...plugins, ...alwaysOn]
+    this.#providers = plugins.filter(({ provide }) => provide !== undefined)
+    this.countsQuotas = plugins.includes(resourceQuota)
+    this.#facts = facts
+    this.#metrics = metrics
+  }
+
+  /** What has to be there before anything else is asked. */
+  async provide(request: AdmissionRequest): Promise<void> {
+    for (const plugin of this.#providers) await plugin.provide?.(request, this.#facts)
+  }
+
+  admit(request: AdmissionRequest): void {
+    this.#step('admit', request)
+  }
+
+  validate(request: AdmissionRequest): void {
+    this.#step('validate', request)
+  }
+
+  #step(type: 'admit' | 'validate', request: AdmissionRequest): void {
+    const { operation } = request
+    const began = this.#metrics.nowMs()
+    let last = began
+    let running: AdmissionPlugin | undefined
+    const ran = (rejected: boolean): void => {
+      const now = this.#metrics.nowMs()
+      if (running) this.#metrics.ran(running.name, type, operation, rejected, now - last)
+      last = now
+    }
+    try {
+      for (const plugin of this.#plugins) {
+        if (!plugin[type]) continue
+        running = plugin
+        plugin[type](request, this.#facts)
+        ran(false)
+      }
+    } catch (error) {
+      ran(true)
+      this.#metrics.stepped(type, operation, true, last - began)
+      throw error
+    }
+    this.#metrics.stepped(type, operation, false, last - began)
+  }
 }

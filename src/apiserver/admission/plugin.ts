@@ -2,6 +2,7 @@ import type { Kind } from '../../api/kind.ts'
 import type { Random } from '../../host/random.ts'
 import type { AuditTrail, UserInfo } from '../../machinery/api-request.ts'
 import type { KubeObject } from '../../machinery/object.ts'
+import { forbidden, type StatusError } from '../../machinery/status.ts'
 import type { Route } from '../route.ts'
 
 export interface AdmissionRequest {
@@ -17,6 +18,7 @@ export interface AdmissionRequest {
   readonly previous: KubeObject | undefined
   /** What the client is told beside the answer: each text once. */
   readonly warnings: Set<string>
+  readonly dryRun: boolean
   /** Undefined: nothing is told of this request. */
   readonly audit: AuditTrail | undefined
 }
@@ -27,6 +29,8 @@ export interface AdmissionFacts {
   list<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined): readonly T[]
   readonly random: Random
   allows(user: UserInfo, route: Route): boolean
+  /** Resolves once there is a namespace of that name. */
+  makeNamespace(name: string): Promise<void>
   /** Throws Forbidden for a role or binding that grants more than its writer holds. */
   checkEscalation(write: AdmissionRequest & { readonly object: KubeObject }): void
 }
@@ -35,6 +39,8 @@ export interface AdmissionFacts {
 export interface AdmissionPlugin {
   /** Upstream's, as it stands in --enable-admission-plugins. */
   readonly name: string
+  /** Makes what has to be there before anything else is asked. */
+  readonly provide?: (request: AdmissionRequest, facts: AdmissionFacts) => Promise<void>
   /** Fills in what the request left out; runs before the kind's own validation. */
   readonly admit?: (request: AdmissionRequest, facts: AdmissionFacts) => void
   /** Checks what would be stored, after all plug-ins have changed it and the kind has found it valid. */
@@ -62,3 +68,8 @@ const podResource = { group: '', plural: 'pods' }
 
 export const isPod = (request: AdmissionRequest): boolean => isOf(request, podResource)
 export const isPodCreate = (request: AdmissionRequest): boolean => request.operation === 'create' && isPod(request)
+
+/** The 403 of a plug-in, about the object of the request by whatever name it has yet. */
+export function refused({ kind, name, object }: AdmissionRequest, why: string): StatusError {
+  return forbidden(kind, name || object?.metadata.generateName || 'Unknown', why)
+}

@@ -2,6 +2,7 @@ import type { Clock } from '../../host/clock.ts'
 import type { Log } from '../../host/log.ts'
 import type { Random } from '../../host/random.ts'
 import type { ApiRequest } from '../../machinery/api-request.ts'
+import { headOf } from '../metric-families.ts'
 import type { Route } from '../route.ts'
 import { AuditLog } from './audit-log.ts'
 import { type AuditLevel, type AuditPolicy, AuditRules } from './audit-policy.ts'
@@ -53,8 +54,15 @@ export class Auditor {
     return this.#log.close()
   }
 
-  /** Events told and lost, and requests by the level at which they are told. */
-  counts(): { readonly events: number; readonly lost: number; readonly levels: ReadonlyMap<AuditLevel, number> } {
-    return { events: this.#log.events, lost: this.#log.lost, levels: this.#levels }
+  /** Under upstream's names. */
+  lines(): string[] {
+    return [
+      ...headOf('apiserver_audit_event_total', 'counter', 'Audit events that were made.'),
+      `apiserver_audit_event_total ${this.#log.events}`,
+      ...headOf('apiserver_audit_error_total', 'counter', 'Audit events that were lost.'),
+      `apiserver_audit_error_total{plugin="log"} ${this.#log.lost}`,
+      ...headOf('apiserver_audit_level_total', 'counter', 'Requests by the level at which they are told.'),
+      ...[...this.#levels].map(([level, count]) => `apiserver_audit_level_total{level="${level}"} ${count}`),
+    ]
   }
 }

@@ -7,6 +7,7 @@ import {
   objectOf,
   readConfiguration,
   refuseFaults,
+  refuseUnknown,
   text,
 } from '../configuration-object.ts'
 import { aesCbc, aesGcm, firstOf, identity, type Prefixed, type Transformer } from './transformers.ts'
@@ -64,7 +65,7 @@ export async function readEncryptionConfiguration(content: string): Promise<Encr
     kind: 'EncryptionConfiguration',
     schema,
   })
-  if (unknown.length > 0) throw new ConfigurationError(`strict decoding error: ${unknown.join(', ')}`)
+  refuseUnknown(unknown)
   const entries = object.resources ?? []
   refuseFaults(entries.length === 0 ? [required('resources', 'at least one resources is required')] : entries.flatMap(entryFaults))
   return transformersOf(entries)

@@ -114,23 +114,23 @@ describe('in a namespace', () => {
     [{ audit: 'baseline' }, undefined, []],
   ])('labelled %j', (labels, refusal, warnings) => {
     const request = requestOf(privileged)
-    expect(refusalOf(() => podSecurity.validate?.(request, inNamespace(labels)))).toBe(refusal)
+    expect(refusalOf(() => podSecurity().validate?.(request, inNamespace(labels)))).toBe(refusal)
     expect([...request.warnings]).toEqual(warnings)
   })
 
   test('workloads are only warned of, also of what is enforced', () => {
     const request = requestOf({ kind: 'Deployment', metadata: { name: 'd' }, spec: { template: privileged } })
-    podSecurity.validate?.(request, inNamespace({ enforce: 'baseline' }))
+    podSecurity().validate?.(request, inNamespace({ enforce: 'baseline' }))
     expect([...request.warnings]).toEqual([`would violate PodSecurity "baseline:latest": ${detail}`])
   })
 
   test('labels that say nothing are refused; a new level tells which pods would not pass', () => {
     const wrong = requestOf(namespaceOf({ enforce: 'tight', 'warn-version': '1.2' }))
-    expect(refusalOf(() => podSecurity.validate?.(wrong, factsOf()))).toBe(
+    expect(refusalOf(() => podSecurity().validate?.(wrong, factsOf()))).toBe(
       'Namespace "default" is invalid: [metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "tight": must be one of privileged, baseline, restricted, metadata.labels[pod-security.kubernetes.io/warn-version]: Invalid value: "1.2": must be "latest" or "v1.x"]',
     )
     const stricter = requestOf(namespaceOf({ enforce: 'baseline' }), namespaceOf({}))
-    podSecurity.validate?.(stricter, factsOf(privileged, { ...privileged, metadata: { name: 'y' } }))
+    podSecurity().validate?.(stricter, factsOf(privileged, { ...privileged, metadata: { name: 'y' } }))
     expect([...stricter.warnings]).toEqual([
       'existing pods in namespace "default" violate the new PodSecurity enforce level "baseline:latest"',
       'x (and 1 other pod): privileged',

@@ -4,8 +4,20 @@ import { faultsText } from '../../../machinery/field-error.ts'
 import { controllerOf, type KubeObject } from '../../../machinery/object.ts'
 import { forbidden, invalid } from '../../../machinery/status.ts'
 import { type AdmissionFacts, type AdmissionPlugin, type AdmissionRequest, isOf, isPod } from '../plugin.ts'
+import { type PodSecurityConfiguration, privilegedForAll } from './configuration.ts'
 import { type CheckedPod, containersOf } from './pod-check.ts'
-import { detailText, type LevelVersion, type Policy, policyOf, policyText, rankOf, reasonText, violationsOf } from './policy.ts'
+import {
+  detailText,
+  type LevelVersion,
+  type Mode,
+  modes,
+  type Policy,
+  policyOf,
+  policyText,
+  rankOf,
+  reasonText,
+  violationsOf,
+} from './policy.ts'
 
 /** Beyond this many pods of a namespace, a new level isn't tried on the others. */
 const podsToCheck = 3000
@@ -13,24 +25,48 @@ const podsToCheck = 3000
 const annotations = 'pod-security.kubernetes.io'
 
 /** Refuses pods that a namespace's labels forbid (https://kubernetes.io/docs/concepts/security/pod-security-admission/). */
-export const podSecurity: AdmissionPlugin = {
-  name: 'PodSecurity',
-  validate(request, facts) {
-    const debugs = request.subresource === 'ephemeralcontainers'
-    if (request.operation === 'delete' || (request.subresource !== undefined && !debugs)) return
-    if (isOf(request, namespaces)) checkNamespace(request, facts)
-    else if (debugs || isPod(request)) checkPod(request, facts)
-    else warnOfTemplate(request, facts)
-  },
+export function podSecurity(configuration: PodSecurityConfiguration = privilegedForAll): AdmissionPlugin {
+  return {
+    name: 'PodSecurity',
+    validate(request, facts) {
+      const debugs = request.subresource === 'ephemeralcontainers'
+      if (request.operation === 'delete' || (request.subresource !== undefined && !debugs)) return
+      const checked = { request, facts, configuration }
+      if (isOf(request, namespaces)) checkNamespace(checked)
+      else if (debugs || isPod(request)) checkPod(checked)
+      else warnOfTemplate(checked)
+    },
+  }
+}
+
+interface Checked {
+  readonly request: AdmissionRequest
+  readonly facts: AdmissionFacts
+  readonly configuration: PodSecurityConfiguration
 }
 
 const violates = (verb: string, policy: LevelVersion, detail: string): string => `${verb} PodSecurity "${policyText(policy)}": ${detail}`
 
 /** What the namespace asks for; labels that can't be read are told in the audit log. */
-function policyIn({ namespace, audit }: AdmissionRequest, facts: AdmissionFacts): Policy {
-  const { policy, faults } = policyOf(facts.get(namespaces, undefined, namespace ?? '')?.metadata.labels)
+function policyIn({ request: { namespace, audit }, facts, configuration }: Checked): Policy {
+  const labels = facts.get(namespaces, undefined, namespace ?? '')?.metadata.labels
+  const { policy, faults } = policyOf(labels, configuration.defaults)
   if (faults.length > 0) audit?.annotate(`${annotations}/error`, `Failed to parse policy: ${faultsText(faults)}`)
   return policy
+}
+
+/** Undefined: nothing exempts it. The audit log is told what does. */
+function exemptionOf({ request, configuration: { exemptions } }: Checked, pod?: CheckedPod): string | undefined {
+  const { namespace, user, audit } = request
+  const found = exemptions.namespaces.includes(namespace ?? '')
+    ? 'namespace'
+    : exemptions.usernames.includes(user.name)
+      ? 'user'
+      : exemptions.runtimeClasses.includes(pod?.spec?.runtimeClassName ?? '')
+        ? 'runtimeClass'
+        : undefined
+  if (found) audit?.annotate(`${annotations}/exempt`, found)
+  return found
 }
 
 function tellViolations({ audit }: AdmissionRequest, pod: CheckedPod, policy: LevelVersion): void {
@@ -43,10 +79,13 @@ function warn(request: AdmissionRequest, pod: CheckedPod, policy: LevelVersion):
   if (violations.length > 0) request.warnings.add(violates('would violate', policy, detailText(violations)))
 }
 
-function checkPod(request: AdmissionRequest, facts: AdmissionFacts): void {
+function checkPod(checked: Checked): void {
+  const { request } = checked
   const pod = request.object as Pod
+  if (exemptionOf(checked)) return
   if (request.operation === 'update' && !changesImages(pod, request.previous as Pod)) return
-  const policy = policyIn(request, facts)
+  if (exemptionOf(checked, pod)) return
+  const policy = policyIn(checked)
   request.audit?.annotate(`${annotations}/enforce-policy`, policyText(policy.enforce))
   tellViolations(request, pod, policy.audit)
   const violations = violationsOf(pod, policy.enforce)
@@ -82,25 +121,48 @@ function templateOf({ kind, object }: AdmissionRequest): CheckedPod | undefined 
 }
 
 /** Templates are never refused: the pods made of them are. */
-function warnOfTemplate(request: AdmissionRequest, facts: AdmissionFacts): void {
+function warnOfTemplate(checked: Checked): void {
+  const { request } = checked
   const template = templateOf(request)
-  if (!template?.spec) return
-  const policy = policyIn(request, facts)
+  if (!template?.spec || exemptionOf(checked, template)) return
+  const policy = policyIn(checked)
   tellViolations(request, template, policy.audit)
   warn(request, template, policy.warn)
 }
 
-function checkNamespace(request: AdmissionRequest, facts: AdmissionFacts): void {
+function checkNamespace({ request, facts, configuration: { defaults, exemptions } }: Checked): void {
   const { kind, name, object, previous, warnings } = request
-  const next = policyOf((object as Namespace).metadata.labels)
-  const before = policyOf(previous?.metadata.labels)
+  const { labels } = (object as Namespace).metadata
+  const next = policyOf(labels, defaults)
+  const before = policyOf(previous?.metadata.labels, defaults)
   const same = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b)
   if (next.faults.length > 0 && !same(next.faults, before.faults)) throw invalid(kind, name, next.faults)
-  if (!previous) return
+  const isExempt = exemptions.namespaces.includes(name)
+  const asked = isExempt ? askedInVain(labels, next.policy, defaults) : ''
+  if (!previous) {
+    if (asked) warnings.add(exemptWarning(name, asked))
+    return
+  }
   const [now, then] = [next.policy.enforce, before.policy.enforce]
   if (same(now, then) || now.level === 'privileged' || (now.version === then.version && rankOf(now) <= rankOf(then))) return
-  for (const warning of existingPodWarnings(name, facts.list(pods, name), now)) warnings.add(warning)
+  if (isExempt) {
+    if (asked) warnings.add(exemptWarning(name, asked))
+    return
+  }
+  const judged = facts.list(pods, name).filter(({ spec }) => !exemptions.runtimeClasses.includes(spec.runtimeClassName ?? ''))
+  for (const warning of existingPodWarnings(name, judged, now)) warnings.add(warning)
 }
+
+/** What an exempt namespace's labels ask for beyond what everybody has. */
+function askedInVain(labels: Readonly<Record<string, string>> = {}, policy: Policy, defaults: Policy): string {
+  if (JSON.stringify(policy) === JSON.stringify(defaults)) return ''
+  const said = (mode: Mode): boolean => [mode, `${mode}-version`].some((key) => labels[`${annotations}/${key}`] !== undefined)
+  const asked = modes.filter((mode) => policy[mode].level !== 'privileged' && said(mode))
+  return asked.map((mode) => `${mode}=${policyText(policy[mode])}`).join(', ')
+}
+
+const exemptWarning = (namespace: string, asked: string): string =>
+  `namespace "${namespace}" is exempt from Pod Security, and the policy (${asked}) will be ignored`
 
 /** One pod of each controller first: the others are most likely like it. */
 function inOrderOfInterest(all: readonly Pod[]): Pod[] {

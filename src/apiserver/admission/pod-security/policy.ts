@@ -4,7 +4,7 @@ import type { CheckedPod, PodCheck, Violation } from './pod-check.ts'
 import { restrictedChecks } from './restricted-checks.ts'
 
 type Level = 'privileged' | 'baseline' | 'restricted'
-const levels: readonly Level[] = ['privileged', 'baseline', 'restricted']
+export const levels: readonly Level[] = ['privileged', 'baseline', 'restricted']
 
 /** A level as it was in a minor version of Kubernetes. */
 export interface LevelVersion {
@@ -12,27 +12,31 @@ export interface LevelVersion {
   readonly version: number | 'latest'
 }
 
-export type Mode = 'enforce' | 'audit' | 'warn'
+export const isLevel = (text: string | undefined): text is Level => levels.includes(text as Level)
+
+export const modes = ['enforce', 'audit', 'warn'] as const
+export type Mode = (typeof modes)[number]
 export type Policy = Readonly<Record<Mode, LevelVersion>>
 
 const privileged: LevelVersion = { level: 'privileged', version: 'latest' }
+export const privilegedPolicy: Policy = { enforce: privileged, audit: privileged, warn: privileged }
 const prefix = 'pod-security.kubernetes.io/'
 
 export const policyText = ({ level, version }: LevelVersion): string => `${level}:${version === 'latest' ? version : `v1.${version}`}`
 export const rankOf = ({ level }: LevelVersion): number => levels.indexOf(level)
 
-function parseVersion(text: string): LevelVersion['version'] | undefined {
+export function parseVersion(text: string): LevelVersion['version'] | undefined {
   if (text === 'latest') return text
   const minor = /^v1\.(0|[1-9]\d{0,2})$/.exec(text)?.[1]
   return minor === undefined ? undefined : Number(minor)
 }
 
-function modeOf(labels: Readonly<Record<string, string>>, mode: Mode, faults: FieldError[]): LevelVersion {
+function modeOf(labels: Readonly<Record<string, string>>, mode: Mode, otherwise: LevelVersion, faults: FieldError[]): LevelVersion {
   const at = (label: string): string => `metadata.labels[${label}]`
   const [level, version] = [labels[prefix + mode], labels[`${prefix}${mode}-version`]]
-  let policy = privileged
+  let policy = otherwise
   if (level !== undefined) {
-    if (levels.includes(level as Level)) policy = { ...policy, level: level as Level }
+    if (isLevel(level)) policy = { ...policy, level }
     else {
       faults.push(invalidValue(at(prefix + mode), level, `must be one of ${levels.join(', ')}`))
       // What can't be read is not to weaken what is enforced.
@@ -45,15 +49,18 @@ function modeOf(labels: Readonly<Record<string, string>>, mode: Mode, faults: Fi
   return { ...policy, version: parsed ?? 'latest' }
 }
 
-/** What a namespace's labels ask for. Warnings follow what is enforced where nothing else is said, as upstream. */
-export function policyOf(labels: Readonly<Record<string, string>> = {}): { policy: Policy; faults: readonly FieldError[] } {
+/** What a namespace's labels ask for, and `defaults` where they say nothing. Warnings follow what is enforced, as upstream. */
+export function policyOf(
+  labels: Readonly<Record<string, string>> = {},
+  defaults: Policy = privilegedPolicy,
+): { policy: Policy; faults: readonly FieldError[] } {
   const faults: FieldError[] = []
   const policy = {
-    enforce: modeOf(labels, 'enforce', faults),
-    audit: modeOf(labels, 'audit', faults),
-    warn: modeOf(labels, 'warn', faults),
+    enforce: modeOf(labels, 'enforce', defaults.enforce, faults),
+    audit: modeOf(labels, 'audit', defaults.audit, faults),
+    warn: modeOf(labels, 'warn', defaults.warn, faults),
   }
-  const isExplicit = levels.includes(labels[`${prefix}enforce`] as Level) && labels[`${prefix}warn`] === undefined
+  const isExplicit = isLevel(labels[`${prefix}enforce`]) && labels[`${prefix}warn`] === undefined
   if (!isExplicit || rankOf(policy.enforce) <= rankOf(policy.warn)) return { policy, faults }
   const version = labels[`${prefix}warn-version`] === undefined ? policy.enforce.version : policy.warn.version
   return { policy: { ...policy, warn: { level: policy.enforce.level, version } }, faults }

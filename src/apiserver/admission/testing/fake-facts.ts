@@ -20,6 +20,7 @@ export function factsOf(...objects: readonly Loose[]): AdmissionFacts {
     list: <T extends KubeObject>(kind: Kind<T>, namespace: string | undefined) => of(kind as unknown as Kind, namespace) as T[],
     random: systemRandom,
     allows: () => true,
+    makeNamespace: async () => {},
     checkEscalation: () => {},
   }
 }
@@ -40,6 +41,7 @@ export function requestOf(object: Loose, previous?: Loose): AdmissionRequest {
     object: object as unknown as KubeObject,
     previous: previous as unknown as KubeObject | undefined,
     warnings: new Set(),
+    dryRun: false,
     audit: undefined,
   }
 }
