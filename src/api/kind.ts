@@ -54,6 +54,8 @@ export interface Kind<T extends KubeObject = KubeObject> extends ResourceName {
   prepareForStatusUpdate(object: T, previous: T, at: StatusUpdate): void
   /** Faults of the object itself, metadata aside (the server checks that for all kinds alike). */
   validate(object: T): FieldError[]
+  /** Faults that matter in a new object alone. */
+  readonly validateCreate?: (object: T) => FieldError[]
   /** Faults of the change, such as of immutable fields. `validate` runs as well. */
   validateUpdate(object: T, previous: T): FieldError[]
   validateStatusUpdate(object: T, previous: T, part: StatusUpdate['part']): FieldError[]
@@ -79,6 +81,9 @@ export interface StoredForm<T extends KubeObject = KubeObject> {
   readonly kind: Kind
   toStored(object: T): KubeObject
   fromStored(object: KubeObject): T
+  /** What is asked of the stored form beyond what its own kind asks, where it is written through this one. */
+  readonly validateCreate?: (stored: KubeObject) => FieldError[]
+  readonly validateUpdate?: (stored: KubeObject, previous: KubeObject) => FieldError[]
 }
 
 export interface StatusUpdate {

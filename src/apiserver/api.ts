@@ -15,7 +15,8 @@ import type { Auditor } from './audit/auditor.ts'
 import { parsedBody } from './body.ts'
 import type { Fairness, Flow } from './fairness/fairness.ts'
 import type { ListSize } from './fairness/list-width.ts'
-import type { Metrics } from './metrics.ts'
+import { inTime, timeLeftMs } from './request-deadline.ts'
+import type { RequestMetrics } from './request-metrics.ts'
 import { isTrue, writeOptionsOf } from './request-options.ts'
 import type { ResourceApi } from './resource-api.ts'
 import { type ResourceRoute, type Route, routeOf } from './route.ts'
@@ -23,6 +24,7 @@ import { withSelection } from './selected-route.ts'
 import { storedKindOf } from './served-form.ts'
 import { bindings, tokenReviews, type VirtualResource, virtualResources } from './virtual-resources.ts'
 import type { WatchCache } from './watch-cache.ts'
+import { Watcher } from './watcher.ts'
 
 interface Deps {
   readonly resources: ResourceApi
@@ -31,7 +33,9 @@ interface Deps {
   readonly access: Access
   readonly clock: Clock
   readonly fairness: Fairness
-  readonly metrics: Metrics
+  readonly metrics: RequestMetrics
+  /** What a request has that asks for no less. */
+  readonly requestTimeoutMs: number
   /** Undefined: nothing is told of requests. */
   readonly auditor: Auditor | undefined
   readonly log: Log
@@ -56,9 +60,10 @@ export class Api {
   async serve(request: ApiRequest, note: (flow: Flow) => void = () => {}): Promise<Answer> {
     const { metrics, auditor } = this.#deps
     const route = routeOf(request.method, request.path, isTrue(request.query.get('watch')))
-    const startedMs = metrics.started()
+    const counted = metrics.began(route, request)
     const answer = await (auditor ? this.#audited(auditor, route, request, note) : this.#answer(route, request, note))
-    metrics.finished(labelsOf(route), 'code' in answer ? answer.code : 200, startedMs)
+    counted.answered('code' in answer ? answer.code : 200)
+    if (answer.type === 'watch' && answer.events instanceof Watcher) answer.events.whenEnded(counted.goesOn())
     return answer
   }
 
@@ -66,7 +71,7 @@ export class Api {
   refuse(request: ApiRequest, error: StatusError, credentials: string): Answer {
     const { metrics, auditor } = this.#deps
     const route = routeOf(request.method, request.path, isTrue(request.query.get('watch')))
-    metrics.finished(labelsOf(route), error.code, metrics.started())
+    metrics.began(route, request).answered(error.code)
     const answer = errorAnswer(error)
     const record = auditor?.begin(withSelection(route, request.query), request)
     if (error.code === 401) record?.refused(401, `Authentication failed, ${credentials}`)
@@ -89,17 +94,24 @@ export class Api {
 
   async #answer(route: Route, request: ApiRequest, note: (flow: Flow) => void): Promise<Answer> {
     try {
-      const { fairness, paths } = this.#deps
-      const flow = fairness.flowOf(request.user, route, this.#listSizeOf(route, request))
-      if (flow) note(flow)
-      // Watches give their seat back as soon as they have begun.
-      return await fairness.run(flow, request.signal, async () => {
-        this.#authorize(withSelection(route, request.query), request)
-        return route.type === 'path' ? paths(route.path, request) : this.#resource(route, request)
-      })
+      const { clock, requestTimeoutMs } = this.#deps
+      const leftMs = timeLeftMs(request, route, requestTimeoutMs, () => clock.now())
+      if (leftMs === undefined) return await this.#inTurn(route, request, note)
+      return await inTime(leftMs, clock, () => this.#inTurn(route, request, note))
     } catch (error) {
       return errorAnswer(this.#statusOf(error, request))
     }
+  }
+
+  #inTurn(route: Route, request: ApiRequest, note: (flow: Flow) => void): Promise<Answer> {
+    const { fairness, paths } = this.#deps
+    const flow = fairness.flowOf(request.user, route, this.#listSizeOf(route, request))
+    if (flow) note(flow)
+    // Watches give their seat back as soon as they have begun.
+    return fairness.run(flow, request.signal, async () => {
+      this.#authorize(withSelection(route, request.query), request)
+      return route.type === 'path' ? paths(route.path, request) : this.#resource(route, request)
+    })
   }
 
   #authorize(route: Route, { user, audit }: ApiRequest): void {
@@ -170,23 +182,6 @@ export class Api {
       stack: (error as Error).stack,
     })
     return internalError((error as Error).message)
-  }
-}
-
-function labelsOf(route: Route): { verb: string; group: string; version: string; resource: string; subresource: string } {
-  if (route.type === 'path') return { verb: route.verb.toUpperCase(), group: '', version: '', resource: '', subresource: '' }
-  const known = kindFor(route.group, route.version, route.plural)
-  // Only what exists: labels made of what clients invent would grow without bound.
-  if (!known) return { verb: 'OTHER', group: '', version: '', resource: '', subresource: '' }
-  const verb = route.verb === 'create' ? 'POST' : route.verb === 'update' ? 'PUT' : route.verb.toUpperCase()
-  const isSubresource =
-    known.subresources.some((one) => one.name === route.subresource) || ['status', 'scale'].includes(route.subresource ?? '')
-  return {
-    verb,
-    group: route.group,
-    version: route.version,
-    resource: route.plural,
-    subresource: isSubresource ? (route.subresource as string) : '',
   }
 }
 

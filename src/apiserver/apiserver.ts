@@ -38,10 +38,11 @@ import { Fairness } from './fairness/fairness.ts'
 import { FlowObjects } from './fairness/flow-objects.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
 import type { KubeletCredentials } from './kubelet-connections.ts'
-import { Metrics } from './metrics.ts'
+import { metricsText } from './metrics.ts'
 import { Objects } from './objects.ts'
 import { pathAnswer } from './path-api.ts'
 import { Reads } from './reads.ts'
+import { RequestMetrics } from './request-metrics.ts'
 import { ResourceApi } from './resource-api.ts'
 import { ServerAddresses } from './server-addresses.ts'
 import { AddressRepair } from './services/address-repair.ts'
@@ -62,6 +63,10 @@ export interface ApiServerPolicies {
   readonly anonymousAuth?: boolean
   /** Absent: upstream's usual ones. */
   readonly admissionPlugins?: AdmissionPlugins
+  /** What a request has at most; default 60. */
+  readonly requestTimeoutSeconds?: number
+  /** A watch that asks for no time gets this, up to twice as much; default 1800. */
+  readonly minRequestTimeoutSeconds?: number
 }
 
 export interface ApiServerOptions extends ApiServerPolicies {
@@ -128,7 +133,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const admission = new Admission(options.admissionPlugins ?? defaultPlugins, { facts, metrics: admissionMetrics })
   const quotas = admission.countsQuotas ? new QuotaLedger(cache) : noQuotas
   const writes = new Writes({ objects, cache, addresses, admission, quotas, clock, random })
-  const reads = new Reads({ store, cache, clock, random })
+  const reads = new Reads({ store, cache, clock, random, watchAtLeastMs: (options.minRequestTimeoutSeconds ?? 1800) * 1000 })
   const fairness = new Fairness({
     clock,
     schemas: cache.kind(flowSchemas),
@@ -136,12 +141,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     seats: (options.maxRequestsInflight ?? 400) + (options.maxMutatingRequestsInflight ?? 200),
   })
   const auditor = options.audit && (await Auditor.open(options.audit, { clock, random, log }))
-  const metrics = new Metrics(clock, fairness, [admissionMetrics, ...(auditor ? [auditor] : [])])
+  const requestMetrics = new RequestMetrics(clock)
+  const metricSources = [requestMetrics, fairness, admissionMetrics, ...(auditor ? [auditor] : [])]
+  const metrics = (): string => metricsText(metricSources, { clock, cache, store })
   const discovery = new Discovery(kinds as readonly Kind[])
   const groupVersions = discovery.groupVersions().filter(({ group }) => group !== apiServices.group)
   const advertise = options.advertiseAddress ? { address: options.advertiseAddress, port: options.advertisePort ?? 6443 } : undefined
   let listeningOn = ''
-  const paths = { discovery, metrics, store, cache, tokens: access.tokens, serverAddress: () => listeningOn }
+  let closed = false
+  const paths = { discovery, metrics, store, cache, tokens: access.tokens, serverAddress: () => listeningOn, isClosing: () => closed }
   const components = new ComponentStatuses(new Map([...(options.components ?? []), ['etcd-0', () => store.healthy()]]))
   const api = new Api({
     resources: new ResourceApi({ reads, writes, cache, access, components, clock, random }),
@@ -150,7 +158,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     access,
     clock,
     fairness,
-    metrics,
+    metrics: requestMetrics,
+    requestTimeoutMs: (options.requestTimeoutSeconds ?? 60) * 1000,
     auditor,
     log,
   })
@@ -175,7 +184,6 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   await servers?.begin()
   await establish()
   await flowObjects.begin()
-  let closed = false
   watchOver(cache, () => {
     establish().catch((error) => closed || log.error('cannot restore what every cluster begins with', { error }))
   })

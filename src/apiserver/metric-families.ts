@@ -6,7 +6,7 @@ function escaped(value: string): string {
   return /["\\\n]/.test(value) ? value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n') : value
 }
 
-function labelText(names: Labels, values: Labels): string {
+export function labelText(names: Labels, values: Labels): string {
   return names.map((name, index) => `${name}="${escaped(values[index] as string)}"`).join()
 }
 
@@ -37,10 +37,21 @@ export class Counter {
   }
 }
 
-interface Distribution {
+export interface Distribution {
   readonly counts: number[]
   sum: number
   count: number
+}
+
+export function newDistribution(bounds: readonly number[]): Distribution {
+  return { counts: new Array<number>(bounds.length).fill(0), sum: 0, count: 0 }
+}
+
+export function observed(distribution: Distribution, seconds: number, bounds: readonly number[]): void {
+  distribution.count++
+  distribution.sum += seconds
+  const bucket = bounds.findIndex((bound) => seconds <= bound)
+  if (bucket >= 0) distribution.counts[bucket] = (distribution.counts[bucket] as number) + 1
 }
 
 /** How many observations, in seconds, were below each bound. */
@@ -62,13 +73,10 @@ export class Histogram {
     const key = labelText(this.#labels, values)
     let distribution = this.#distributions.get(key)
     if (!distribution) {
-      distribution = { counts: new Array<number>(this.#bounds.length).fill(0), sum: 0, count: 0 }
+      distribution = newDistribution(this.#bounds)
       this.#distributions.set(key, distribution)
     }
-    distribution.count++
-    distribution.sum += seconds
-    const bucket = this.#bounds.findIndex((bound) => seconds <= bound)
-    if (bucket >= 0) distribution.counts[bucket] = (distribution.counts[bucket] as number) + 1
+    observed(distribution, seconds, this.#bounds)
   }
 
   lines(): string[] {

@@ -4,14 +4,15 @@ import type { Store } from '../storage/store.ts'
 import type { ServiceAccountTokens } from './access/service-account-tokens.ts'
 import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { type Discovery, version } from './discovery.ts'
-import type { Metrics } from './metrics.ts'
+import { healthAnswer } from './health.ts'
 import { negotiate } from './negotiation.ts'
 import { openApiAnswer } from './openapi.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 interface Deps {
   readonly discovery: Discovery
-  readonly metrics: Metrics
+  readonly metrics: () => string
+  readonly isClosing: () => boolean
   readonly store: Store
   readonly cache: WatchCache
   readonly tokens: ServiceAccountTokens
@@ -36,7 +37,7 @@ export async function pathAnswer(path: string, request: ApiRequest, deps: Deps):
     case 'healthz':
     case 'livez':
     case 'readyz':
-      return health(root, rest, request, deps)
+      return healthAnswer(root, rest, request, deps)
     case 'openapi':
       return openApiAnswer(rest, request)
     case '.well-known':
@@ -46,7 +47,7 @@ export async function pathAnswer(path: string, request: ApiRequest, deps: Deps):
       if (path !== '/openid/v1/jwks') throw pathNotFound()
       return objectAnswer(200, deps.tokens.publicKeys())
     case 'metrics':
-      return textAnswer(200, deps.metrics.text(deps.cache, deps.store), 'text/plain; version=0.0.4; charset=utf-8')
+      return textAnswer(200, deps.metrics(), 'text/plain; version=0.0.4; charset=utf-8')
     default:
       throw pathNotFound()
   }
@@ -85,34 +86,4 @@ function discovered(root: 'api' | 'apis', rest: readonly string[], request: ApiR
   else if (rest.length === 2 && first) found = discovery.resources({ group: first, version: second as string })
   if (!found) throw pathNotFound()
   return objectAnswer(200, found)
-}
-
-interface Check {
-  readonly name: string
-  readonly run: () => Promise<void>
-}
-
-/** `ok`, or which check failed; `?verbose` lists all; `/readyz/storage` asks one; `?exclude=` leaves out. */
-async function health(root: string, rest: readonly string[], request: ApiRequest, deps: Deps): Promise<ApiResponse> {
-  const checks: Check[] = [
-    { name: 'ping', run: async () => {} },
-    { name: 'etcd', run: () => deps.store.healthy() },
-    ...(root === 'readyz' ? [{ name: 'informer-sync', run: () => deps.cache.fresh() }] : []),
-  ]
-  const excluded = new Set(request.query.getAll('exclude'))
-  const asked =
-    rest.length > 0 ? checks.filter((check) => check.name === rest.join('/')) : checks.filter((check) => !excluded.has(check.name))
-  if (asked.length === 0) throw pathNotFound()
-  const lines: string[] = []
-  let failed = false
-  for (const { name, run } of asked) {
-    const fault = await run().then(
-      () => undefined,
-      (error: unknown) => error ?? new Error('unknown'),
-    )
-    failed ||= fault !== undefined
-    lines.push(fault === undefined ? `[+]${name} ok` : `[-]${name} failed: reason withheld`)
-  }
-  if (failed) return textAnswer(500, `${lines.join('\n')}\n${root} check failed\n`)
-  return textAnswer(200, request.query.has('verbose') ? `${lines.join('\n')}\n${root} check passed\n` : 'ok')
 }

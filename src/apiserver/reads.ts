@@ -22,6 +22,8 @@ interface Deps {
   readonly cache: WatchCache
   readonly clock: Clock
   readonly random: Random
+  /** A watch that asks for no time has this, up to twice as much. */
+  readonly watchAtLeastMs: number
 }
 
 export interface ObjectPage {
@@ -29,8 +31,6 @@ export interface ObjectPage {
   readonly metadata: ListMeta
 }
 
-/** A watch that doesn't say how long it lasts: half an hour to an hour, so that not all reconnect at once. */
-const watchMs = { least: 30 * 60_000, spread: 30 * 60_000 }
 const tooOldPage =
   'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.'
 const tooOldList = 'The resourceVersion for the provided list is too old.'
@@ -93,7 +93,7 @@ export class Reads {
     const { cache, clock } = this.#deps
     const kindCache = cache.kind(kind)
     const start = await this.#start(kindCache, namespace, options, selection)
-    const timeoutMs = options.timeoutSeconds ? options.timeoutSeconds * 1000 : watchMs.least + this.#deps.random.float() * watchMs.spread
+    const timeoutMs = options.timeoutSeconds ? options.timeoutSeconds * 1000 : this.#deps.watchAtLeastMs * (1 + this.#deps.random.float())
     const cancelTimeout = clock.after(timeoutMs, () => watcher.timeOut())
     const watcher = new Watcher({
       ...start,

@@ -74,3 +74,11 @@ function verbOf(method: string, named: boolean, watch: boolean): Verb {
   if (method === 'DELETE' && !named) return 'deletecollection'
   return objectVerbs[method] ?? 'get'
 }
+
+const streamedSubresources = new Set(['attach', 'exec', 'proxy', 'log', 'portforward'])
+
+/** The answer may go on for as long as the client likes: such requests have no time limit. */
+export function isLongRunning(route: Route): boolean {
+  if (route.verb === 'watch' || route.verb === 'proxy') return true
+  return route.type === 'resource' && route.subresource !== undefined && streamedSubresources.has(route.subresource)
+}

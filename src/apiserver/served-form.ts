@@ -13,7 +13,14 @@ import type { Presentation } from './presentation.ts'
 
 /** The kind that the store knows. Fields are selected by their names in the served form. */
 export function storedKindOf(kind: Kind): Kind {
-  return kind.storedAs ? { ...kind.storedAs.kind, selectableFields: kind.selectableFields } : kind
+  if (!kind.storedAs) return kind
+  const { kind: stored, validateCreate, validateUpdate } = kind.storedAs
+  return {
+    ...stored,
+    selectableFields: kind.selectableFields,
+    ...(validateCreate ? { validateCreate } : {}),
+    validateUpdate: (object, previous) => [...stored.validateUpdate(object, previous), ...(validateUpdate?.(object, previous) ?? [])],
+  }
 }
 
 export async function readStored(

@@ -57,7 +57,7 @@ export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
   #overtaken = false
   #timedOut = false
   #wake: (() => void) | undefined
-  #whenEnded: (() => void) | undefined
+  readonly #whenEnded: (() => void)[] = []
 
   constructor(options: WatcherOptions) {
     this.#options = options
@@ -108,7 +108,7 @@ export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
   /** Calls `run` once the watch has ended, whatever ends it. */
   whenEnded(run: () => void): void {
     if (this.#ended) run()
-    else this.#whenEnded = run
+    else this.#whenEnded.push(run)
   }
 
   readonly end = (): void => {
@@ -123,7 +123,7 @@ export class Watcher implements AsyncIterable<ApiWatchEvent>, Follower {
     this.#options.history.leave(this)
     this.#options.signal.removeEventListener('abort', this.end)
     this.#options.onEnd()
-    this.#whenEnded?.()
+    for (const run of this.#whenEnded) run()
   }
 
   /** The next events, at least one; undefined at the end. */

@@ -213,6 +213,7 @@ export class Writes {
       ...(await this.#assign(place, object, undefined)),
       ...validateMetadata(object.metadata, kind),
       ...kind.validate(object),
+      ...(kind.validateCreate?.(object) ?? []),
     ])
     for (const warning of kind.warnings(object, undefined)) warnings.add(warning)
     admission.validate(request)

@@ -111,7 +111,7 @@ function addBootCommands(program: Command): void {
       .addOption(new Option('--datastore-prefix <prefix>', 'what keys in etcd begin with (default: /ownkube)').argParser(keyPrefix))
       .option('--server-only', 'no node on this machine: the API server, controllers and scheduler alone; fixed at the first boot')
       .option('--no-install', 'never install anything; list what is missing and end with 69')
-  policyOptions(bootOptions(program.command('up')))
+  policyOptions(bootOptions(program.command('up')), duration)
     .summary('boot the cluster, or find it running')
     .description(
       'Boots a one-node cluster in the background and waits until its node is Ready. Run again, it finds the running cluster and starts whatever part of it has died. Adds the context "ownkube" (or "ownkube-NAME") to your kubeconfig.',

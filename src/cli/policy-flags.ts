@@ -15,9 +15,11 @@ export interface PolicyFlags {
   enableAdmissionPlugins?: string[]
   disableAdmissionPlugins?: string[]
   admissionControlConfigFile?: string
+  requestTimeout?: number
+  minRequestTimeout?: number
 }
 
-export function policyOptions(command: Command): Command {
+export function policyOptions(command: Command, duration: (text: string) => number): Command {
   return command
     .addOption(new Option('--audit-policy-file <path>', "which requests the audit log tells of (audit.k8s.io/v1 Policy); '': none"))
     .addOption(new Option('--audit-log-path <path>', "where the audit log lies; -: the server's own log"))
@@ -38,6 +40,13 @@ export function policyOptions(command: Command): Command {
     .addOption(
       new Option('--admission-control-config-file <path>', "what admission plug-ins are told (AdmissionConfiguration); '': nothing"),
     )
+    .addOption(new Option('--request-timeout <duration>', 'what a request has at most (default: 1m0s)').argParser(duration))
+    .addOption(
+      new Option(
+        '--min-request-timeout <seconds>',
+        'what a watch has that asks for no time, up to twice as much (default: 1800)',
+      ).argParser(positive),
+    )
 }
 
 function names(text: string): string[] {
@@ -57,6 +66,12 @@ function whole(text: string): number {
   return Number(text)
 }
 
+function positive(text: string): number {
+  const value = whole(text)
+  if (value === 0) throw new InvalidArgumentError('It must be a whole number above 0.')
+  return value
+}
+
 /** Undefined: none of them was given; what an earlier boot was given stays. */
 export function policiesOf(flags: PolicyFlags): ServerPolicyFlags | undefined {
   const file = (path: string | undefined): string | undefined => (path ? resolve(path) : path)
@@ -71,6 +86,8 @@ export function policiesOf(flags: PolicyFlags): ServerPolicyFlags | undefined {
     enableAdmissionPlugins: flags.enableAdmissionPlugins,
     disableAdmissionPlugins: flags.disableAdmissionPlugins,
     admissionControlConfigFile: file(flags.admissionControlConfigFile),
+    requestTimeoutSeconds: flags.requestTimeout,
+    minRequestTimeoutSeconds: flags.minRequestTimeout,
   } satisfies { [Flag in keyof ServerPolicyFlags]: unknown }).filter(([, value]) => value !== undefined)
   return given.length > 0 ? Object.fromEntries(given) : undefined
 }

@@ -51,6 +51,8 @@ export interface ServerPolicyFlags {
   enableAdmissionPlugins?: readonly string[]
   disableAdmissionPlugins?: readonly string[]
   admissionControlConfigFile?: string
+  requestTimeoutSeconds?: number
+  minRequestTimeoutSeconds?: number
 }
 
 /** Paths are absolute. */

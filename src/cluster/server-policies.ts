@@ -28,13 +28,15 @@ export async function readServerPolicies(flags: ServerPolicyFlags): Promise<{ po
       )
     : undefined
   const admissionPlugins = await admissionOf(flags)
-  const { anonymousAuth } = flags
+  const { anonymousAuth, requestTimeoutSeconds, minRequestTimeoutSeconds } = flags
   return {
     policies: {
       admissionPlugins,
       ...(audit ? { audit } : {}),
       ...(encryption ? { encryption } : {}),
       ...(anonymousAuth === undefined ? {} : { anonymousAuth }),
+      ...(requestTimeoutSeconds === undefined ? {} : { requestTimeoutSeconds }),
+      ...(minRequestTimeoutSeconds === undefined ? {} : { minRequestTimeoutSeconds }),
     },
     warnings,
   }

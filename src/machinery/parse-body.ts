@@ -67,6 +67,10 @@ async function parseYaml(text: string, findDuplicates: boolean): Promise<ParsedB
   try {
     value = document.toJS({ maxAliasCount: 100 })
   } catch (error) {
+    // Anchors within anchors: a few lines would become gigabytes.
+    if (error instanceof ReferenceError && /excessive alias/i.test(error.message)) {
+      throw badRequest('error converting YAML to JSON: yaml: document contains excessive aliasing')
+    }
     throw badRequest(`error converting YAML to JSON: yaml: ${(error as Error).message}`)
   }
   return { value, duplicates: findDuplicates ? await yamlDuplicates(document, (offset) => lines.linePos(offset).line) : [] }

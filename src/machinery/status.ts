@@ -130,7 +130,7 @@ export function expired(message: string): StatusError {
 }
 
 export function requestEntityTooLarge(message: string): StatusError {
-  return failure(413, 'RequestEntityTooLarge', message)
+  return failure(413, 'RequestEntityTooLarge', `Request entity too large: ${message}`)
 }
 
 export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {

@@ -20,8 +20,8 @@ function* placeFaults({ metadata, involvedObject, eventTime }: Event): Faults {
 /** Events of the newer form, known by their eventTime, say who acts and how. */
 function* newFormFaults(event: Event): Faults {
   const { reportingComponent = '', reportingInstance = '', action = '', reason = '', message = '' } = event
-  if (!reportingComponent) yield required('reportingComponent')
-  yield* qualifiedNameFaults('reportingComponent', reportingComponent)
+  if (!reportingComponent) yield required('reportingController')
+  yield* qualifiedNameFaults('reportingController', reportingComponent)
   for (const [path, text] of Object.entries({ reportingInstance, action, reason })) {
     if (!text) yield required(path)
     yield* lengthFaults(path, text, maxWordLength)

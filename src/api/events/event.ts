@@ -1,4 +1,5 @@
 import { events as coreEvents } from '../core/event.ts'
+import { validateEventUpdate, validateNewEvent } from '../core/event-strict-validation.ts'
 import { defineKind } from '../define-kind.ts'
 import type { Event, EventsV1Event } from '../generated/types.ts'
 import type { Kind } from '../kind.ts'
@@ -57,5 +58,7 @@ export const newEvents = defineKind<EventsV1Event>({
     kind: coreEvents as unknown as Kind,
     toStored: toCoreEvent,
     fromStored: (object) => fromCoreEvent(object as Event),
+    validateCreate: (stored) => validateNewEvent(stored as Event),
+    validateUpdate: (stored, previous) => validateEventUpdate(stored as Event, previous as Event),
   },
 })

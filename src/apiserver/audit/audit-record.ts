@@ -4,7 +4,7 @@ import { isObject } from '../../machinery/equality.ts'
 import type { Status } from '../../machinery/object.ts'
 import type { Answer, ForwardedAudit } from '../answer.ts'
 import { jsonBytes } from '../answer-bytes.ts'
-import type { ResourceRoute, Route } from '../route.ts'
+import { isLongRunning, type ResourceRoute, type Route } from '../route.ts'
 import { Watcher } from '../watcher.ts'
 import type { AuditLog, LateLine } from './audit-log.ts'
 import type { AuditDecision, AuditStage } from './audit-policy.ts'
@@ -20,14 +20,6 @@ interface Deps {
 type ResponseStatus = Partial<Status>
 
 const maxUserAgent = 1024
-const streamedSubresources = new Set(['attach', 'exec', 'proxy', 'log', 'portforward'])
-
-/** Requests whose answer goes on: they are told of when it begins, too. */
-function isLongRunning(route: Route): boolean {
-  if (route.verb === 'watch' || route.verb === 'proxy') return true
-  return route.type === 'resource' && route.subresource !== undefined && streamedSubresources.has(route.subresource)
-}
-
 /** One request, as it is told stage by stage. */
 export class AuditRecord implements AuditTrail, ForwardedAudit {
   readonly #deps: Deps

@@ -213,7 +213,7 @@ describe('seats', () => {
   test('come back when a request fails, and only once', async () => {
     const { serve, fairness } = world()
     await expect(serve(user('jane'), route('pods'), () => Promise.reject(new Error('no')))).rejects.toThrow('no')
-    expect(fairness.metricLines()).toContain(
+    expect(fairness.lines()).toContain(
       'apiserver_flowcontrol_current_executing_requests{priority_level="global-default",flow_schema="global-default"} 0',
     )
   })
@@ -331,7 +331,7 @@ test('a level that needs more borrows what others do not use', async () => {
   const seats = (name: string): number =>
     Number(
       fairness
-        .metricLines()
+        .lines()
         .find((line) => line.startsWith(`apiserver_flowcontrol_current_limit_seats{priority_level="${name}"}`))
         ?.split(' ')[1],
     )
@@ -390,10 +390,10 @@ describe('the objects may change while it runs', () => {
     await clock.advance(0)
     expect(second.map(({ refused }) => refused.length)).toEqual([1, 1])
     expect(fairness.flowOf(user('jane'), route('pods', undefined, '', 'b'))?.distinguisher).toBe('b')
-    expect(fairness.metricLines()).toContain(
+    expect(fairness.lines()).toContain(
       'apiserver_flowcontrol_rejected_requests_total{priority_level="mine",flow_schema="s",reason="concurrency-limit"} 2',
     )
-    expect(fairness.metricLines()).toContain(
+    expect(fairness.lines()).toContain(
       'apiserver_flowcontrol_rejected_requests_total{priority_level="mine",flow_schema="s",reason="queue-full"} 2',
     )
   })

@@ -156,7 +156,7 @@ export class Fairness {
   }
 
   /** Prometheus lines under upstream's names. */
-  metricLines(): string[] {
+  lines(): string[] {
     return this.#counts.metricLines([...this.#levels.values()])
   }
 }

@@ -5,6 +5,9 @@ import { badRequest, requestEntityTooLarge, StatusError } from '../status.ts'
 /** Upstream's bound. */
 const maxOperations = 10_000
 
+/** A patch that copies a thing into itself again and again would make gigabytes of it. */
+const maxCopiedBytes = 3 * 1024 * 1024
+
 const operations = ['add', 'remove', 'replace', 'move', 'copy', 'test']
 
 /**
@@ -14,8 +17,10 @@ const operations = ['add', 'remove', 'replace', 'move', 'copy', 'test']
 export function jsonPatch(target: object, patch: unknown): unknown {
   checkPatch(patch)
   let document: unknown = deepCopy(target)
+  let copied = 0
   for (const operation of patch) {
     try {
+      if (operation.op === 'copy') copied = copiedBytes(document, operation.from, copied)
       document = fastJsonPatch.applyOperation(document, deepCopy(operation), true, true).newDocument
     } catch (error) {
       // The library refuses paths through prototypes with a plain TypeError, all else with its own errors.
@@ -45,6 +50,15 @@ function checkPatch(patch: unknown): asserts patch is Operation[] {
     }
     if (['add', 'replace', 'test'].includes(operation.op) && !('value' in operation)) operation.value = null
   }
+}
+
+/** With what this operation copies. Throws the 422 of upstream where that is too much. */
+function copiedBytes(document: unknown, from: string, before: number): number {
+  const copied = before + (JSON.stringify(fastJsonPatch.getValueByPointer(document, from)) ?? '').length
+  if (copied <= maxCopiedBytes) return copied
+  throw doesNotApply(
+    `Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${maxCopiedBytes}`,
+  )
 }
 
 function describe(operation: Operation, error: { name: string }): string {
