@@ -267,7 +267,8 @@ describe('over HTTP/1.1', () => {
 
     test('is in protobuf for those who ask for it, and is let go when the client leaves', async () => {
       const followers = (): Promise<string> => server.raw('GET', '/metrics').then((answer) => (answer.type === 'text' ? answer.text : ''))
-      const line = 'apiserver_longrunning_requests{verb="WATCH",resource="configmaps",group=""}'
+      const labels = 'verb="WATCH",group="",version="v1",resource="configmaps",subresource="",scope="namespace",component="apiserver"'
+      const line = `apiserver_longrunning_requests{${labels}}`
       const socket = open(`${configMaps}?watch=true&fieldSelector=metadata.name%3Dencoded`, [], {
         accept: 'application/vnd.kubernetes.protobuf;stream=watch',
       })

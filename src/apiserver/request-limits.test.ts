@@ -36,7 +36,12 @@ describe('what a body may be', () => {
   const deep = 1_500_000
   test.each([
     ['JSON, deep', 'application/json', '['.repeat(deep) + ']'.repeat(deep), /^400 .*(exceeded max depth|json parse error)/],
-    ['JSON, deep in a field', 'application/json', `{"metadata":{"name":"d"},"x":${'{"a":'.repeat(400_000)}1${'}'.repeat(400_000)}}`, /^400 /],
+    [
+      'JSON, deep in a field',
+      'application/json',
+      `{"metadata":{"name":"d"},"x":${'{"a":'.repeat(400_000)}1${'}'.repeat(400_000)}}`,
+      /^400 /,
+    ],
     ['JSON, cut off', 'application/json', '{"a":'.repeat(deep / 3), /^400 .*json parse error/],
     ['YAML, deep', 'application/yaml', `a: ${'['.repeat(20_000)}`, /^400 /],
     ['YAML, indented without end', 'application/yaml', Array.from({ length: 1500 }, (_, i) => `${' '.repeat(i)}a:`).join('\n'), /^400 /],
