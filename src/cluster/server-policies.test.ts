@@ -25,9 +25,9 @@ describe('audit', () => {
     expect(warnings).toEqual([])
     expect(policies.audit).toMatchObject({ path: '/var/log/a.log', limits: { maxAgeDays: 366, maxBackups: 3, maxBytes: 100 << 20 } })
     expect((await readServerPolicies({ auditPolicyFile })).warnings[0]).toMatch(/there is no --audit-log-path/)
-    expect((await readServerPolicies({ auditLogPath: '-' })).policies).toEqual({})
-    expect((await readServerPolicies({ auditPolicyFile: '', auditLogPath: '-' })).policies).toEqual({})
-    expect((await readServerPolicies({ anonymousAuth: false })).policies).toEqual({ anonymousAuth: false })
+    expect((await readServerPolicies({ auditLogPath: '-' })).policies.audit).toBeUndefined()
+    expect((await readServerPolicies({ auditPolicyFile: '', auditLogPath: '-' })).policies.audit).toBeUndefined()
+    expect((await readServerPolicies({ anonymousAuth: false })).policies.anonymousAuth).toBe(false)
   })
 
   test('a wrong policy is refused by its fields, before anything starts', async () => {
@@ -38,5 +38,25 @@ describe('audit', () => {
     await expect(readServerPolicies({ auditPolicyFile: join(folder, 'none') })).rejects.toThrow(
       `--audit-policy-file: ${join(folder, 'none')} can't be read (ENOENT)`,
     )
+  })
+})
+
+describe('admission', () => {
+  test('names that are none are refused; configurations lie beside the file that names them', async () => {
+    await expect(readServerPolicies({ enableAdmissionPlugins: ['Nope'] })).rejects.toThrow(
+      'enable-admission-plugins plugin "Nope" is unknown',
+    )
+    await file('selectors.yaml', 'podNodeSelectorPluginConfig: {dev: env}\n')
+    const admissionControlConfigFile = await file(
+      'admission.yaml',
+      'apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins: [{name: PodNodeSelector, path: selectors.yaml}]\n',
+    )
+    const enableAdmissionPlugins = ['PodNodeSelector']
+    await expect(readServerPolicies({ enableAdmissionPlugins, admissionControlConfigFile })).rejects.toThrow(
+      'failed to initialize admission plugin "PodNodeSelector": podNodeSelectorPluginConfig[dev]: invalid selector: env',
+    )
+    await file('selectors.yaml', 'podNodeSelectorPluginConfig: {dev: env=dev}\n')
+    const { policies } = await readServerPolicies({ enableAdmissionPlugins, admissionControlConfigFile })
+    expect(policies.admissionPlugins?.map(({ name }) => name)).toContain('PodNodeSelector')
   })
 })
