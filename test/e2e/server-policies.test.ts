@@ -116,6 +116,59 @@ describe('audit and encryption', () => {
   })
 })
 
+describe('admission and limits', () => {
+  let cluster: TestCluster
+  beforeAll(async () => {
+    cluster = await TestCluster.start('admitted', [
+      '--server-only',
+      '--enable-admission-plugins',
+      'DenyServiceExternalIPs,AlwaysPullImages',
+    ])
+  })
+  afterAll(async () => {
+    await cluster?.remove()
+  })
+
+  it('plug-ins by their flags', async () => {
+    const service = ['create', 'service', 'externalname', 'out', '--external-name=example.com']
+    await cluster.must(service)
+    const patch = ['patch', 'service', 'out', '--type=merge', '-p', '{"spec":{"externalIPs":["192.0.2.1"]}}']
+    expect((await cluster.kubectl(patch)).stderr).toBe(
+      'Error from server (Forbidden): services "out" is forbidden: Use of external IPs is denied by admission control\n',
+    )
+    const pod = await cluster.json<{ spec: { containers: { imagePullPolicy: string }[] } }>([
+      ...['run', 'web', '--image=web:1', '--image-pull-policy=Never'],
+    ])
+    expect(pod.spec.containers[0]?.imagePullPolicy).toBe('Always')
+  })
+
+  it('names that upstream does not know stop the boot', async () => {
+    expect((await cluster.down()).code).toBe(0)
+    expect(await cluster.ownkube('up', '--disable-admission-plugins', 'Prority')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('disable-admission-plugins plugin "Prority" is unknown'),
+    })
+  })
+
+  it('Pod Security for the cluster as a whole, and a time for requests', async () => {
+    const file = join(cluster.folder, 'admission.yaml')
+    writeFileSync(
+      file,
+      'apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: PodSecurity\n  configuration: {apiVersion: pod-security.admission.config.k8s.io/v1, kind: PodSecurityConfiguration, defaults: {enforce: baseline}}\n',
+    )
+    expect((await cluster.ownkube('up', '--admission-control-config-file', file, '--request-timeout', '30s')).code).toBe(0)
+    const run = ['run', 'host', '--image=web:1', '--overrides={"spec":{"hostNetwork":true}}']
+    expect((await cluster.kubectl(run)).stderr).toContain('violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)')
+    expect((await cluster.kubectl(['get', '--raw', '/api/v1/namespaces?timeout=soon'])).stderr).toContain(
+      'invalid timeout specified in the request URL - time: invalid duration "soon"',
+    )
+    expect(await cluster.must(['get', '--raw', '/readyz?verbose'])).toContain('[+]etcd-readiness ok')
+    expect(await cluster.must(['get', '--raw', '/metrics'])).toContain(
+      'apiserver_admission_controller_admission_duration_seconds_count{name="PodSecurity"',
+    )
+  })
+})
+
 describe.skipIf(!hasEtcd)('encryption in etcd (Debian package etcd-server)', () => {
   let etcd: EtcdCluster
   let cluster: TestCluster
