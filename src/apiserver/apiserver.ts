@@ -38,7 +38,7 @@ import { Fairness } from './fairness/fairness.ts'
 import { FlowObjects } from './fairness/flow-objects.ts'
 import { type FrontEnd, type ListenOptions, startFrontEnd } from './front-end.ts'
 import type { KubeletCredentials } from './kubelet-connections.ts'
-import { metricsText } from './metrics.ts'
+import { type MetricSource, metricsText } from './metrics.ts'
 import { Objects } from './objects.ts'
 import { pathAnswer } from './path-api.ts'
 import { Reads } from './reads.ts'
@@ -90,6 +90,8 @@ export interface ApiServerOptions extends ApiServerPolicies {
   readonly advertisePort?: number
   /** Other servers work on the same store: the `kubernetes` Service leads to all of them. */
   readonly sharesStore?: boolean
+  /** What others in the process count, for /metrics. */
+  readonly metricSources?: readonly MetricSource[]
   /** How the other parts of the control plane are, for `kubectl get componentstatuses`; by name. */
   readonly components?: ReadonlyMap<string, Probe>
   /** Together the requests served at one time (defaults 400 and 200), shared out by PriorityLevelConfigurations. */
@@ -142,7 +144,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const auditor = options.audit && (await Auditor.open(options.audit, { clock, random, log }))
   const requestMetrics = new RequestMetrics(clock)
-  const metricSources = [requestMetrics, fairness, admissionMetrics, ...(auditor ? [auditor] : [])]
+  const metricSources = [requestMetrics, fairness, admissionMetrics, ...(auditor ? [auditor] : []), ...(options.metricSources ?? [])]
   const metrics = (): string => metricsText(metricSources, { clock, cache, store })
   const discovery = new Discovery(kinds as readonly Kind[])
   const groupVersions = discovery.groupVersions().filter(({ group }) => group !== apiServices.group)

@@ -1,7 +1,7 @@
 import type { Clock } from '../host/clock.ts'
+import { headOf, histogramLines, labelText } from '../host/metric-families.ts'
 import type { Store } from '../storage/store.ts'
 import { version } from './discovery.ts'
-import { headOf, histogramLines, labelText } from './metric-families.ts'
 import type { WatchCache } from './watch-cache.ts'
 
 /** What counts for itself. */

@@ -1,8 +1,8 @@
 import { kindFor } from '../api/registry.ts'
 import type { Clock } from '../host/clock.ts'
+import { type Distribution, headOf, histogramLines, labelText, newDistribution, observed } from '../host/metric-families.ts'
 import type { ApiRequest } from '../machinery/api-request.ts'
 import { mediaType } from '../machinery/parse-body.ts'
-import { type Distribution, headOf, histogramLines, labelText, newDistribution, observed } from './metric-families.ts'
 import { isLongRunning, type Route } from './route.ts'
 
 const bounds: readonly number[] = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]

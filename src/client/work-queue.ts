@@ -1,6 +1,7 @@
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import { isConflict } from '../machinery/status.ts'
+import type { MeasuredQueue, WorkQueueMetrics } from './work-queue-metrics.ts'
 
 const firstRetryMs = 5
 const longestRetryMs = 1_000_000
@@ -12,37 +13,51 @@ export interface WorkQueueDeps {
   log: Log
   /** Ends the queue: what waits is dropped, what runs runs to its end. */
   signal: AbortSignal
-  /** Names the queue in the log. */
+  /** Names the queue in the log, and where it is measured. */
   name: string
+  /** Absent: nobody measures it. */
+  queueMetrics?: WorkQueueMetrics
 }
 
 /**
  * Keys of objects that need a look. A key waits at most once; one that is added while it is worked on comes again
  * afterwards, so that no two workers ever hold the same key and no change goes unseen.
  */
-export class WorkQueue {
+export class WorkQueue implements MeasuredQueue {
   readonly #deps: WorkQueueDeps
   readonly #ready: string[] = []
   /** Keys in #ready, or running and to come again. */
   readonly #dirty = new Set<string>()
   readonly #running = new Set<string>()
+  /** Since when keys wait or are worked on, where that is measured. */
+  readonly #since = new Map<string, { waitingMs?: number; runningMs?: number }>()
   readonly #delayed = new Map<string, { atMs: number; cancel: () => void }>()
   readonly #failures = new Map<string, number>()
   readonly #idleWorkers: ((key: string | undefined) => void)[] = []
 
   constructor(deps: WorkQueueDeps) {
     this.#deps = deps
+    deps.queueMetrics?.follow(this)
     deps.signal.addEventListener('abort', () => this.#stop(), { once: true })
   }
 
-  /** Keys that wait for a worker now. */
+  get name(): string {
+    return this.#deps.name
+  }
+
   get length(): number {
     return this.#ready.length
+  }
+
+  runningMs(): number[] {
+    const now = this.#deps.clock.monotonic()
+    return [...this.#since.values()].flatMap(({ runningMs }) => (runningMs === undefined ? [] : [now - runningMs]))
   }
 
   add(key: string): void {
     if (this.#deps.signal.aborted || this.#dirty.has(key)) return
     this.#dirty.add(key)
+    this.#measureAdded(key)
     if (!this.#running.has(key)) this.#offer(key)
   }
 
@@ -94,6 +109,7 @@ export class WorkQueue {
       } catch (error) {
         if (this.#deps.signal.aborted) return
         this.#report(key, error)
+        this.#deps.queueMetrics?.retried(this.#deps.name)
         this.addRateLimited(key)
       } finally {
         this.#done(key)
@@ -122,14 +138,41 @@ export class WorkQueue {
     else this.#ready.push(key)
   }
 
+  #measureAdded(key: string): void {
+    const { queueMetrics, clock, name } = this.#deps
+    if (!queueMetrics) return
+    queueMetrics.added(name)
+    this.#since.set(key, { ...this.#since.get(key), waitingMs: clock.monotonic() })
+  }
+
+  #measureBegun(key: string): void {
+    const { queueMetrics, clock, name } = this.#deps
+    const since = this.#since.get(key)
+    if (!queueMetrics || since?.waitingMs === undefined) return
+    const now = clock.monotonic()
+    queueMetrics.waited(name, now - since.waitingMs)
+    this.#since.set(key, { runningMs: now })
+  }
+
+  #measureDone(key: string): void {
+    const { queueMetrics, clock, name } = this.#deps
+    const since = this.#since.get(key)
+    if (!queueMetrics || since?.runningMs === undefined) return
+    queueMetrics.worked(name, clock.monotonic() - since.runningMs)
+    if (since.waitingMs === undefined) this.#since.delete(key)
+    else this.#since.set(key, { waitingMs: since.waitingMs })
+  }
+
   #begin(key: string): string {
     this.#dirty.delete(key)
     this.#running.add(key)
+    this.#measureBegun(key)
     return key
   }
 
   #done(key: string): void {
     this.#running.delete(key)
+    this.#measureDone(key)
     if (this.#dirty.has(key) && !this.#deps.signal.aborted) this.#offer(key)
   }
 
@@ -138,6 +181,8 @@ export class WorkQueue {
     this.#delayed.clear()
     this.#ready.length = 0
     this.#dirty.clear()
+    this.#since.clear()
+    this.#deps.queueMetrics?.forget(this)
     for (const worker of this.#idleWorkers.splice(0)) worker(undefined)
   }
 }

@@ -4,6 +4,7 @@ import { type ApiServer, type ApiServerPolicies, createApiServer } from '../apis
 import type { Client } from '../client/client.ts'
 import { directClient } from '../client/direct-client.ts'
 import { standForElection } from '../client/leader-election.ts'
+import { WorkQueueMetrics } from '../client/work-queue-metrics.ts'
 import { startControllers } from '../controllers/start.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
@@ -64,7 +65,9 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
   const health = { controllers: new PartHealth('kube-controller-manager'), scheduler: new PartHealth('kube-scheduler') }
   const elects = config.candidate !== undefined
   const probe = (part: PartHealth) => () => part.probe({ client: clientOf('apiserver'), clock, elects })
+  const queueMetrics = new WorkQueueMetrics()
   const apiServer: ApiServer = await createApiServer({
+    metricSources: [queueMetrics],
     store,
     clock,
     random,
@@ -101,6 +104,7 @@ export async function startControlPlane(config: ControlPlaneConfig, deps: Contro
             random,
             log: log.named('controllers'),
             signal: term,
+            queueMetrics,
             clusterCa: config.clusterCa,
             signCertificate: config.authority && signerOf(config.authority),
             signAccountToken: legacyTokenSigner(serviceAccountKey),

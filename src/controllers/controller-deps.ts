@@ -1,4 +1,5 @@
 import type { Client } from '../client/client.ts'
+import type { WorkQueueMetrics } from '../client/work-queue-metrics.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
@@ -12,6 +13,8 @@ export interface ControllerDeps {
   readonly log: Log
   readonly signal: AbortSignal
   readonly informers: Informers
+  /** Absent: nobody measures the work queues. */
+  readonly queueMetrics?: WorkQueueMetrics
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Client } from '../client/client.ts'
+import type { WorkQueueMetrics } from '../client/work-queue-metrics.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
@@ -41,6 +42,8 @@ export interface StartControllersDeps {
   signCertificate: SignCertificate | undefined
   /** Signs what Secrets hold as the tokens of accounts; undefined: they stay empty. */
   signAccountToken: SignAccountToken | undefined
+  /** Absent: nobody measures the work queues. */
+  queueMetrics?: WorkQueueMetrics
   /** A controller has ended that should not have. */
   failed?: (error: unknown) => void
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../../host/clock.ts'
-import { Histogram } from '../metric-families.ts'
+import { Histogram } from '../../host/metric-families.ts'
 import type { AdmissionRequest } from './plugin.ts'
 
 type Step = 'admit' | 'validate'
