@@ -17,7 +17,7 @@ import { resourceClaims } from './resource/resource-claim.ts'
 import { resourceSlices } from './resource/resource-slice.ts'
 import { priorityClasses } from './scheduling/priority-class.ts'
 import { storageVersionMigrations } from './storagemigration/storage-version-migration.ts'
-import { type Case, changeFaults, created, faultsOf } from './testing/kind-cases.ts'
+import { type Case, changeFaults, created, faultsOf, statusFaults } from './testing/kind-cases.ts'
 
 describe('a PodDisruptionBudget', () => {
   test.each<Case>([
@@ -35,6 +35,30 @@ describe('a PodDisruptionBudget', () => {
     ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(podDisruptionBudgets, fields)).toEqual(faults)
+  })
+
+  test('has a status with reasons', () => {
+    const sound = {
+      type: 'DisruptionAllowed',
+      status: 'True',
+      reason: 'SufficientPods',
+      message: '',
+      lastTransitionTime: '2026-03-01T12:00:00Z',
+    }
+    const faults = (status: object) => statusFaults(podDisruptionBudgets, {}, status)
+    expect(faults({ conditions: [sound] })).toEqual([])
+    expect(faults({ conditions: [sound, { ...sound, status: 'Yes', reason: '1st' }, {}], expectedPods: -1 })).toEqual([
+      'status.conditions[1].type: Duplicate value: "DisruptionAllowed"',
+      'status.conditions[1].status: Unsupported value: "Yes": supported values: "False", "True", "Unknown"',
+      expect.stringMatching(
+        /^status.conditions\[1\].reason: Invalid value: "1st": a condition reason must start with alphabetic character/,
+      ),
+      'status.conditions[2].type: Required value: is required',
+      'status.conditions[2].status: Required value',
+      'status.conditions[2].lastTransitionTime: Required value',
+      'status.conditions[2].reason: Required value',
+      'status.expectedPods: Invalid value: -1: must be greater than or equal to 0',
+    ])
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Kind } from '../kind.ts'
-import { type Case, created, faultsOf } from '../testing/kind-cases.ts'
+import { type Case, created, faultsOf, statusFaults } from '../testing/kind-cases.ts'
 import { fromV2, toV2 } from './conversion.ts'
 import { horizontalPodAutoscalers, horizontalPodAutoscalersV1 } from './horizontal-pod-autoscaler.ts'
 
@@ -60,12 +60,58 @@ describe('a HorizontalPodAutoscaler', () => {
       ['spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization'],
     ],
     [
+      'of two things at once',
+      of({ metrics: [{ ...pods, ...cpu(50) }] }),
+      ['spec.metrics[0].pods: Forbidden: must populate the given metric source only'],
+    ],
+    [
+      'of a metric of no name',
+      of({ metrics: [{ type: 'Pods', pods: { metric: {}, target: {} } }] }),
+      [
+        'spec.metrics[0].pods.metric.name: Required value: must specify a metric name',
+        'spec.metrics[0].pods.target.type: Required value: must specify a metric target type',
+        'spec.metrics[0].pods.target.type: Invalid value: "": must be either Utilization, Value, or AverageValue',
+        'spec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue',
+      ],
+    ],
+    [
+      'of an object that is measured at nothing',
+      of({ metrics: [{ type: 'Object', object: { describedObject: target, metric: { name: 'm' }, target: { type: 'Value' } } }] }),
+      ['spec.metrics[0].object.target.averageValue: Required value: must set either a target value or averageValue'],
+    ],
+    [
+      'of one container’s use of nothing',
+      of({
+        metrics: [
+          {
+            type: 'ContainerResource',
+            containerResource: { name: 'cpu', container: 'A', target: { type: 'Utilization', averageUtilization: 1, averageValue: '1' } },
+          },
+        ],
+      }),
+      [
+        expect.stringMatching(/^spec.metrics\[0\].containerResource.container: Invalid value: "A": a lowercase RFC 1123 label/),
+        'spec.metrics[0].containerResource.target.averageValue: Forbidden: may not set both a target raw value and a target utilization',
+      ],
+    ],
+    [
+      'that tolerates less than nothing',
+      of({ behavior: { scaleUp: { tolerance: '-0.1' } } }),
+      ['spec.behavior.scaleUp.tolerance: Invalid value: "-0.1": must be greater than or equal to 0'],
+    ],
+    [
       'that looks back too far',
       of({ behavior: { scaleDown: { stabilizationWindowSeconds: 4000 } } }),
       ['spec.behavior.scaleDown.stabilizationWindowSeconds: Invalid value: 4000: must be less than or equal to 3600'],
     ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(horizontalPodAutoscalers, fields)).toEqual(faults)
+  })
+
+  test('counts from nothing', () => {
+    expect(statusFaults(horizontalPodAutoscalers, of({}), { currentReplicas: -1, desiredReplicas: -1 })).toEqual(
+      ['current', 'desired'].map((which) => `status.${which}Replicas: Invalid value: -1: must be greater than or equal to 0`),
+    )
   })
 
   test('shows what is measured of what is aimed at', () => {

@@ -9,7 +9,7 @@ import type {
 import type { Kind } from '../kind.ts'
 import { fromV2, toV2 } from './conversion.ts'
 import { metricsText } from './metrics-column.ts'
-import { validateAutoscaler } from './validation.ts'
+import { validateAutoscaler, validateAutoscalerStatus } from './validation.ts'
 
 /** Grow at once by the larger of four pods and all that there are; shrink by as much as wanted; every 15 seconds. */
 function setBehaviorDefaults(behavior: V2HorizontalPodAutoscalerBehavior): void {
@@ -65,6 +65,7 @@ export const horizontalPodAutoscalers = defineKind<V2HorizontalPodAutoscaler>({
   columns,
   setDefaults: setAutoscalerDefaults,
   validate: validateAutoscaler,
+  validateStatusUpdate: validateAutoscalerStatus,
 })
 
 /** The same objects as before there were metrics of many kinds: the others lie in annotations. */

@@ -1,6 +1,6 @@
 import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
-import { pathSegmentFaults } from '../../machinery/names.ts'
-import type { Faults } from '../field-checks.ts'
+import { containerResourceNameFaults } from '../core/resource-names.ts'
+import { dnsLabelFaults, type Faults, nonNegativeFaults, pathSegmentFaults } from '../field-checks.ts'
 import type {
   V2CrossVersionObjectReference,
   V2HorizontalPodAutoscaler,
@@ -9,15 +9,17 @@ import type {
   V2MetricSpec,
   V2MetricTarget,
 } from '../generated/types.ts'
-import { isPositiveQuantity } from '../quantity-checks.ts'
+import { isNegativeQuantity, isPositiveQuantity } from '../quantity-checks.ts'
+
+type Source = 'object' | 'external' | 'pods' | 'resource' | 'containerResource'
 
 const metricTypes = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource']
 const maxWindowSeconds = 3600
 const maxPeriodSeconds = 1800
 
-function* segmentFaults(path: string, value: string | undefined): Faults {
-  if (!value) yield required(path)
-  else for (const message of pathSegmentFaults(value)) yield invalidValue(path, value, message)
+function* segmentFaults(path: string, value: string | undefined, why = ''): Faults {
+  if (!value) yield required(path, why)
+  else yield* pathSegmentFaults(path, value)
 }
 
 function* referenceFaults(path: string, { kind, name }: Partial<V2CrossVersionObjectReference>): Faults {
@@ -25,14 +27,12 @@ function* referenceFaults(path: string, { kind, name }: Partial<V2CrossVersionOb
   yield* segmentFaults(`${path}.name`, name)
 }
 
-function* identifierFaults(path: string, metric: Partial<V2MetricIdentifier> | undefined): Faults {
-  yield* segmentFaults(`${path}.name`, metric?.name)
-}
+const identifierFaults = (path: string, metric: Partial<V2MetricIdentifier> | undefined): Faults =>
+  segmentFaults(`${path}.name`, metric?.name, 'must specify a metric name')
 
-function* targetFaults(path: string, target: Partial<V2MetricTarget>): Faults {
-  const { type, value, averageValue, averageUtilization } = target
+function* targetFaults(path: string, { type = '', value, averageValue, averageUtilization }: Partial<V2MetricTarget>): Faults {
   if (!type) yield required(`${path}.type`, 'must specify a metric target type')
-  else if (!['Utilization', 'Value', 'AverageValue'].includes(type)) {
+  if (!['Utilization', 'Value', 'AverageValue'].includes(type)) {
     yield invalidValue(`${path}.type`, type, 'must be either Utilization, Value, or AverageValue')
   }
   if (value !== undefined && !isPositiveQuantity(value)) yield invalidValue(`${path}.value`, value, 'must be positive')
@@ -43,61 +43,77 @@ function* targetFaults(path: string, target: Partial<V2MetricTarget>): Faults {
   }
 }
 
-function* resourceFaults(path: string, name: string | undefined, target: Partial<V2MetricTarget>): Faults {
-  if (!name) yield required(`${path}.name`, 'must specify a resource name')
-  yield* targetFaults(`${path}.target`, target)
+/** Of what containers use. */
+function* usageTargetFaults(path: string, target: Partial<V2MetricTarget> = {}): Faults {
+  yield* targetFaults(path, target)
   if (target.averageUtilization === undefined && target.averageValue === undefined) {
-    yield required(`${path}.target.averageUtilization`, 'must set either a target raw value or a target utilization')
+    yield required(`${path}.averageUtilization`, 'must set either a target raw value or a target utilization')
   }
   if (target.averageUtilization !== undefined && target.averageValue !== undefined) {
-    yield forbiddenField(`${path}.target.averageValue`, 'may not set both a target raw value and a target utilization')
+    yield forbiddenField(`${path}.averageValue`, 'may not set both a target raw value and a target utilization')
   }
 }
 
-const eitherTarget = 'must set either a target value for metric or a per-pod target'
+/** In the order in which upstream looks: only the first of them is looked into. */
+const sources: { [field in Source]: (path: string, source: NonNullable<V2MetricSpec[field]>) => Faults } = {
+  *object(path, { describedObject, metric, target = {} as V2MetricTarget }) {
+    yield* referenceFaults(`${path}.describedObject`, describedObject ?? {})
+    yield* identifierFaults(`${path}.metric`, metric)
+    yield* targetFaults(`${path}.target`, target)
+    if (target.value !== undefined || target.averageValue !== undefined) return
+    yield required(`${path}.target.averageValue`, 'must set either a target value or averageValue')
+  },
+  *external(path, { metric, target = {} as V2MetricTarget }) {
+    yield* identifierFaults(`${path}.metric`, metric)
+    yield* targetFaults(`${path}.target`, target)
+    const [hasValue, hasAverage] = [target.value !== undefined, target.averageValue !== undefined]
+    if (!hasValue && !hasAverage) {
+      yield required(`${path}.target.averageValue`, 'must set either a target value for metric or a per-pod target')
+    }
+    if (hasValue && hasAverage) {
+      yield forbiddenField(`${path}.target.value`, 'may not set both a target value for metric and a per-pod target')
+    }
+  },
+  *pods(path, { metric, target = {} as V2MetricTarget }) {
+    yield* identifierFaults(`${path}.metric`, metric)
+    yield* targetFaults(`${path}.target`, target)
+    if (target.averageValue === undefined) yield required(`${path}.target.averageValue`, 'must specify a positive target averageValue')
+  },
+  *resource(path, { name, target }) {
+    if (!name) yield required(`${path}.name`, 'must specify a resource name')
+    yield* usageTargetFaults(`${path}.target`, target)
+  },
+  *containerResource(path, { name, container, target }) {
+    if (!name) yield required(`${path}.name`, 'must specify a resource name')
+    else yield* containerResourceNameFaults(`${path}.name`, name)
+    if (!container) yield required(`${path}.container`, 'must specify a container')
+    else yield* dnsLabelFaults(`${path}.container`, container)
+    yield* usageTargetFaults(`${path}.target`, target)
+  },
+}
 
 function* metricFaults(path: string, metric: V2MetricSpec): Faults {
-  if (!metric.type) yield required(`${path}.type`, 'must specify a metric source type')
-  else if (!metricTypes.includes(metric.type)) yield notSupported(`${path}.type`, metric.type, metricTypes)
-  const { object, pods, resource, containerResource, external } = metric
-  const given = { object, pods, resource, containerResource, external }
-  const field = metric.type ? `${metric.type.charAt(0).toLowerCase()}${metric.type.slice(1)}` : ''
-  if (metricTypes.includes(metric.type) && !given[field as keyof typeof given]) {
-    yield required(`${path}.${field}`, 'must populate information for the given metric source')
+  const { type = '' } = metric
+  const isKnown = metricTypes.includes(type)
+  if (!type) yield required(`${path}.type`, 'must specify a metric source type')
+  if (!isKnown) yield notSupported(`${path}.type`, type, metricTypes)
+  const given = (Object.keys(sources) as Source[]).filter((field) => metric[field] !== undefined)
+  const first = given[0]
+  if (first) {
+    const rule = sources[first] as (path: string, source: unknown) => Faults
+    yield* rule(`${path}.${first}`, metric[first])
   }
-  for (const [name, source] of Object.entries(given)) {
-    if (source && metric.type && name !== field) yield forbiddenField(`${path}.${name}`, 'must populate the given metric source only')
+  const wanted = `${type.charAt(0).toLowerCase()}${type.slice(1)}`
+  if (isKnown && !given.includes(wanted as Source)) {
+    yield required(`${path}.${wanted}`, 'must populate information for the given metric source')
   }
-  if (object) {
-    yield* referenceFaults(`${path}.object.describedObject`, object.describedObject ?? {})
-    yield* identifierFaults(`${path}.object.metric`, object.metric)
-    yield* targetFaults(`${path}.object.target`, object.target ?? {})
-    if (object.target?.value === undefined && object.target?.averageValue === undefined)
-      yield required(`${path}.object.target.averageValue`, eitherTarget)
-  }
-  if (external) {
-    yield* identifierFaults(`${path}.external.metric`, external.metric)
-    yield* targetFaults(`${path}.external.target`, external.target ?? {})
-    if (external.target?.value === undefined && external.target?.averageValue === undefined) {
-      yield required(`${path}.external.target.averageValue`, eitherTarget)
-    }
-  }
-  if (pods) {
-    yield* identifierFaults(`${path}.pods.metric`, pods.metric)
-    yield* targetFaults(`${path}.pods.target`, pods.target ?? {})
-    if (pods.target?.averageValue === undefined)
-      yield required(`${path}.pods.target.averageValue`, 'must specify a positive target averageValue')
-  }
-  if (resource) yield* resourceFaults(`${path}.resource`, resource.name, resource.target ?? {})
-  if (containerResource) {
-    yield* resourceFaults(`${path}.containerResource`, containerResource.name, containerResource.target ?? {})
-    if (!containerResource.container) yield required(`${path}.containerResource.container`, 'must specify a container')
-  }
+  if (given.length === 1) return
+  for (const field of given) if (field !== wanted) yield forbiddenField(`${path}.${field}`, 'must populate the given metric source only')
 }
 
 function* rulesFaults(path: string, rules: V2HPAScalingRules | undefined): Faults {
   if (!rules) return
-  const { stabilizationWindowSeconds: window, selectPolicy, policies } = rules
+  const { stabilizationWindowSeconds: window, selectPolicy, policies, tolerance } = rules
   if (window !== undefined && window < 0)
     yield invalidValue(`${path}.stabilizationWindowSeconds`, window, 'must be greater than or equal to zero')
   if (window !== undefined && window > maxWindowSeconds) {
@@ -105,6 +121,9 @@ function* rulesFaults(path: string, rules: V2HPAScalingRules | undefined): Fault
   }
   if (selectPolicy !== undefined && !['Disabled', 'Max', 'Min'].includes(selectPolicy)) {
     yield notSupported(`${path}.selectPolicy`, selectPolicy, ['Disabled', 'Max', 'Min'])
+  }
+  if (tolerance !== undefined && isNegativeQuantity(tolerance)) {
+    yield invalidValue(`${path}.tolerance`, tolerance, 'must be greater than or equal to 0')
   }
   if (!policies?.length) yield required(`${path}.policies`, 'must specify at least one Policy')
   for (const [index, { type, value, periodSeconds }] of (policies ?? []).entries()) {
@@ -132,3 +151,8 @@ function* autoscalerFaults({ spec }: V2HorizontalPodAutoscaler): Faults {
 }
 
 export const validateAutoscaler = (autoscaler: V2HorizontalPodAutoscaler): FieldError[] => [...autoscalerFaults(autoscaler)]
+
+export const validateAutoscalerStatus = ({ status }: V2HorizontalPodAutoscaler): FieldError[] => [
+  ...nonNegativeFaults('status.currentReplicas', status?.currentReplicas),
+  ...nonNegativeFaults('status.desiredReplicas', status?.desiredReplicas),
+]

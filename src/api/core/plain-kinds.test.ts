@@ -261,6 +261,19 @@ describe('EndpointSlices', () => {
       'addressType: Invalid value: "IPv6": field is immutable',
     ])
   })
+
+  test('have hints by zone and node, and names of hosts within domains', () => {
+    const endpoint = (fields: object) => texts(endpointSlices.validate(slice({ endpoints: [{ addresses: ['10.0.0.1'], ...fields }] })))
+    expect(endpoint({ hints: { forZones: [{ name: 'a' }, { name: 'a' }], forNodes: Array(9).fill({ name: 'n' }) } })).toEqual([
+      'endpoints[0].hints.forZones[1].name: Duplicate value: "a"',
+      'endpoints[0].hints.forNodes: Too many: 9: must have at most 8 items',
+    ])
+    const domains = slice({ addressType: 'FQDN', endpoints: [{ addresses: ['a.example.', 'host'] }] })
+    expect(texts(endpointSlices.validate(domains))).toEqual([
+      'endpoints[0].addresses[1]: Invalid value: "host": should be a domain with at least two segments separated by dots',
+    ])
+    expect(endpointSlices.warnings(domains, undefined)).toEqual(['spec.addressType: FQDN endpoints are deprecated'])
+  })
 })
 
 describe('Events', () => {

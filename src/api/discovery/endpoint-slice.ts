@@ -4,7 +4,7 @@ import { ageColumn, column, nameColumn } from '../columns.ts'
 import { sliceAddressesText, slicePortsText } from '../core/endpoints-columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { EndpointSlice } from '../generated/types.ts'
-import { validateEndpointSlice, validateEndpointSliceUpdate } from './endpoint-slice-validation.ts'
+import { endpointSliceWarnings, validateEndpointSlice, validateEndpointSliceUpdate } from './endpoint-slice-validation.ts'
 
 export const endpointSlices = defineKind<EndpointSlice>({
   group: 'discovery.k8s.io',
@@ -30,4 +30,5 @@ export const endpointSlices = defineKind<EndpointSlice>({
   },
   validate: validateEndpointSlice,
   validateUpdate: validateEndpointSliceUpdate,
+  warnings: endpointSliceWarnings,
 })

@@ -3,6 +3,7 @@ import { ageColumn, column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { dnsLabelFaults, domainPrefixedPathFaults, type Faults, immutableFaults } from '../field-checks.ts'
 import type { IngressClass, IngressClassParametersReference } from '../generated/types.ts'
+import { referenceFaults } from './ingress-validation.ts'
 
 const maxControllerLength = 250
 
@@ -12,9 +13,9 @@ function parametersText({ spec }: IngressClass): string {
   return `${kind}${apiGroup === undefined ? '' : `.${apiGroup}`}/${name}`
 }
 
-function* parametersFaults(path: string, { kind, name, scope, namespace }: IngressClassParametersReference): Faults {
-  if (!kind) yield required(`${path}.kind`, 'kind is required')
-  if (!name) yield required(`${path}.name`, 'name is required')
+function* parametersFaults(path: string, parameters: IngressClassParametersReference): Faults {
+  const { scope, namespace } = parameters
+  yield* referenceFaults(path, parameters)
   if (!scope) yield required(`${path}.scope`)
   else if (scope !== 'Cluster' && scope !== 'Namespace') yield notSupported(`${path}.scope`, scope, ['Cluster', 'Namespace'])
   if (scope === 'Namespace') {

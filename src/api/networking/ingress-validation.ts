@@ -1,20 +1,38 @@
 import { isIP } from 'node:net'
 import { type FieldError, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
-import { dnsLabelFaults, dnsSubdomainFaults, type Faults, portNameFaults, portNumberFaults } from '../field-checks.ts'
-import type { HTTPIngressPath, Ingress, IngressBackend, IngressRule } from '../generated/types.ts'
+import {
+  dnsLabelFaults,
+  dnsSubdomainFaults,
+  type Faults,
+  ipFaults,
+  pathSegmentFaults,
+  portNameFaults,
+  portNumberFaults,
+  wildcardSubdomainFaults,
+} from '../field-checks.ts'
+import type { HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressServiceBackend } from '../generated/types.ts'
 
 const pathTypes = ['Exact', 'ImplementationSpecific', 'Prefix']
 const forbiddenInPath = ['//', '/./', '/../', '%2f', '%2F']
 const forbiddenAtEnd = ['/..', '/.']
+/** How an Ingress said its class before there was a field for it. */
+const classAnnotation = 'kubernetes.io/ingress.class'
 
-function* backendFaults(path: string, { service, resource }: IngressBackend): Faults {
-  if (resource && service) return yield invalidValue(path, '', 'cannot set both resource and service backends')
-  if (resource) {
-    if (!resource.kind) yield required(`${path}.resource.kind`)
-    if (!resource.name) yield required(`${path}.resource.name`)
-    return
+interface Reference {
+  readonly apiGroup?: string
+  readonly kind?: string
+  readonly name?: string
+}
+
+export function* referenceFaults(path: string, { apiGroup, kind, name }: Reference): Faults {
+  if (apiGroup !== undefined) yield* dnsSubdomainFaults(`${path}.apiGroup`, apiGroup)
+  for (const [field, value] of Object.entries({ kind, name })) {
+    if (!value) yield required(`${path}.${field}`)
+    else yield* pathSegmentFaults(`${path}.${field}`, value)
   }
-  if (!service) return yield required(path, 'port name or number is required')
+}
+
+function* serviceFaults(path: string, service: IngressServiceBackend): Faults {
   if (!service.name) yield required(`${path}.service.name`)
   else yield* dnsLabelFaults(`${path}.service.name`, service.name)
   const { name, number } = service.port ?? {}
@@ -24,9 +42,16 @@ function* backendFaults(path: string, { service, resource }: IngressBackend): Fa
   else yield required(path, 'port name or number is required')
 }
 
+function* backendFaults(path: string, { service, resource }: IngressBackend): Faults {
+  if (resource && service) yield invalidValue(path, '', 'cannot set both resource and service backends')
+  else if (resource) yield* referenceFaults(`${path}.resource`, resource)
+  else if (service) yield* serviceFaults(path, service)
+  else yield invalidValue(path, '', 'resource or service backend is required')
+}
+
 function* pathFaults(at: string, { path = '', pathType, backend }: HTTPIngressPath): Faults {
-  if (pathType === undefined) yield required(`${at}.pathType`, 'pathType must be specified')
-  else if (!pathTypes.includes(pathType)) yield notSupported(`${at}.pathType`, pathType, pathTypes)
+  if (pathType === undefined) return yield required(`${at}.pathType`, 'pathType must be specified')
+  if (!pathTypes.includes(pathType)) yield notSupported(`${at}.pathType`, pathType, pathTypes)
   else if (pathType === 'ImplementationSpecific') {
     if (path !== '' && !path.startsWith('/')) yield invalidValue(`${at}.path`, path, 'must be an absolute path')
   } else {
@@ -37,34 +62,53 @@ function* pathFaults(at: string, { path = '', pathType, backend }: HTTPIngressPa
   yield* backendFaults(`${at}.backend`, backend ?? ({} as IngressBackend))
 }
 
-function* hostFaults(path: string, host: string): Faults {
+const hostFaults = (path: string, host: string): Faults =>
+  host.includes('*') ? wildcardSubdomainFaults(path, host) : dnsSubdomainFaults(path, host)
+
+function* notAddressFaults(path: string, host: string): Faults {
   if (isIP(host)) yield invalidValue(path, host, 'must be a DNS name, not an IP address')
-  else if (!host.includes('*')) yield* dnsSubdomainFaults(path, host)
-  else if (!host.startsWith('*.') || [...dnsSubdomainFaults(path, host.slice(2))].length > 0) {
-    const why =
-      "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
-    const pattern = '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'
-    yield invalidValue(path, host, `${why} (e.g. '*.example.com', regex used for validation is '${pattern}')`)
-  }
 }
 
 function* ruleFaults(at: string, { host, http }: IngressRule): Faults {
-  if (host) yield* hostFaults(`${at}.host`, host)
+  if (host) {
+    yield* notAddressFaults(`${at}.host`, host)
+    yield* hostFaults(`${at}.host`, host)
+  }
   if (!http) return
   if (!http.paths?.length) yield required(`${at}.http.paths`)
   for (const [index, path] of (http.paths ?? []).entries()) yield* pathFaults(`${at}.http.paths[${index}]`, path)
 }
 
-function* ingressFaults({ spec }: Ingress): Faults {
+function* ingressFaults({ metadata, spec }: Ingress): Faults {
   if (!spec.rules?.length && !spec.defaultBackend)
-    yield invalidValue('spec', spec.rules ?? [], 'either `defaultBackend` or `rules` must be specified')
+    yield invalidValue('spec', spec.rules, 'either `defaultBackend` or `rules` must be specified')
   if (spec.defaultBackend) yield* backendFaults('spec.defaultBackend', spec.defaultBackend)
   for (const [index, rule] of (spec.rules ?? []).entries()) yield* ruleFaults(`spec.rules[${index}]`, rule)
   for (const [index, { hosts = [], secretName }] of (spec.tls ?? []).entries()) {
     for (const [at, host] of hosts.entries()) yield* hostFaults(`spec.tls[${index}].hosts[${at}]`, host)
     if (secretName) yield* dnsSubdomainFaults(`spec.tls[${index}].secretName`, secretName)
   }
-  if (spec.ingressClassName !== undefined) yield* dnsSubdomainFaults('spec.ingressClassName', spec.ingressClassName)
+  const name = spec.ingressClassName
+  if (name !== undefined) yield* dnsSubdomainFaults('spec.ingressClassName', name)
+  const annotated = metadata.annotations?.[classAnnotation]
+  const isNew = !metadata.resourceVersion
+  if (isNew && annotated !== undefined && name !== undefined && annotated !== name) {
+    yield invalidValue(`annotations.${classAnnotation}`, annotated, 'must match `ingressClassName` when both are specified')
+  }
 }
 
 export const validateIngress = (ingress: Ingress): FieldError[] => [...ingressFaults(ingress)]
+
+export const validateIngressStatus = ({ status }: Ingress): FieldError[] =>
+  (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }, index) => {
+    const path = `status.loadBalancer.ingress[${index}]`
+    return [
+      ...(ip ? ipFaults(`${path}.ip`, ip) : []),
+      ...(hostname ? [...dnsSubdomainFaults(`${path}.hostname`, hostname), ...notAddressFaults(`${path}.hostname`, hostname)] : []),
+    ]
+  })
+
+export function ingressWarnings({ metadata, spec }: Ingress, previous: Ingress | undefined): string[] {
+  if (previous || metadata.annotations?.[classAnnotation] === undefined || spec.ingressClassName !== undefined) return []
+  return [`annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`]
+}

@@ -1,7 +1,7 @@
 import { ageColumn, column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { Ingress, IngressRule } from '../generated/types.ts'
-import { validateIngress } from './ingress-validation.ts'
+import { ingressWarnings, validateIngress, validateIngressStatus } from './ingress-validation.ts'
 
 const shownHosts = 3
 
@@ -38,4 +38,6 @@ export const ingresses = defineKind<Ingress>({
     ingress.spec ??= {}
   },
   validate: validateIngress,
+  validateStatusUpdate: validateIngressStatus,
+  warnings: ingressWarnings,
 })

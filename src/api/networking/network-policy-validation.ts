@@ -1,36 +1,37 @@
 import { type FieldError, forbiddenField, invalidValue, notSupported, required, tooMany } from '../../machinery/field-error.ts'
-import { cidrFaults, type Faults, labelSelectorFaults, portFaults } from '../field-checks.ts'
+import { canonicalCidr } from '../../machinery/ip-address.ts'
+import { cidrWarnings } from '../address-warnings.ts'
+import { cidrFaults, type Faults, labelSelectorFaults, optionalChoiceFaults, portNameFaults, portNumberFaults } from '../field-checks.ts'
 import type { IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../generated/types.ts'
 import { contains } from './cidr.ts'
 
 const maxPort = 65535
-const protocols = ['SCTP', 'TCP', 'UDP']
 
-function* portRuleFaults(path: string, { protocol, port, endPort }: NetworkPolicyPort): Faults {
-  if (protocol !== undefined && !protocols.includes(protocol)) yield notSupported(`${path}.protocol`, protocol, protocols)
-  if (port === undefined) {
-    if (endPort !== undefined) yield invalidValue(`${path}.endPort`, endPort, 'may not be specified when `port` is not specified')
-    return
-  }
-  yield* portFaults(`${path}.port`, port)
+function* rangeFaults(path: string, port: number, endPort: number | undefined): Faults {
+  yield* portNumberFaults(`${path}.port`, port)
   if (endPort === undefined) return
-  if (typeof port === 'string') yield invalidValue(`${path}.endPort`, endPort, 'may not be specified when `port` is non-numeric')
-  else {
-    if (endPort < port) yield invalidValue(`${path}.endPort`, endPort, 'must be greater than or equal to `port`')
-    if (endPort > maxPort) yield invalidValue(`${path}.endPort`, endPort, `must be less than or equal to ${maxPort}`)
-  }
+  if (endPort < port) yield invalidValue(`${path}.endPort`, port, 'must be greater than or equal to `port`')
+  if (endPort < 1) yield invalidValue(`${path}.endPort`, endPort, 'must be greater than or equal to 1')
+  if (endPort > maxPort) yield invalidValue(`${path}.endPort`, endPort, `must be less than or equal to ${maxPort}`)
 }
 
+function* portRuleFaults(path: string, { protocol, port, endPort }: NetworkPolicyPort): Faults {
+  yield* optionalChoiceFaults(`${path}.protocol`, protocol, ['TCP', 'UDP', 'SCTP'])
+  if (typeof port === 'number') return yield* rangeFaults(path, port, endPort)
+  const what = port === undefined ? 'not specified' : 'non-numeric'
+  if (endPort !== undefined) yield invalidValue(`${path}.endPort`, endPort, `may not be specified when \`port\` is ${what}`)
+  if (port !== undefined) yield* portNameFaults(`${path}.port`, port)
+}
+
+/** A network with bits behind its prefix is refused, but can be compared. */
 function* ipBlockFaults(path: string, { cidr, except = [] }: IPBlock): Faults {
   if (!cidr) return yield required(`${path}.cidr`)
-  const own = [...cidrFaults(`${path}.cidr`, cidr)]
-  yield* own
-  if (own.length > 0) return
+  yield* cidrFaults(`${path}.cidr`, cidr)
+  if (canonicalCidr(cidr) === undefined) return
   for (const [index, inner] of except.entries()) {
     const at = `${path}.except[${index}]`
-    const faults = [...cidrFaults(at, inner)]
-    yield* faults
-    if (faults.length === 0 && !contains(cidr, inner)) yield invalidValue(at, inner, 'must be a strict subset of `cidr`')
+    yield* cidrFaults(at, inner)
+    if (canonicalCidr(inner) !== undefined && !contains(cidr, inner)) yield invalidValue(at, inner, 'must be a strict subset of `cidr`')
   }
 }
 
@@ -63,3 +64,17 @@ function* networkPolicyFaults({ spec }: NetworkPolicy): Faults {
 }
 
 export const validateNetworkPolicy = (policy: NetworkPolicy): FieldError[] => [...networkPolicyFaults(policy)]
+
+function* blockWarnings(path: string, peers: readonly NetworkPolicyPeer[] = []): Iterable<string> {
+  for (const [index, { ipBlock }] of peers.entries()) {
+    if (!ipBlock) continue
+    const at = `${path}[${index}].ipBlock`
+    yield* cidrWarnings(`${at}.cidr`, ipBlock.cidr)
+    for (const [place, inner] of (ipBlock.except ?? []).entries()) yield* cidrWarnings(`${at}.except[${place}]`, inner)
+  }
+}
+
+export const networkPolicyWarnings = ({ spec }: NetworkPolicy): string[] => [
+  ...(spec?.ingress ?? []).flatMap(({ from }, index) => [...blockWarnings(`spec.ingress[${index}].from`, from)]),
+  ...(spec?.egress ?? []).flatMap(({ to }, index) => [...blockWarnings(`spec.egress[${index}].to`, to)]),
+]

@@ -2,7 +2,7 @@ import { selectorText } from '../apps/template-columns.ts'
 import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { NetworkPolicy, NetworkPolicySpec } from '../generated/types.ts'
-import { validateNetworkPolicy } from './network-policy-validation.ts'
+import { networkPolicyWarnings, validateNetworkPolicy } from './network-policy-validation.ts'
 
 /** Incoming traffic is always meant; outgoing where there is a rule for it. */
 function setNetworkPolicyDefaults(policy: NetworkPolicy): void {
@@ -28,4 +28,5 @@ export const networkPolicies = defineKind<NetworkPolicy>({
   ],
   setDefaults: setNetworkPolicyDefaults,
   validate: validateNetworkPolicy,
+  warnings: networkPolicyWarnings,
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Case, changeFaults, created, faultsOf } from '../testing/kind-cases.ts'
+import { type Case, changeFaults, created, faultsOf, statusFaults, warningsOf } from '../testing/kind-cases.ts'
 import { ingresses } from './ingress.ts'
 import { ingressClasses } from './ingress-class.ts'
 import { ipAddresses } from './ip-address.ts'
@@ -15,7 +15,7 @@ const at = 'spec.rules[0].http.paths[0]'
 describe('an Ingress', () => {
   test.each<Case>([
     ['that is sound', path({}), []],
-    ['to nowhere', { spec: {} }, ['spec: Invalid value: []: either `defaultBackend` or `rules` must be specified']],
+    ['to nowhere', { spec: {} }, ['spec: Invalid value: null: either `defaultBackend` or `rules` must be specified']],
     ['of a path of no type', path({ pathType: undefined }), [`${at}.pathType: Required value: pathType must be specified`]],
     ['of a path that is not absolute', path({ path: 'x' }), [`${at}.path: Invalid value: "x": must be an absolute path`]],
     ['of a path that goes up', path({ path: '/a/../b' }), [`${at}.path: Invalid value: "/a/../b": must not contain '/../'`]],
@@ -34,9 +34,39 @@ describe('an Ingress', () => {
       { spec: { defaultBackend: service, rules: [{ host: '10.0.0.1' }] } },
       ['spec.rules[0].host: Invalid value: "10.0.0.1": must be a DNS name, not an IP address'],
     ],
+    ['of a backend that is none', path({ backend: {} }), [`${at}.backend: Invalid value: "": resource or service backend is required`]],
+    [
+      'of a resource without a name',
+      path({ backend: { resource: { apiGroup: 'A', kind: 'a/b', name: '' } } }),
+      [
+        expect.stringMatching(/resource.apiGroup: Invalid value: "A": a lowercase RFC 1123 subdomain/),
+        `${at}.backend.resource.kind: Invalid value: "a/b": may not contain '/'`,
+        `${at}.backend.resource.name: Required value`,
+      ],
+    ],
+    [
+      'of two classes',
+      {
+        ...path({}),
+        ...{ spec: { ...(path({}).spec as object), ingressClassName: 'a' } },
+        metadata: { annotations: { 'kubernetes.io/ingress.class': 'b' } },
+      },
+      ['annotations.kubernetes.io/ingress.class: Invalid value: "b": must match `ingressClassName` when both are specified'],
+    ],
     ['of any name below one', { spec: { defaultBackend: service, rules: [{ host: '*.example.com' }] } }, []],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(ingresses, fields)).toEqual(faults)
+  })
+
+  test('has a status of addresses and names, and is warned of its old annotation', () => {
+    const status = { loadBalancer: { ingress: [{ ip: '10.0.0.256' }, { hostname: '10.0.0.1' }] } }
+    expect(statusFaults(ingresses, path({}), status)).toEqual([
+      'status.loadBalancer.ingress[0].ip: Invalid value: "10.0.0.256": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+      'status.loadBalancer.ingress[1].hostname: Invalid value: "10.0.0.1": must be a DNS name, not an IP address',
+    ])
+    expect(warningsOf(ingresses, { ...path({}), metadata: { annotations: { 'kubernetes.io/ingress.class': 'b' } } })).toEqual([
+      'annotation "kubernetes.io/ingress.class" is deprecated, please use \'spec.ingressClassName\' instead',
+    ])
   })
 
   test('shows its hosts and addresses', () => {
@@ -111,7 +141,7 @@ describe('a NetworkPolicy', () => {
     [
       'to ports that run backwards',
       from(any, { port: 80, endPort: 70 }),
-      ['spec.ingress[0].ports[0].endPort: Invalid value: 70: must be greater than or equal to `port`'],
+      ['spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`'],
     ],
     [
       'to ports from a name on',

@@ -1,5 +1,6 @@
 import { type FieldError, invalidValue, notSupported } from '../../machinery/field-error.ts'
 import { ageColumn, column, nameColumn } from '../columns.ts'
+import { conditionsFaults } from '../condition-validation.ts'
 import { countFaults, notMoreThanAllFaults } from '../count-validation.ts'
 import { defineKind } from '../define-kind.ts'
 import { type Faults, labelSelectorFaults, nonNegativeFaults } from '../field-checks.ts'
@@ -24,6 +25,7 @@ function* budgetFaults({ spec = {} }: PodDisruptionBudget): Faults {
 }
 
 function* statusFaults({ status }: PodDisruptionBudget): Faults {
+  yield* conditionsFaults('status.conditions', status?.conditions)
   for (const field of ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'] as const) {
     yield* nonNegativeFaults(`status.${field}`, status?.[field])
   }

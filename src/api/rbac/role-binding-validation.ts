@@ -29,7 +29,9 @@ export function validateClusterRoleBinding({ roleRef, subjects = [] }: ClusterRo
 
 /** Whoever may change the subjects may not for that give them another role: that takes a new binding. */
 export function validateBindingUpdate(binding: Binding, previous: Binding): FieldError[] {
-  return deepEqual(binding.roleRef, previous.roleRef) ? [] : [invalidValue('roleRef', binding.roleRef, 'cannot change roleRef')]
+  const { apiGroup, kind, name } = binding.roleRef ?? {}
+  const shown = { APIGroup: apiGroup, Kind: kind, Name: name } // as upstream shows it
+  return deepEqual(binding.roleRef, previous.roleRef) ? [] : [invalidValue('roleRef', shown, 'cannot change roleRef')]
 }
 
 function validateRef(roleRef: RoleRef | undefined, kinds: readonly string[]): FieldError[] {

@@ -12,7 +12,11 @@ export function validateClusterRole({ rules = [], aggregationRule }: ClusterRole
   const field = 'aggregationRule.clusterRoleSelectors'
   const selectors = aggregationRule.clusterRoleSelectors ?? []
   if (selectors.length === 0) return [...faults, required(field, 'at least one clusterRoleSelector required if aggregationRule is non-nil')]
-  return [...faults, ...selectors.flatMap((selector, i) => [...labelSelectorFaults(`${field}[${i}]`, selector)])]
+  const wrong = selectors.flatMap((selector, i) => {
+    const own = [...labelSelectorFaults(`${field}[${i}]`, selector)]
+    return own.length > 0 ? [...own, invalidValue(`${field}[${i}]`, undefined, 'invalid label selector.')] : []
+  })
+  return [...faults, ...wrong]
 }
 
 function validateRule(rule: PolicyRule, field: string, { namespaced }: { namespaced: boolean }): FieldError[] {

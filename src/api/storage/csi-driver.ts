@@ -1,47 +1,64 @@
 import { deepEqual } from '../../machinery/equality.ts'
 import { duplicate, type FieldError, invalidValue, notSupported, required, tooLong } from '../../machinery/field-error.ts'
+import * as names from '../../machinery/names.ts'
 import { ageColumn, column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
-import { dnsSubdomainFaults, type Faults, immutableFaults } from '../field-checks.ts'
+import { type Faults, immutableFaults } from '../field-checks.ts'
 import type { CSIDriver, CSIDriverSpec } from '../generated/types.ts'
 
 const maxNameLength = 63
-const modes = ['Ephemeral', 'Persistent']
+const modes = ['Persistent', 'Ephemeral']
 const groupPolicies = ['File', 'None', 'ReadWriteOnceWithFSType']
 const minTokenSeconds = 600
+const maxTokenSeconds = 2 ** 32
+const minUpdateSeconds = 10
+/** What messages call it. */
+const attachField = 'spec.attachedRequired'
 
 export function* driverNameFaults(path: string, name: string): Faults {
   if (!name) yield required(path)
   if (name.length > maxNameLength) yield tooLong(path, maxNameLength)
   // Upper case is taken for lower: names are older than the rule.
-  if (name) yield* dnsSubdomainFaults(path, name.toLowerCase())
+  if (name) for (const message of names.dnsSubdomainFaults(name.toLowerCase())) yield invalidValue(path, name, message)
 }
 
 function* tokenFaults(requests: CSIDriverSpec['tokenRequests'] = []): Faults {
   const seen = new Set<string>()
   for (const [index, { audience, expirationSeconds }] of requests.entries()) {
     const path = `spec.tokenRequests[${index}]`
-    if (seen.has(audience)) yield duplicate(`${path}.audience`, audience)
+    if (seen.has(audience)) {
+      yield duplicate(`${path}.audience`, audience)
+      continue
+    }
     seen.add(audience)
     if (expirationSeconds !== undefined && expirationSeconds < minTokenSeconds) {
       yield invalidValue(`${path}.expirationSeconds`, expirationSeconds, 'may not specify a duration less than 10 minutes')
     }
+    if (expirationSeconds !== undefined && expirationSeconds > maxTokenSeconds) {
+      yield invalidValue(`${path}.expirationSeconds`, expirationSeconds, 'may not specify a duration larger than 2^32 seconds')
+    }
   }
 }
 
-function* driverFaults({ metadata, spec }: CSIDriver): Faults {
-  yield* driverNameFaults('metadata.name', metadata.name ?? '')
-  for (const field of ['attachRequired', 'podInfoOnMount', 'storageCapacity'] as const)
-    if (spec[field] === undefined) yield required(`spec.${field}`)
+function* driverFaults({ spec }: CSIDriver): Faults {
+  if (spec.attachRequired === undefined) yield required(attachField)
+  for (const field of ['podInfoOnMount', 'storageCapacity'] as const) if (spec[field] === undefined) yield required(`spec.${field}`)
   const policy = spec.fsGroupPolicy
   if (policy !== undefined && !groupPolicies.includes(policy)) yield notSupported('spec.fsGroupPolicy', policy, groupPolicies)
   yield* tokenFaults(spec.tokenRequests)
   for (const mode of spec.volumeLifecycleModes ?? [])
     if (!modes.includes(mode)) yield notSupported('spec.volumeLifecycleModes', mode, modes)
+  const { nodeAllocatableUpdatePeriodSeconds: period, serviceAccountTokenInSecrets: inSecrets } = spec
+  if (period !== undefined && period < minUpdateSeconds) {
+    yield invalidValue('spec.nodeAllocatableUpdatePeriodSeconds', period, `must be greater than or equal to ${minUpdateSeconds} seconds`)
+  }
+  if (inSecrets === undefined || spec.tokenRequests?.length) return
+  const why = 'serviceAccountTokenInSecrets is set but no tokenRequests are specified'
+  yield invalidValue('spec.serviceAccountTokenInSecrets', inSecrets, why)
 }
 
 function* updateFaults({ spec }: CSIDriver, previous: CSIDriver): Faults {
-  yield* immutableFaults('spec.attachRequired', spec.attachRequired, previous.spec.attachRequired)
+  yield* immutableFaults(attachField, spec.attachRequired, previous.spec.attachRequired)
   if (!deepEqual(spec.volumeLifecycleModes, previous.spec.volumeLifecycleModes)) {
     yield invalidValue('spec.volumeLifecycleModes', spec.volumeLifecycleModes, 'field is immutable')
   }
@@ -53,7 +70,6 @@ export const csiDrivers = defineKind<CSIDriver>({
   kind: 'CSIDriver',
   plural: 'csidrivers',
   namespaced: false,
-  nameRule: 'path-segment',
   countsGeneration: true,
   columns: [
     nameColumn,

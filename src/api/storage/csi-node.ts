@@ -1,8 +1,8 @@
 import { duplicate, type FieldError, invalidValue, required } from '../../machinery/field-error.ts'
 import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
-import { type Faults, qualifiedNameFaults } from '../field-checks.ts'
-import type { CSINode } from '../generated/types.ts'
+import { type Faults, immutableFaults, qualifiedNameFaults } from '../field-checks.ts'
+import type { CSINode, CSINodeDriver } from '../generated/types.ts'
 import { driverNameFaults } from './csi-driver.ts'
 
 const maxNodeIdLength = 256
@@ -20,13 +20,31 @@ function* nodeFaults({ spec }: CSINode): Faults {
       yield invalidValue(`${path}.allocatable.count`, driver.allocatable.count, 'must be greater than or equal to 0')
     }
     const keys = new Set<string>()
-    for (const key of driver.topologyKeys ?? []) {
-      if (keys.has(key)) yield duplicate(`${path}.topologyKeys`, key)
-      keys.add(key)
-      yield* qualifiedNameFaults(`${path}.topologyKeys`, key)
-    }
     if (seen.has(driver.name)) yield duplicate(`${path}.name`, driver.name)
     seen.add(driver.name)
+    for (const key of driver.topologyKeys ?? []) {
+      if (!key) yield required(path)
+      if (keys.has(key)) yield duplicate(path, key)
+      keys.add(key)
+      yield* qualifiedNameFaults(path, key)
+    }
+  }
+}
+
+/** As upstream shows a driver, without the count that may change. */
+const fixedAsGo = ({ name, nodeID, topologyKeys }: CSINodeDriver): object => ({
+  Name: name,
+  NodeID: nodeID,
+  TopologyKeys: topologyKeys ?? null,
+  Allocatable: null,
+})
+
+/** What a driver says of the node stays; drivers come and go. */
+function* changeFaults({ spec }: CSINode, previous: CSINode): Faults {
+  for (const before of previous.spec.drivers ?? []) {
+    for (const now of spec.drivers ?? []) {
+      if (now.name === before.name) yield* immutableFaults('spec.drivers', fixedAsGo(now), fixedAsGo(before))
+    }
   }
 }
 
@@ -41,4 +59,5 @@ export const csiNodes = defineKind<CSINode>({
     node.spec ??= { drivers: [] }
   },
   validate: (node): FieldError[] => [...nodeFaults(node)],
+  validateUpdate: (node, previous): FieldError[] => [...changeFaults(node, previous)],
 })

@@ -3,14 +3,13 @@ import { column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { dnsSubdomainFaults, type Faults, immutableFaults, labelSelectorFaults } from '../field-checks.ts'
 import type { CSIStorageCapacity } from '../generated/types.ts'
+import { nodeSelectorWarnings } from '../node-label-deprecations.ts'
 import { isNegativeQuantity } from '../quantity-checks.ts'
 
-function* capacityFaults({ storageClassName, nodeTopology, capacity, maximumVolumeSize }: CSIStorageCapacity): Faults {
+function* capacityFaults({ storageClassName, nodeTopology, capacity }: CSIStorageCapacity): Faults {
   yield* labelSelectorFaults('nodeTopology', nodeTopology)
   yield* dnsSubdomainFaults('storageClassName', storageClassName ?? '')
-  for (const [path, size] of Object.entries({ capacity, maximumVolumeSize })) {
-    if (isNegativeQuantity(size)) yield invalidValue(path, size, 'must be greater than or equal to 0')
-  }
+  if (capacity !== undefined && isNegativeQuantity(capacity)) yield invalidValue('capacity', capacity, 'must be greater than or equal to 0')
 }
 
 export const csiStorageCapacities = defineKind<CSIStorageCapacity>({
@@ -25,6 +24,7 @@ export const csiStorageCapacities = defineKind<CSIStorageCapacity>({
     column('Capacity', 'string', 'How much room there is.', ({ capacity }) => capacity ?? '<unset>'),
   ],
   validate: (one): FieldError[] => [...capacityFaults(one)],
+  warnings: ({ nodeTopology }) => [...nodeSelectorWarnings('nodeTopology', nodeTopology)],
   validateUpdate: (one, previous) => [
     ...immutableFaults('nodeTopology', one.nodeTopology, previous.nodeTopology),
     ...immutableFaults('storageClassName', one.storageClassName, previous.storageClassName),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Case, changeFaults, created, faultsOf } from '../testing/kind-cases.ts'
+import { type Case, changeFaults, created, faultsOf, statusFaults, warningsOf } from '../testing/kind-cases.ts'
 import { csiDrivers } from './csi-driver.ts'
 import { csiNodes } from './csi-node.ts'
 import { csiStorageCapacities } from './csi-storage-capacity.ts'
@@ -32,6 +32,26 @@ describe('a StorageClass', () => {
       storageClass({ volumeBindingMode: 'Later' }),
       ['volumeBindingMode: Unsupported value: "Later": supported values: "Immediate", "WaitForFirstConsumer"'],
     ],
+    ['with a parameter of no name', storageClass({ parameters: { '': 'x' } }), ['parameters: Invalid value: "": field can not be empty.']],
+    [
+      'with more parameters than it may have',
+      storageClass({ parameters: Object.fromEntries(Array.from({ length: 513 }, (_, index) => [index, ''])) }),
+      ['parameters: Too long: may not be more than 512 bytes'],
+    ],
+    [
+      'that says a place twice',
+      storageClass({
+        allowedTopologies: [
+          { matchLabelExpressions: [{ key: 'zone', values: ['a', 'b'] }] },
+          { matchLabelExpressions: [{ key: 'zone', values: ['b', 'a'] }] },
+          { matchLabelExpressions: [{ key: 'zone' }] },
+        ],
+      }),
+      [
+        'allowedTopologies[1].matchLabelExpressions: Duplicate value: ""',
+        'allowedTopologies[2].matchLabelExpressions[0].values: Required value',
+      ],
+    ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(storageClasses, fields)).toEqual(faults)
   })
@@ -41,8 +61,15 @@ describe('a StorageClass', () => {
     expect(
       changeFaults(storageClasses, storageClass({}), storageClass({ provisioner: 'example.com/other', parameters: { a: 'b' } })),
     ).toEqual([
-      'parameters: Forbidden: updates to parameters are forbidden.',
-      'provisioner: Forbidden: updates to provisioner are forbidden.',
+      'parameters: Invalid value: {"a":"b"}: field is immutable',
+      'provisioner: Invalid value: "example.com/other": field is immutable',
+    ])
+  })
+
+  test('is warned of labels that nodes no longer have', () => {
+    const key = 'failure-domain.beta.kubernetes.io/zone'
+    expect(warningsOf(storageClasses, storageClass({ allowedTopologies: [{ matchLabelExpressions: [{ key, values: ['a'] }] }] }))).toEqual([
+      `allowedTopologies[0].matchLabelExpressions[0].key: ${key} is deprecated since v1.17; use "topology.kubernetes.io/zone" instead`,
     ])
   })
 })
@@ -61,18 +88,28 @@ describe('a CSIDriver', () => {
   })
 
   test.each<Case>([
-    ['that is sound', { metadata: { name: 'Disk.example.com' } }, []],
+    ['that is sound', { metadata: { name: 'disk.example.com' } }, []],
     [
       'of an unknown mode',
       { spec: { volumeLifecycleModes: ['Never'] } },
-      ['spec.volumeLifecycleModes: Unsupported value: "Never": supported values: "Ephemeral", "Persistent"'],
+      ['spec.volumeLifecycleModes: Unsupported value: "Never": supported values: "Persistent", "Ephemeral"'],
     ],
     [
       'that asks for two tokens of one kind',
       { spec: { tokenRequests: [{ audience: 'a' }, { audience: 'a', expirationSeconds: 60 }] } },
+      ['spec.tokenRequests[1].audience: Duplicate value: "a"'],
+    ],
+    [
+      'that asks for a token of a moment',
+      { spec: { tokenRequests: [{ audience: 'a', expirationSeconds: 60 }] } },
+      ['spec.tokenRequests[0].expirationSeconds: Invalid value: 60: may not specify a duration less than 10 minutes'],
+    ],
+    [
+      'that asks again at once, and hides no tokens',
+      { spec: { nodeAllocatableUpdatePeriodSeconds: 1, serviceAccountTokenInSecrets: true } },
       [
-        'spec.tokenRequests[1].audience: Duplicate value: "a"',
-        'spec.tokenRequests[1].expirationSeconds: Invalid value: 60: may not specify a duration less than 10 minutes',
+        'spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 1: must be greater than or equal to 10 seconds',
+        'spec.serviceAccountTokenInSecrets: Invalid value: true: serviceAccountTokenInSecrets is set but no tokenRequests are specified',
       ],
     ],
   ])('%s', (_, fields, faults) => {
@@ -81,7 +118,7 @@ describe('a CSIDriver', () => {
 
   test('attaches as it did before', () => {
     expect(changeFaults(csiDrivers, {}, { spec: { attachRequired: false } })).toEqual([
-      'spec.attachRequired: Invalid value: false: field is immutable',
+      'spec.attachedRequired: Invalid value: false: field is immutable',
     ])
   })
 })
@@ -92,6 +129,14 @@ test('a CSINode knows each driver once', () => {
   expect(faultsOf(csiNodes, { spec: { drivers: [driver, { ...driver, nodeID: '' }] } })).toEqual([
     'spec.drivers[1].nodeID: Required value',
     'spec.drivers[1].name: Duplicate value: "a.example.com"',
+  ])
+  expect(faultsOf(csiNodes, { spec: { drivers: [{ ...driver, topologyKeys: ['a', 'a'] }] } })).toEqual([
+    'spec.drivers[0]: Duplicate value: "a"',
+  ])
+  const of = (fields: object) => ({ spec: { drivers: [{ ...driver, ...fields }] } })
+  expect(changeFaults(csiNodes, of({}), of({ allocatable: { count: 3 } }))).toEqual([])
+  expect(changeFaults(csiNodes, of({}), of({ nodeID: 'm' }))).toEqual([
+    'spec.drivers: Invalid value: {"Name":"a.example.com","NodeID":"m","TopologyKeys":null,"Allocatable":null}: field is immutable',
   ])
 })
 
@@ -110,8 +155,12 @@ test('a VolumeAttachment says what goes where, once', () => {
   expect(faultsOf(volumeAttachments, { spec })).toEqual([])
   expect(faultsOf(volumeAttachments, { spec: { source: {} } })).toEqual([
     'spec.attacher: Required value',
-    'spec.nodeName: Required value',
     'spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName',
+    expect.stringMatching(/^spec.nodeName: Invalid value: "": a lowercase RFC 1123 subdomain/),
+  ])
+  expect(statusFaults(volumeAttachments, { spec }, { attachError: { message: 'x'.repeat(1025), errorCode: -1 } })).toEqual([
+    'status.attachError.message: Too long: may not be more than 262144 bytes',
+    'status.attachError.errorCode: Invalid value: -1: must be between 0 and 2147483647, inclusive',
   ])
   expect(changeFaults(volumeAttachments, { spec }, { spec: { ...spec, nodeName: 'm' } })).toEqual([
     expect.stringMatching(/^spec: Invalid value: .*: field is immutable$/),

@@ -4,12 +4,14 @@ import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import { type Faults, qualifiedNameFaults } from '../field-checks.ts'
 import type { VolumeAttributesClass } from '../generated/types.ts'
+import { parametersFaults } from './parameters-validation.ts'
 
 const defaultAnnotation = 'volumeattributesclass.alpha.kubernetes.io/is-default-class'
 
 function* classFaults({ driverName, parameters }: VolumeAttributesClass): Faults {
   if (!driverName) yield required('driverName')
   else yield* qualifiedNameFaults('driverName', driverName.toLowerCase())
+  yield* parametersFaults(parameters)
   if (Object.keys(parameters ?? {}).length === 0) yield required('parameters', 'must contain at least one key/value pair')
 }
 
