@@ -7,7 +7,9 @@ import { openConntrack } from '../../src/netfilter/conntrack/open-conntrack.ts'
 import { programConntrack } from '../../src/netfilter/conntrack/program-conntrack.ts'
 import { type OpenNftables, openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { openProgramKernel } from '../../src/netfilter/nftables/program-kernel.ts'
-import { type ProxyMode, type ProxyOptions, removeProxyRules, startProxy } from '../../src/proxy/proxy.ts'
+import { type ProxyFamily, type ProxyMode, type ProxyOptions, removeProxyRules, startProxy } from '../../src/proxy/proxy.ts'
+import type { AddressFamily } from '../../src/proxy/service-port.ts'
+import { inIpv6, world6 } from '../../src/proxy/testing/ipv6-scenes.ts'
 import { world } from '../../src/proxy/testing/scenes.ts'
 import type { TableApi } from '../../src/proxy/testing/table-api.ts'
 import type { PacketWorld } from './proxy-world.ts'
@@ -32,6 +34,34 @@ export const backEnds: readonly BackEnd[] = [
 export interface RunningProxy {
   stop(): Promise<void>
 }
+
+/** What the node of a packet world serves of each family, unless a test says otherwise. */
+export const familyOn: Readonly<Record<AddressFamily, ProxyFamily>> = {
+  IPv4: {
+    family: 'IPv4',
+    nodePortAddresses: [world.nodeAddress],
+    podTraffic: { by: 'source', cidr: world.podCidr },
+    serviceCidr: world.serviceCidr,
+  },
+  IPv6: {
+    family: 'IPv6',
+    nodePortAddresses: [world6.nodeAddress],
+    podTraffic: { by: 'source', cidr: world6.podCidr },
+    serviceCidr: world6.serviceCidr,
+  },
+}
+
+/** For tests that are the same in both families: written in IPv4, with every address, range and object told by `twin`. */
+export const families = [
+  { family: 'IPv4', six: false, node: world.nodeAddress, twin: <T>(value: T): T => value },
+  { family: 'IPv6', six: true, node: world6.nodeAddress, twin: inIpv6 },
+] as const
+export type TestedFamily = (typeof families)[number]
+
+/** Every back end with every family, for `describe.each`. */
+export const everyWay = families.flatMap((tested) =>
+  backEnds.map((backEnd) => ({ way: `${backEnd.name}, ${tested.family}`, backEnd, tested })),
+)
 
 /** The proxy on the node of a packet world, and what is in that node's kernel. */
 export class ProxyBed {
@@ -67,14 +97,7 @@ export class ProxyBed {
       signal: stopping.signal,
       nodeName: world.node,
       mode: this.backEnd.mode,
-      families: [
-        {
-          family: 'IPv4',
-          nodePortAddresses: [world.nodeAddress],
-          podTraffic: { by: 'source', cidr: world.podCidr },
-          serviceCidr: world.serviceCidr,
-        },
-      ],
+      families: [familyOn.IPv4],
       chainTag: '',
       checkIntervalMs: 500,
       ...this.#variant,

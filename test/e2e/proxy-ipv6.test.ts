@@ -4,7 +4,7 @@ import { mustRun } from '../../src/host/exec.ts'
 import { cases6, inIpv6, services6, slices6, world6 } from '../../src/proxy/testing/ipv6-scenes.ts'
 import { type PodName, type Sender, service, slice, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
-import { backEnds, eventually, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
+import { backEnds, eventually, familyOn, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
 import { buildWorld, type PacketWorld } from './proxy-world.ts'
 
 const root = process.getuid?.() === 0
@@ -28,15 +28,7 @@ describe.skipIf(!root).each(backEnds)('real IPv6 packets through $name', (backEn
     api.put({ ...six, metadata: { ...six.metadata, name: 'dual-six' } })
     bed = new ProxyBed(packets, backEnd)
     proxy = await bed.start(api, {
-      families: [
-        { family: 'IPv4', nodePortAddresses: [], podTraffic: { by: 'source', cidr: world.podCidr }, serviceCidr: world.serviceCidr },
-        {
-          family: 'IPv6',
-          nodePortAddresses: [world6.nodeAddress],
-          podTraffic: { by: 'source', cidr: world6.podCidr },
-          serviceCidr: world6.serviceCidr,
-        },
-      ],
+      families: [{ ...familyOn.IPv4, nodePortAddresses: [] }, familyOn.IPv6],
     })
   })
   afterAll(async () => {

@@ -3,7 +3,7 @@ import { systemClock } from '../../src/host/clock.ts'
 import { addressInIpv6, inIpv6, world6 } from '../../src/proxy/testing/ipv6-scenes.ts'
 import { endpoint, type PodName, service, slice, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
-import { backEnds, eventually, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
+import { backEnds, eventually, familyOn, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
 import { buildWorld, type PacketWorld } from './proxy-world.ts'
 import { SctpSocket } from './sctp-packets.ts'
 
@@ -31,20 +31,7 @@ describe.skipIf(!root).each(backEnds)('SCTP through $name', (backEnd) => {
       }
     }
     running = await new ProxyBed(packets, backEnd).start(api, {
-      families: [
-        {
-          family: 'IPv4',
-          nodePortAddresses: [world.nodeAddress],
-          podTraffic: { by: 'source', cidr: world.podCidr },
-          serviceCidr: world.serviceCidr,
-        },
-        {
-          family: 'IPv6',
-          nodePortAddresses: [world6.nodeAddress],
-          podTraffic: { by: 'source', cidr: world6.podCidr },
-          serviceCidr: world6.serviceCidr,
-        },
-      ],
+      families: [familyOn.IPv4, familyOn.IPv6],
     })
   })
   afterAll(async () => {

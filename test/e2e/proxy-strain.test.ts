@@ -4,7 +4,7 @@ import { systemClock } from '../../src/host/clock.ts'
 import { mustRun } from '../../src/host/exec.ts'
 import { service, slice, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
-import { backEnds, eventually, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
+import { eventually, everyWay, familyOn, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
 import { buildWorld, type PacketWorld, podGateway } from './proxy-world.ts'
 
 const root = process.getuid?.() === 0
@@ -15,27 +15,35 @@ const manyOfA = '10.244.64.0/20'
 const addressOfA = (i: number): string => `10.244.${64 + (i >> 8)}.${i & 255}`
 
 /** What is more than the scenes have: in number, in haste, or in contention. */
-describe.skipIf(!root).each(backEnds)('more than usual through $name', (backEnd) => {
+describe.skipIf(!root).each(everyWay)('more than usual through $way', ({ backEnd, tested: { family, six, twin } }) => {
   let packets: PacketWorld
-  let api: TableApi
+  /** Pods' gateway is the node's second address in IPv4; in IPv6 it is one of a link alone, and cannot be. */
+  const secondAddress = twin(podGateway)
+  const table = new TableApi()
+  /** The same objects in either family. */
+  const api = {
+    put: (object: Parameters<TableApi['put']>[0]): void => table.put(twin(object)),
+    remove: (object: Parameters<TableApi['remove']>[0]): void => table.remove(twin(object)),
+  }
   let running: RunningProxy | undefined
-  const ask = (to: string, times: number, from: 'far' | 'outside' = 'far'): Promise<string[]> => packets.ask(from, 'tcp', to, times)
+  const ask = (to: string, times: number, from: 'far' | 'outside' = 'far'): Promise<string[]> => packets.ask(from, 'tcp', twin(to), times)
   const pods = async (to: string, times: number): Promise<Set<string>> =>
     new Set((await ask(to, times)).map((answer) => answer.split('|')[0] as string))
 
   beforeAll(async () => {
     packets = await buildWorld()
-    await mustRun(packets.nodeExec, 'ip', ['route', 'add', manyOfA, 'via', world.pods.a, 'dev', 'v-a', 'onlink'])
+    const version = six ? '-6' : '-4'
+    await mustRun(packets.nodeExec, 'ip', [version, 'route', 'add', twin(manyOfA), 'via', twin(world.pods.a), 'dev', 'v-a', 'onlink'])
+    if (six) await mustRun(packets.nodeExec, 'ip', ['-6', 'address', 'add', `${secondAddress}/128`, 'dev', 'lo'])
     await mustRun(
       {
         run: (program, args, options) =>
           packets.nodeExec.run('nsenter', [`--net=/run/netns/${packets.namespaceOf('a')}`, program, ...args], options),
       },
       'ip',
-      ['route', 'add', 'local', manyOfA, 'dev', 'lo'],
+      [version, 'route', 'add', 'local', twin(manyOfA), 'dev', 'lo'],
     )
-    api = new TableApi()
-    running = await new ProxyBed(packets, backEnd).start(api)
+    running = await new ProxyBed(packets, backEnd).start(table, { families: [familyOn[family]] })
   })
   afterAll(async () => {
     await running?.stop()
@@ -137,9 +145,8 @@ describe.skipIf(!root).each(backEnds)('more than usual through $name', (backEnd)
       Promise.all(places.map(async (place) => ((await ask(place, 1))[0]?.startsWith('b|') ? 'served' : 'not served')))
     const changeTo = async (nodePortAddresses: readonly string[]): Promise<void> => {
       await running?.stop()
-      const podTraffic = { by: 'source', cidr: world.podCidr } as const
-      running = await new ProxyBed(packets, backEnd).start(api, {
-        families: [{ family: 'IPv4', nodePortAddresses, podTraffic, serviceCidr: world.serviceCidr }],
+      running = await new ProxyBed(packets, backEnd).start(table, {
+        families: [{ ...familyOn[family], nodePortAddresses: twin(nodePortAddresses) }],
       })
     }
     await eventually(async () => (await answers()).join() === 'served,not served')
@@ -159,7 +166,7 @@ describe.skipIf(!root).each(backEnds)('more than usual through $name', (backEnd)
       spec: { cidrs: ['10.97.0.0/16'] },
     }
     const answers = async (from: 'far' | 'outside', protocol: string): Promise<string | undefined> =>
-      (await packets.ask(from, protocol, '10.97.0.9:80', 1))[0]
+      (await packets.ask(from, protocol, twin('10.97.0.9:80'), 1))[0]
     expect(await answers('far', 'tcp')).not.toBe('ECONNREFUSED')
     api.put(range)
     await eventually(async () => (await answers('far', 'tcp')) === 'ECONNREFUSED')
@@ -170,6 +177,49 @@ describe.skipIf(!root).each(backEnds)('more than usual through $name', (backEnd)
     await eventually(async () => (await answers('far', 'tcp'))?.startsWith('b|') ?? false)
     api.remove(range)
     expect(await answers('far', 'tcp')).toMatch(/^b\|/)
+  })
+
+  test('no connection fails while policies and affinity change back and forth', async () => {
+    const flip = (n: number): void =>
+      api.put(
+        service('flip', '10.96.8.41', [{ nodePort: 30_841 }], {
+          type: 'NodePort',
+          internalTrafficPolicy: n & 1 ? 'Local' : 'Cluster',
+          externalTrafficPolicy: n & 2 ? 'Local' : 'Cluster',
+          sessionAffinity: n & 4 ? 'ClientIP' : 'None',
+          ...(n & 4 ? { sessionAffinityConfig: { clientIP: { timeoutSeconds: n & 8 ? 10_800 : 100 } } } : {}),
+        }),
+      )
+    flip(0)
+    api.put(slice('flip', ['a', 'b', 'c']))
+    await eventually(async () => !(await pods('10.96.8.41:80', 1)).has('ECONNREFUSED'))
+    let [flips, isOver] = [0, false]
+    const flipping = (async () => {
+      for (; !isOver; await systemClock.sleep(5)) flip(++flips)
+    })()
+    try {
+      const answers = await Promise.all([ask('10.96.8.41:80', 300), ask(`${world.nodeAddress}:30841`, 300, 'outside')])
+      for (const each of answers) expect(each.filter((answer) => !/^[abc]\|/.test(answer))).toEqual([])
+    } finally {
+      isOver = true
+      await flipping
+    }
+    expect(flips).toBeGreaterThan(10)
+    // At the end, what holds last: with affinity a client has one endpoint; without, all; with it again, one, that is there.
+    flip(4)
+    await eventually(async () => (await pods('10.96.8.41:80', 20)).size === 1)
+    const [before] = await pods('10.96.8.41:80', 1)
+    flip(0)
+    await eventually(async () => (await pods('10.96.8.41:80', 40)).size === 3)
+    const left = (['a', 'b', 'c'] as const).filter((pod) => pod !== before)
+    api.put(slice('flip', left))
+    flip(4)
+    await eventually(async () => (await pods('10.96.8.41:80', 20)).size === 1)
+    expect(left).toContain([...(await pods('10.96.8.41:80', 1))][0])
+    // And by a Local policy the client's own address is seen.
+    flip(2)
+    const own = twin(world.outside)
+    await eventually(async () => (await ask(`${world.nodeAddress}:30841`, 5, 'outside')).every((answer) => answer.endsWith(`|${own}`)))
   })
 
   test('no connection fails while endpoints come and go', async () => {

@@ -11,6 +11,7 @@ import { startProxy } from '../../src/proxy/proxy.ts'
 import { cases, type PodName, service, services, slice, slices, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
 import { eventually } from './harness/command.ts'
+import { familyOn } from './proxy-back-ends.ts'
 import { buildWorld, type PacketWorld } from './proxy-world.ts'
 import { unifiedRoot } from './socket-world.ts'
 
@@ -39,14 +40,7 @@ describe.skipIf(!root)('pods with balanced sockets, rules beneath', () => {
       mode: 'nftables',
       openNftables: openNftables({ exec: packets.nodeExec, clock: systemClock, namespace: `/run/netns/${packets.namespaceOf('host')}` }),
       conntrack: conntrack(),
-      families: [
-        {
-          family: 'IPv4',
-          nodePortAddresses: [world.nodeAddress],
-          podTraffic: { by: 'source', cidr: world.podCidr },
-          serviceCidr: world.serviceCidr,
-        },
-      ],
+      families: [familyOn.IPv4],
       chainTag: '',
       socketBalancing: { cgroupPath: cgroup },
     })
