@@ -191,6 +191,27 @@ describe('slices', () => {
       '',
     ])
   })
+  test.each([
+    [undefined, undefined],
+    ['PreferClose', { forZones: [{ name: 'x' }] }],
+    ['PreferSameZone', { forZones: [{ name: 'x' }] }],
+    ['PreferSameNode', { forZones: [{ name: 'x' }], forNodes: [{ name: 'n1' }] }],
+  ])('trafficDistribution %s: for whom a ready endpoint is', (trafficDistribution, hints) => {
+    const of = service(undefined, { trafficDistribution })
+    const placed = (one: Pod): Pod => ({ ...one, spec: { ...one.spec, nodeName: 'n1' } })
+    const pods = many(1).map(placed)
+    const inZone = (zone?: string) => () =>
+      ({ metadata: { ...meta('n1'), labels: zone ? { 'topology.kubernetes.io/zone': zone } : {} } }) as unknown as Node
+    const made = planSlices(of, pods, [], inZone('x'))
+    expect(made.create[0]?.endpoints?.[0]?.hints).toEqual(hints)
+    const withoutZone = planSlices(of, pods, [], inZone()).create[0]?.endpoints?.[0]?.hints
+    expect(withoutZone).toEqual(hints && 'forNodes' in hints ? { forNodes: hints.forNodes } : undefined)
+    // Asked for later, or no more: slices that are there follow.
+    const existing = stored(planSlices(service(), pods, [], inZone('x')).create)
+    expect(planSlices(of, pods, existing, inZone('x')).update.map((slice) => slice.endpoints?.[0]?.hints)).toEqual(hints ? [hints] : [])
+    const unready = pods.map((one) => ({ ...one, status: { ...one.status, conditions: [{ type: 'Ready', status: 'False' }] } }) as Pod)
+    expect(planSlices(of, unready, [], inZone('x')).create[0]?.endpoints?.[0]?.hints).toBeUndefined()
+  })
   test('an empty one is used again when pods come', () => {
     expect(shape(plan(many(1), stored(plan([]).create)))).toEqual([0, 1, 0])
   })

@@ -12,6 +12,8 @@ if (!root) console.warn('skipped: the proxy tests need root')
 
 /** Addresses that all belong to pod `a`. */
 const manyOfA = '10.244.64.0/20'
+/** The twins of the same. */
+const manyOfA6 = 'fd77::a:f4:40:0/108'
 const addressOfA = (i: number): string => `10.244.${64 + (i >> 8)}.${i & 255}`
 
 /** What is more than the scenes have: in number, in haste, or in contention. */
@@ -33,7 +35,8 @@ describe.skipIf(!root).each(everyWay)('more than usual through $way', ({ backEnd
   beforeAll(async () => {
     packets = await buildWorld()
     const version = six ? '-6' : '-4'
-    await mustRun(packets.nodeExec, 'ip', [version, 'route', 'add', twin(manyOfA), 'via', twin(world.pods.a), 'dev', 'v-a', 'onlink'])
+    const range = six ? manyOfA6 : manyOfA
+    await mustRun(packets.nodeExec, 'ip', [version, 'route', 'add', range, 'via', twin(world.pods.a), 'dev', 'v-a', 'onlink'])
     if (six) await mustRun(packets.nodeExec, 'ip', ['-6', 'address', 'add', `${secondAddress}/128`, 'dev', 'lo'])
     await mustRun(
       {
@@ -41,7 +44,7 @@ describe.skipIf(!root).each(everyWay)('more than usual through $way', ({ backEnd
           packets.nodeExec.run('nsenter', [`--net=/run/netns/${packets.namespaceOf('a')}`, program, ...args], options),
       },
       'ip',
-      [version, 'route', 'add', 'local', twin(manyOfA), 'dev', 'lo'],
+      [version, 'route', 'add', 'local', range, 'dev', 'lo'],
     )
     running = await new ProxyBed(packets, backEnd).start(table, { families: [familyOn[family]] })
   })

@@ -1,5 +1,5 @@
 import { isHeadless } from '../../api/core/service-facts.ts'
-import type { DiscoveryV1EndpointPort, Endpoint, EndpointSlice, Node, Pod, Service } from '../../api/generated/types.ts'
+import type { DiscoveryV1EndpointPort, Endpoint, EndpointHints, EndpointSlice, Node, Pod, Service } from '../../api/generated/types.ts'
 import { deepEqual } from '../../machinery/equality.ts'
 import { controllerReference, type NewObject } from '../../machinery/object.ts'
 import { serviceNameLabel } from '../informers.ts'
@@ -85,12 +85,15 @@ function endpointOf(service: Service, pod: Pod, address: string, nodeOf: (name: 
   const { nodeName } = pod.spec
   const zone = nodeName ? nodeOf(nodeName)?.metadata.labels?.['topology.kubernetes.io/zone'] : undefined
   const hostname = hostnameOf(service, pod)
+  const conditions = conditionsOf(service, pod)
+  const hints = conditions.ready ? hintsOf(service, zone, nodeName) : undefined
   return {
     addresses: [address],
-    conditions: conditionsOf(service, pod),
+    conditions,
     ...(hostname ? { hostname } : {}),
     ...(nodeName ? { nodeName } : {}),
     ...(zone ? { zone } : {}),
+    ...(hints ? { hints } : {}),
     targetRef: {
       kind: 'Pod',
       ...(pod.metadata.namespace ? { namespace: pod.metadata.namespace } : {}),
@@ -98,6 +101,13 @@ function endpointOf(service: Service, pod: Pod, address: string, nodeOf: (name: 
       uid: pod.metadata.uid,
     },
   }
+}
+
+/** For whom a ready endpoint is, by trafficDistribution: its own zone, and its own node before that where this is asked for (KEP-4444, KEP-3015). */
+function hintsOf({ spec }: Service, zone: string | undefined, nodeName: string | undefined): EndpointHints | undefined {
+  if (!spec.trafficDistribution) return undefined
+  const forNodes = spec.trafficDistribution === 'PreferSameNode' && nodeName ? { forNodes: [{ name: nodeName }] } : undefined
+  return zone || forNodes ? { ...(zone ? { forZones: [{ name: zone }] } : {}), ...forNodes } : undefined
 }
 
 /** One pod at one address: a recreated pod is another, even under the same name. */
