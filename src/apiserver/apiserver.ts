@@ -1,3 +1,4 @@
+import { lastUsedLabel } from '../api/core/account-token-secret.ts'
 import type { Kind } from '../api/kind.ts'
 import {
   apiServices,
@@ -19,7 +20,6 @@ import type { KubeObject } from '../machinery/object.ts'
 import { isAlreadyExists } from '../machinery/status.ts'
 import type { Store } from '../storage/store.ts'
 import { Access } from './access/access.ts'
-import { lastUsedLabel } from './access/legacy-tokens.ts'
 import { newServiceAccountKey } from './access/token-signatures.ts'
 import { Admission, type AdmissionPlugins, defaultPlugins } from './admission/admission.ts'
 import { AdmissionMetrics } from './admission/admission-metrics.ts'

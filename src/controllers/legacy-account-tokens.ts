@@ -1,3 +1,4 @@
+import { accountNameAnnotation, accountTokenType, accountUidAnnotation } from '../api/core/account-token-secret.ts'
 import type { Secret, ServiceAccount } from '../api/generated/types.ts'
 import { secrets as secretKind, serviceAccounts } from '../api/registry.ts'
 import type { Informer } from '../client/informer.ts'
@@ -14,18 +15,14 @@ export type SignAccountToken = (
   secretName: string,
 ) => Promise<string>
 
-const tokenType = 'kubernetes.io/service-account-token'
-const nameAnnotation = 'kubernetes.io/service-account.name'
-const uidAnnotation = 'kubernetes.io/service-account.uid'
-
 const coded = (text: string): string => Buffer.from(text).toString('base64')
 const accountOf = ({ type, metadata }: Secret): string | undefined =>
-  type === tokenType ? metadata.annotations?.[nameAnnotation] : undefined
+  type === accountTokenType ? metadata.annotations?.[accountNameAnnotation] : undefined
 
 /** Whether a Secret is for this very account: one that says no uid is for whichever has the name. */
 export function isFor({ metadata }: Secret, account: ServiceAccount): boolean {
-  const uid = metadata.annotations?.[uidAnnotation]
-  return metadata.annotations?.[nameAnnotation] === account.metadata.name && (!uid || uid === account.metadata.uid)
+  const uid = metadata.annotations?.[accountUidAnnotation]
+  return metadata.annotations?.[accountNameAnnotation] === account.metadata.name && (!uid || uid === account.metadata.uid)
 }
 
 /** What the Secret lacks: the cluster's certificate, its namespace, a token. Undefined: nothing. */
@@ -40,7 +37,7 @@ export async function populated(
   const { namespace = '' } = metadata
   return {
     ...secret,
-    metadata: { ...metadata, annotations: { ...metadata.annotations, [nameAnnotation]: name, [uidAnnotation]: uid } },
+    metadata: { ...metadata, annotations: { ...metadata.annotations, [accountNameAnnotation]: name, [accountUidAnnotation]: uid } },
     data: {
       ...data,
       ...(needsCa ? { 'ca.crt': coded(clusterCa) } : {}),

@@ -19,6 +19,7 @@ import { endpointSliceController } from './endpoints/endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { Informers } from './informers.ts'
 import { legacyAccountTokens, type SignAccountToken } from './legacy-account-tokens.ts'
+import { legacyTokenCleaner } from './legacy-token-cleaner.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
@@ -56,6 +57,7 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     namespaceController,
     serviceAccountController(deps.clusterCa),
     ...(deps.signAccountToken ? [legacyAccountTokens(deps.clusterCa, deps.signAccountToken)] : []),
+    legacyTokenCleaner,
     tokenCleaner,
     bootstrapSigner,
     clusterRoleAggregationController,

@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ConfigMap, Secret, ServiceAccount, TokenReview } from '../api/generated/types.ts'
 import { configMaps, secrets, serviceAccounts } from '../api/registry.ts'
-import { timestamp } from '../host/clock.ts'
+import { type Clock, timestamp } from '../host/clock.ts'
+import { lineLog } from '../host/log.ts'
+import { seededRandom } from '../host/seeded-random.ts'
 import type { NewObject } from '../machinery/object.ts'
 import { isNotFound } from '../machinery/status.ts'
 import { anyCertificate } from '../machinery/testing/certificate-requests.ts'
 import { detachedSignature } from './bootstrap/detached-signature.ts'
+import { Informers } from './informers.ts'
+import { legacyTokenCleaner, stepFor } from './legacy-token-cleaner.ts'
 import { ControlPlane } from './testing/control-plane.ts'
 
 const tokenReviews = { group: 'authentication.k8s.io', version: 'v1', plural: 'tokenreviews', kind: 'TokenReview', namespaced: false }
@@ -175,4 +179,67 @@ describe('a bootstrap token', () => {
 
 test('a detached signature has a place for its content, and nothing in it', () => {
   expect(detachedSignature('content', 'abcdef', 'secret')).toMatch(/^[\w-]+\.\.[\w-]{43}$/)
+})
+
+describe('tokens of accounts that nobody uses', () => {
+  const secret = (labels: Record<string, string> = {}) =>
+    ({ metadata: { name: 't', creationTimestamp: '2020-01-01T00:00:00Z', labels } }) as unknown as Secret
+  const at = { made: true, mounted: false, atMs: Date.parse('2025-03-01T12:00:00Z') }
+  const used = (date: string) => ({ 'kubernetes.io/legacy-token-last-used': date })
+  const invalid = (date: string) => ({ 'kubernetes.io/legacy-token-invalid-since': date })
+
+  test.each([
+    ['never used', secret(), at, 'invalidate'],
+    ['used long ago', secret(used('2024-01-01')), at, 'invalidate'],
+    ['used of late', secret(used('2025-06-01')), at, 'keep'],
+    ['made by somebody', secret(), { ...at, made: false }, 'keep'],
+    ['that a pod names', secret(), { ...at, mounted: true }, 'keep'],
+    ['made of late', secret(), { ...at, atMs: Date.parse('2019-01-01') }, 'keep'],
+    ['out of use of late', secret(invalid('2025-06-01')), at, 'keep'],
+    ['out of use for a year', secret(invalid('2025-02-01')), at, 'delete'],
+    ['out of use, and used since', secret({ ...invalid('2025-02-01'), ...used('2025-06-01') }), at, 'keep'],
+  ] as const)('%s', (_, token, facts, step) => expect(stepFor(token, facts)).toBe(step))
+
+  test('are out of use after a year, and gone after two', async () => {
+    /** What the cleaner does that many days later: other controllers have no part in it, and need not live through them. */
+    async function cleanIn(days: number): Promise<void> {
+      const { client, clock } = plane
+      const stop = new AbortController()
+      const later: Clock = {
+        now: () => clock.now() + days * 24 * hourMs,
+        monotonic: () => clock.monotonic(),
+        after: (delayMs, run) => clock.after(delayMs, run),
+        sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
+      }
+      const log = lineLog((line) => plane.errors.push(line), { level: 'error', now: later.now })
+      const deps = { client, clock: later, random: seededRandom(1), log, signal: stop.signal }
+      const informers = new Informers(deps)
+      const run = legacyTokenCleaner({ ...deps, informers })
+      await plane.rest()
+      const ended = run()
+      await plane.rest()
+      stop.abort(new Error('the cleaner has cleaned'))
+      await ended
+    }
+    const inDefault = plane.client.resource<Secret>(secrets, 'default')
+    await plane.client
+      .resource<ServiceAccount>(serviceAccounts, 'default')
+      .create({ metadata: { name: 'robot' }, secrets: [{ name: 'made' }] })
+    const annotations = { 'kubernetes.io/service-account.name': 'robot' }
+    for (const name of ['made', 'own']) {
+      await inDefault.create({ metadata: { name, annotations }, type: 'kubernetes.io/service-account-token' })
+    }
+    const { data } = await until(
+      () => inDefault.get('made'),
+      (made) => made.data?.token,
+    )
+    await cleanIn(360)
+    expect((await review(text(data?.token)))?.authenticated).toBe(true)
+    await cleanIn(400)
+    expect((await review(text(data?.token)))?.error).toMatch(/has been marked invalid/)
+    await cleanIn(700)
+    expect(await isThere(inDefault.get('made'))).toBe(true)
+    await cleanIn(800)
+    expect([await isThere(inDefault.get('made')), await isThere(inDefault.get('own'))]).toEqual([false, true])
+  })
 })

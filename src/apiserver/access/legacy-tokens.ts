@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { dateOf, invalidSinceLabel, lastUsedLabel } from '../../api/core/account-token-secret.ts'
 import type { Secret, ServiceAccount } from '../../api/generated/types.ts'
 import type { Clock } from '../../host/clock.ts'
 import { type Identity, serviceAccountUser, serviceAccountUserName } from './service-account-user.ts'
@@ -8,12 +9,7 @@ import { TokenSignatures } from './token-signatures.ts'
 const issuer = 'kubernetes/serviceaccount'
 const claim = (name: string): string => `kubernetes.io/serviceaccount/${name}`
 
-/** By the date after which nobody may use the token of a Secret; by the day on which somebody last did. */
-const invalidSinceLabel = 'kubernetes.io/legacy-token-invalid-since'
-export const lastUsedLabel = 'kubernetes.io/legacy-token-last-used'
-
 const dayMs = 24 * 60 * 60 * 1000
-const dateOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
 
 /** Signs what Secrets of type kubernetes.io/service-account-token hold: tokens that last as long as their Secret. */
 export function legacyTokenSigner(key: string): (namespace: string, account: Identity, secretName: string) => Promise<string> {

@@ -1,3 +1,4 @@
+import { configMapNamesOf, present, secretNamesOf } from '../../api/core/pod-references.ts'
 import type { Pod } from '../../api/generated/types.ts'
 import type { UserInfo } from '../../machinery/api-request.ts'
 import type { ResourceRoute, Route } from '../route.ts'
@@ -76,9 +77,9 @@ export function nodeMay(user: UserInfo, route: Route, facts: NodeFacts): boolean
 function usesOf(resource: string): { verbs: readonly string[]; by: (pod: Pod) => readonly string[] } | undefined {
   switch (resource) {
     case 'secrets':
-      return { verbs: ['get', 'list', 'watch'], by: secretsOf }
+      return { verbs: ['get', 'list', 'watch'], by: secretNamesOf }
     case 'configmaps':
-      return { verbs: ['get', 'list', 'watch'], by: configMapsOf }
+      return { verbs: ['get', 'list', 'watch'], by: configMapNamesOf }
     case 'persistentvolumeclaims':
     case 'persistentvolumeclaims/status':
       return { verbs: ['get', 'patch', 'update'], by: claimsOf }
@@ -89,45 +90,6 @@ function usesOf(resource: string): { verbs: readonly string[]; by: (pod: Pod) =>
     default:
       return undefined
   }
-}
-
-const present = (names: readonly (string | undefined)[]): string[] => names.filter((name): name is string => Boolean(name))
-
-function containersOf({ spec }: Pod) {
-  return [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])]
-}
-
-function secretsOf(pod: Pod): string[] {
-  const { imagePullSecrets = [], volumes = [] } = pod.spec
-  return present([
-    ...imagePullSecrets.map(({ name }) => name),
-    ...volumes.flatMap((volume) => [
-      volume.secret?.secretName,
-      volume.azureFile?.secretName,
-      volume.csi?.nodePublishSecretRef?.name,
-      ...(volume.projected?.sources ?? []).map((source) => source.secret?.name),
-      ...[volume.cephfs, volume.flexVolume, volume.iscsi, volume.rbd, volume.scaleIO, volume.storageos].map(
-        (source) => source?.secretRef?.name,
-      ),
-    ]),
-    ...containersOf(pod).flatMap(({ env = [], envFrom = [] }) => [
-      ...env.map(({ valueFrom }) => valueFrom?.secretKeyRef?.name),
-      ...envFrom.map(({ secretRef }) => secretRef?.name),
-    ]),
-  ])
-}
-
-function configMapsOf(pod: Pod): string[] {
-  return present([
-    ...(pod.spec.volumes ?? []).flatMap(({ configMap, projected }) => [
-      configMap?.name,
-      ...(projected?.sources ?? []).map((source) => source.configMap?.name),
-    ]),
-    ...containersOf(pod).flatMap(({ env = [], envFrom = [] }) => [
-      ...env.map(({ valueFrom }) => valueFrom?.configMapKeyRef?.name),
-      ...envFrom.map(({ configMapRef }) => configMapRef?.name),
-    ]),
-  ])
 }
 
 function claimsOf({ metadata, spec }: Pod): string[] {
