@@ -18,7 +18,7 @@ interface Report {
 }
 
 /** What the whole suite does more of than the quick one. */
-const thorough = process.argv.includes('--unit') ? {} : { STORE_CRASH_ROUNDS: '500' }
+const thorough = process.argv.includes('--unit') ? {} : { STORE_CRASH_ROUNDS: '500', API_FUZZ_INPUTS: '10000' }
 
 const unitOnly = process.argv.includes('--unit')
 const filters = process.argv.slice(2).filter((word) => word !== '--unit')

@@ -177,6 +177,8 @@ describe('what comes in wrong', () => {
       undefined,
       /^400 invalid continue token: continue key is not valid/,
     ],
+    ['a continue that is null', 'GET', `${configMaps}?limit=1&continue=bnVsbA`, undefined, /^400 .*continue key is not valid/],
+    ['a method that a subresource has not', 'PUT', '/api/v1/namespaces/default/pods/web/log', {}, /^405 /],
     [
       'a wrong dry run',
       'POST',

@@ -229,11 +229,21 @@ async function sendObject(exchange: Exchange, { code, object, warnings, hash }: 
     exchange.input.resume()
     return
   }
-  if (warnings.length > 0) headers.warning = warnings.map((text) => `299 - ${JSON.stringify(text)}`)
+  const told = warnings.flatMap(warningHeader)
+  if (told.length > 0) headers.warning = told
   const { retryAfterSeconds } = (object as { details?: { retryAfterSeconds?: number } }).details ?? {}
   if (retryAfterSeconds) headers['retry-after'] = retryAfterSeconds
   const { type, bytes } = await bytesOf(exchange, object)
   await sendBytes(exchange, code, bytes, { ...headers, 'content-type': type })
+}
+
+const control = /\p{Cc}/u
+
+/** As upstream: what holds control characters cannot be said in a header, and goes unsaid; all else goes out in UTF-8. */
+function warningHeader(text: string): string[] {
+  if (control.test(text)) return []
+  const quoted = text.replaceAll(/["\\]/g, '\\$&')
+  return [Buffer.from(`299 - "${quoted}"`).toString('latin1')]
 }
 
 /** What a client asked for by its hash never changes; whatever has one may be asked for anew with it. */

@@ -148,6 +148,16 @@ describe('over HTTP/2', () => {
     admin.close()
   })
 
+  test('warnings go out in any language; what has control characters is no header, and left out', async () => {
+    const admin = session(certificates.admin)
+    const body = JSON.stringify({ metadata: { name: 'warned' }, 'größe 尺寸 "q"': 1, 'a\u0007b': 2 })
+    const headers = { ':method': 'POST', 'content-type': 'application/json' }
+    const answer = await over2(admin, '/api/v1/namespaces/default/configmaps?dryRun=All', headers, body)
+    expect(answer.code).toBe(201)
+    expect(Buffer.from(String(answer.headers.warning), 'latin1').toString()).toBe('299 - "unknown field \\"größe 尺寸 \\"q\\"\\""')
+    admin.close()
+  })
+
   test('a watch is told at once, survives many that are cancelled, and ends when the client leaves', async () => {
     const admin = session(certificates.admin)
     const path = '/api/v1/namespaces/default/configmaps?watch=true&fieldSelector=metadata.name%3Dseen'

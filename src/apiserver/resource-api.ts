@@ -132,7 +132,9 @@ export class ResourceApi {
     const { kind } = call
     if (subresource === 'status' && kind.hasStatus) return this.#part(call, 'status')
     if (subresource === 'scale' && kind.scale) return this.#scale(call)
-    if (!kind.subresources.some((one) => one.name === subresource)) throw pathNotFound()
+    const declared = kind.subresources.find((one) => one.name === subresource)
+    if (!declared) throw pathNotFound()
+    if (!declared.verbs.includes(call.route.verb)) throw methodNotAllowed()
     if (subresource === 'ephemeralcontainers' || subresource === 'resize') return this.#part(call, subresource)
     if (subresource === 'finalize') return this.#finalize(call)
     if (subresource === 'approval') return this.#part(call, 'approval')

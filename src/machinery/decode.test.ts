@@ -149,6 +149,25 @@ describe('bodies', () => {
     expect(value).toEqual({ a: false, b: 511, c: 'yes' })
     expect(duplicates).toEqual(['yaml: unmarshal errors:\n  line 4: key "a" already set in map'])
   })
+  it('tells the first duplicates of many, however long their paths', async () => {
+    const long = 'k'.repeat(40_000)
+    const many = `{"${long}":{${Array.from({ length: 500 }, (_, i) => `"a${i}":1,"a${i}":2`)}}}`
+    const { duplicates } = await parseBody(Buffer.from(many), 'application/json', { findDuplicates: true })
+    expect(duplicates.length).toBe(3)
+    const few = `{${Array.from({ length: 500 }, (_, i) => `"a${i}":1,"a${i}":2`)}}`
+    expect((await parseBody(Buffer.from(few), 'application/json', { findDuplicates: true })).duplicates.length).toBe(100)
+  })
+  it('looks for duplicates in nothing that is too deep', async () => {
+    const deep = `${'{"a":0,"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`
+    const cpu = process.cpuUsage()
+    await expect(parseBody(Buffer.from(deep), 'application/json', { findDuplicates: true })).rejects.toThrow('exceeded max depth')
+    expect(process.cpuUsage(cpu).user / 1000).toBeLessThan(2_000)
+  })
+  it('refuses YAML that is deeper than its reader', async () => {
+    await expect(parseBody(Buffer.from('['.repeat(20_000)), 'application/yaml', { findDuplicates: true })).rejects.toMatchObject({
+      status: { code: 400 },
+    })
+  })
   it.each([
     ['{', 'application/json', 400],
     ['a: [', 'application/yaml', 400],

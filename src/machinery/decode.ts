@@ -21,6 +21,8 @@ export interface Decoded<T = object> {
 
 /** Upstream stops collecting there. */
 const maxStrictErrors = 100
+/** Names and paths may be as long as the body. */
+const maxStrictCharacters = 100_000
 
 /**
  * Makes an object of its schema out of whatever a client sent: unknown fields are dropped, null counts as absent,
@@ -104,6 +106,7 @@ function wrongType(value: unknown, goType: string, where?: { struct: string; fie
 
 class Decoder {
   readonly unknown: string[] = []
+  private unknownCharacters = 0
   /** The innermost struct, for messages. */
   private struct = ''
 
@@ -150,7 +153,7 @@ class Decoder {
       const field = fields.get(key)
       const keyPath = path ? `${path}.${key}` : key
       if (!field) {
-        if (this.unknown.length < maxStrictErrors) this.unknown.push(`unknown field "${keyPath}"`)
+        this.noteUnknown(keyPath)
         continue
       }
       const given = value[key]
@@ -162,6 +165,12 @@ class Decoder {
     }
     this.struct = outer
     return result
+  }
+
+  private noteUnknown(path: string): void {
+    if (this.unknown.length >= maxStrictErrors || this.unknownCharacters > maxStrictCharacters) return
+    this.unknown.push(`unknown field "${path}"`)
+    this.unknownCharacters += path.length
   }
 
   private map(schema: Schema, value: Record<string, unknown>, path: string, fieldPath: string): Record<string, unknown> {

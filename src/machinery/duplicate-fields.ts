@@ -1,15 +1,18 @@
+/** Nobody reads more; and paths into a deep text are long. */
+const enough = { paths: 100, characters: 100_000 }
+
 /**
- * Finds object keys that a JSON text gives twice: JSON.parse keeps the last one silently. Returns their paths in
+ * Finds object keys that a JSON text gives twice: JSON.parse keeps the last one silently. Returns the paths of the first of them in
  * upstream's form (`spec.containers[0].image`), each once, in the order of the text.
  *
  * The text must be valid JSON (JSON.parse has taken it): this only follows its structure.
  */
 export function duplicateFields(text: string): string[] {
-  const found = new Set<string>()
+  const found = new Found()
   const stack: Level[] = []
   let level: Level | undefined
   let at = 0
-  while (at < text.length) {
+  while (at < text.length && !found.isFull) {
     switch (text.charCodeAt(at)) {
       case 0x7b: // {
         level = { keys: new Set(), key: '', index: 0 }
@@ -36,7 +39,21 @@ export function duplicateFields(text: string): string[] {
     }
     at++
   }
-  return [...found]
+  return [...found.paths]
+}
+
+class Found {
+  readonly paths = new Set<string>()
+  #characters = 0
+
+  get isFull(): boolean {
+    return this.paths.size >= enough.paths || this.#characters >= enough.characters
+  }
+
+  add(path: string): void {
+    this.paths.add(path)
+    this.#characters += path.length
+  }
 }
 
 interface Level {
@@ -46,7 +63,7 @@ interface Level {
   index: number
 }
 
-function noteKey(quoted: string, level: Level, stack: readonly Level[], found: Set<string>): void {
+function noteKey(quoted: string, level: Level, stack: readonly Level[], found: Found): void {
   level.key = quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1)
   const keys = level.keys as Set<string>
   if (keys.has(level.key)) found.add(pathOf(stack))

@@ -37,29 +37,38 @@ export async function parseBody(
   if (body.length > limits.maxBytes) throw requestEntityTooLarge(`limit is ${limits.maxBytes}`)
   const text = new TextDecoder().decode(body)
   const type = mediaType(contentType)
-  let parsed: ParsedBody
-  if (type === '' || type.endsWith('/json') || type.endsWith('+json')) parsed = parseJson(text, options.findDuplicates)
-  else if (type.endsWith('/yaml') || type.endsWith('+yaml')) parsed = await parseYaml(text, options.findDuplicates)
-  else throw unsupportedMediaType(accepted)
-  if (deeperThan(parsed.value, limits.maxDepth)) throw badRequest('exceeded max depth')
-  return parsed
+  if (type === '' || type.endsWith('/json') || type.endsWith('+json')) return parseJson(text, limits, options.findDuplicates)
+  if (type.endsWith('/yaml') || type.endsWith('+yaml')) return await parseYaml(text, limits, options.findDuplicates)
+  throw unsupportedMediaType(accepted)
 }
 
-function parseJson(text: string, findDuplicates: boolean): ParsedBody {
+function refuseDeep(value: unknown, { maxDepth }: BodyLimits): void {
+  if (deeperThan(value, maxDepth)) throw badRequest('exceeded max depth')
+}
+
+function parseJson(text: string, limits: BodyLimits, findDuplicates: boolean): ParsedBody {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
     throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`)
   }
+  refuseDeep(value, limits)
   return { value, duplicates: findDuplicates ? duplicateFields(text).map((path) => `duplicate field "${path}"`) : [] }
 }
 
 /** YAML 1.1, as kubectl reads it (`yes` is true, `0777` is octal); loaded when the first YAML body comes. */
-async function parseYaml(text: string, findDuplicates: boolean): Promise<ParsedBody> {
+async function parseYaml(text: string, limits: BodyLimits, findDuplicates: boolean): Promise<ParsedBody> {
   const { parseDocument, LineCounter } = await import('yaml')
   const lines = new LineCounter()
-  const document = parseDocument(text, { version: '1.1', uniqueKeys: false, merge: true, lineCounter: lines, logLevel: 'silent' })
+  let document: ReturnType<typeof parseDocument>
+  try {
+    document = parseDocument(text, { version: '1.1', uniqueKeys: false, merge: true, lineCounter: lines, logLevel: 'silent' })
+  } catch (error) {
+    // The library recurses: its stack ends long before the text has become too large.
+    if (error instanceof RangeError) throw badRequest('error converting YAML to JSON: yaml: exceeded max depth')
+    throw error
+  }
   const fault = document.errors[0]
   if (fault)
     throw badRequest(`error converting YAML to JSON: yaml: line ${lines.linePos(fault.pos[0]).line}: ${fault.message.split('\n')[0]}`)
@@ -73,6 +82,7 @@ async function parseYaml(text: string, findDuplicates: boolean): Promise<ParsedB
     }
     throw badRequest(`error converting YAML to JSON: yaml: ${(error as Error).message}`)
   }
+  refuseDeep(value, limits)
   return { value, duplicates: findDuplicates ? await yamlDuplicates(document, (offset) => lines.linePos(offset).line) : [] }
 }
 

@@ -154,6 +154,15 @@ describe('strategic merge patch', () => {
 
 describe('JSON patch', () => {
   const patched = (...operations: object[]): object => applyPatch('json', schemaOf('Pod'), twoContainers, operations)
+  const causeOf = (...operations: object[]): string | undefined => {
+    try {
+      patched(...operations)
+    } catch (error) {
+      const { code, details } = (error as StatusError).status
+      return code === 422 ? details?.causes?.[0]?.message : `code ${code}`
+    }
+    return undefined
+  }
   it('adds, replaces, removes, moves, copies and tests', () => {
     const result = patched(
       { op: 'test', path: '/spec/containers/0/name', value: 'a' },
@@ -165,22 +174,50 @@ describe('JSON patch', () => {
     )
     expect(result).toEqual({ metadata: { name: 'web', labels: { n: 'web', z: '1' } }, spec: { containers: [{ name: 'a', image: 'a:2' }] } })
   })
+  it('counts from the end, and replaces what is not there, as upstream', () => {
+    const result = patched({ op: 'replace', path: '/spec/containers/-1/image', value: 'b:2' }, { op: 'replace', path: '/spec/x', value: 1 })
+    expect(result).toMatchObject({ spec: { containers: [{ name: 'a' }, { name: 'b', image: 'b:2' }], x: 1 } })
+  })
+  it('keeps what it is told of prototypes as data', () => {
+    const result = patched({ op: 'add', path: '/__proto__', value: { x: 1 } }, { op: 'add', path: '/__proto__/y', value: 2 })
+    expect(JSON.stringify(result)).toContain('"__proto__":{"x":1,"y":2}')
+    expect('y' in {}).toBe(false)
+  })
+  it('takes long patches of large objects in no time', () => {
+    const large = { data: Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`k${i}`, 'x'.repeat(100)])) }
+    const tests = Array.from({ length: 10_000 }, (_, i) => ({ op: 'test', path: `/data/k${i}`, value: 'x'.repeat(100) }))
+    const cpu = process.cpuUsage()
+    applyPatch('json', schemaOf('ConfigMap'), large, tests)
+    expect(process.cpuUsage(cpu).user / 1000).toBeLessThan(2_000)
+  })
+  it('bounds what copies make of it', () => {
+    const doubling = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '/metadata', path: `/metadata/b${i}` }))
+    expect(causeOf({ op: 'add', path: '/metadata/a', value: 'x'.repeat(1_000) }, ...doubling)).toMatch(
+      /^Unable to complete the copy, the accumulated size increase of copy is \d+, exceeding the limit 3145728$/,
+    )
+  })
   it.each([
     [{ op: 'test', path: '/metadata/name', value: 'x' }, 'testing value /metadata/name failed: test failed'],
-    [{ op: 'remove', path: '/spec/x' }, 'remove operation does not apply'],
-    [{ op: 'replace', path: '/a/b', value: 1 }, 'replace operation does not apply'],
-    [{ op: 'add', path: '/spec/containers/9', value: {} }, 'add operation does not apply'],
+    [{ op: 'remove', path: '/spec/x' }, "error in remove for path: '/spec/x': Unable to remove nonexistent key: x: missing value"],
+    [{ op: 'remove', path: '/a/b' }, 'remove operation does not apply: doc is missing path: "/a/b": missing value'],
+    [{ op: 'replace', path: '/a/b', value: 1 }, 'replace operation does not apply: doc is missing path: /a/b: missing value'],
+    [
+      { op: 'replace', path: '/spec/containers/2' },
+      'replace operation does not apply: doc is missing key: /spec/containers/2: missing value',
+    ],
+    [
+      { op: 'add', path: '/spec/containers/9', value: {} },
+      "error in add for path: '/spec/containers/9': Unable to access invalid index: 9: invalid index referenced",
+    ],
+    [{ op: 'add', path: '/spec/containers/x' }, `error in add for path: '/spec/containers/x': strconv.Atoi: parsing "x": invalid syntax`],
+    [{ op: 'add', path: '', value: {} }, 'add operation does not apply: doc is missing path: "": missing value'],
+    [{ op: 'add' }, 'add operation failed to decode path: missing value'],
+    [{ op: 'copy', path: '/a', from: '/b/c' }, 'copy operation does not apply: doc is missing from path: /b/c: missing value'],
+    [{ op: 'move', path: '/a', from: '/b' }, "error in move for path: 'b': Unable to remove nonexistent key: b: missing value"],
     [{ op: 'jump', path: '/a' }, 'Unexpected kind: jump'],
-    [{ op: 'add', path: '/__proto__/x', value: 1 }, 'add operation does not apply'],
+    [{ op: 'add', path: '/constructor/x', value: 1 }, 'add operation does not apply: doc is missing path: "/constructor/x": missing value'],
   ])('refuses %j with 422', (operation, message) => {
-    let thrown: unknown
-    try {
-      patched(operation)
-    } catch (error) {
-      thrown = error
-    }
-    expect((thrown as StatusError).status.code).toBe(422)
-    expect((thrown as StatusError).status.details?.causes?.[0]?.message).toContain(message)
+    expect(causeOf(operation)).toBe(message)
   })
   it('refuses what is no list of operations with 400', () => {
     expect(() => applyPatch('json', schemaOf('Pod'), {}, {})).toThrow(StatusError)
