@@ -178,6 +178,7 @@ describe('what comes in wrong', () => {
       /^400 invalid continue token: continue key is not valid/,
     ],
     ['a continue that is null', 'GET', `${configMaps}?limit=1&continue=bnVsbA`, undefined, /^400 .*continue key is not valid/],
+    ['what lies below a document', 'GET', '/version/more', undefined, /^404 /],
     ['a method that a subresource has not', 'PUT', '/api/v1/namespaces/default/pods/web/log', {}, /^405 /],
     [
       'a wrong dry run',

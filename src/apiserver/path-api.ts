@@ -33,6 +33,7 @@ export async function pathAnswer(path: string, request: ApiRequest, deps: Deps):
     case 'apis':
       return discovered(root, rest, request, deps)
     case 'version':
+      if (rest.length > 0) throw pathNotFound()
       return objectAnswer(200, version)
     case 'healthz':
     case 'livez':

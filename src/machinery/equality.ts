@@ -33,9 +33,9 @@ export function setKey(object: Record<string, unknown>, key: string, value: unkn
   else object[key] = value
 }
 
-/** Reads an own property: `constructor` is no field of `{}`. */
-export function ownValue(object: Record<string, unknown>, key: string): unknown {
-  return Object.hasOwn(object, key) ? object[key] : undefined
+/** Reads an own property: `constructor` is no field of `{}`. For whatever a client has named: labels, resources, keys of data. */
+export function ownValue<T>(object: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
+  return object !== undefined && Object.hasOwn(object, key) ? object[key] : undefined
 }
 
 /**

@@ -1,3 +1,4 @@
+import { ownValue } from '../../machinery/equality.ts'
 import { duplicate, type FieldError, forbiddenField, invalidValue, required } from '../../machinery/field-error.ts'
 import { parseQuantity } from '../../machinery/quantity.ts'
 import { type Faults, qualifiedNameFaults } from '../field-checks.ts'
@@ -35,7 +36,7 @@ function* namesFaults(path: string, item: LimitRangeItem): Faults {
 
 /** least ≤ default request ≤ default ≤ most. */
 function* orderFaults(path: string, item: LimitRangeItem, resource: string): Faults {
-  const of = (field: (typeof mapFields)[number]): string | undefined => (item[field] as Quantities | undefined)?.[resource]
+  const of = (field: (typeof mapFields)[number]): string | undefined => ownValue(item[field] as Quantities | undefined, resource)
   const at = (field: string): string => `${path}.${field}[${resource}]`
   const [max, min, limit, request] = [of('max'), of('min'), of('default'), of('defaultRequest')]
   if (exceeds(min, max)) yield invalidValue(at('min'), min, `min value ${min} is greater than max value ${max}`)
@@ -51,12 +52,12 @@ function* orderFaults(path: string, item: LimitRangeItem, resource: string): Fau
 }
 
 function* ratioFaults(path: string, item: LimitRangeItem, resource: string): Faults {
-  const ratio = item.maxLimitRequestRatio?.[resource]
+  const ratio = ownValue(item.maxLimitRequestRatio, resource)
   if (ratio === undefined) return
   const at = `${path}.maxLimitRequestRatio[${resource}]`
   if (compareQuantities(ratio, '1') < 0) yield invalidValue(at, ratio, `ratio ${ratio} is less than 1`)
-  const max = item.max?.[resource]
-  const min = item.min?.[resource]
+  const max = ownValue(item.max, resource)
+  const min = ownValue(item.min, resource)
   if (max === undefined || min === undefined) return
   const [maxNano, minNano, ratioNano] = [max, min, ratio].map((text) => Number(parseQuantity(text).nano)) as [number, number, number]
   const share = maxNano / minNano
@@ -65,7 +66,7 @@ function* ratioFaults(path: string, item: LimitRangeItem, resource: string): Fau
 
 /** What a node cannot promise twice has one amount only. */
 function* equalFaults(path: string, item: LimitRangeItem, resource: string): Faults {
-  const [limit, request] = [item.default?.[resource], item.defaultRequest?.[resource]]
+  const [limit, request] = [ownValue(item.default, resource), ownValue(item.defaultRequest, resource)]
   if (mayOvercommit(resource) || limit === undefined || request === undefined || compareQuantities(limit, request) === 0) return
   const why = `default value ${limit} must equal to defaultRequest value ${request} in ${resource}`
   yield invalidValue(`${path}.defaultRequest[${resource}]`, request, why)

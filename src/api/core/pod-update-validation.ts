@@ -1,4 +1,4 @@
-import { deepCopy, deepEqual } from '../../machinery/equality.ts'
+import { deepCopy, deepEqual, ownValue } from '../../machinery/equality.ts'
 import { type FieldError, forbiddenField, invalidValue, required } from '../../machinery/field-error.ts'
 import { jsonDifference } from '../../machinery/json-difference.ts'
 import type { Faults } from '../field-checks.ts'
@@ -57,7 +57,7 @@ function* gateFaults(now: PodSpec, before: PodSpec): Faults {
 /** While gates hold a pod back, it may still be narrowed to fewer nodes. */
 function* gatedSelectorFaults(now: PodSpec, before: PodSpec): Faults {
   for (const [key, value] of Object.entries(before.nodeSelector ?? {})) {
-    if (now.nodeSelector?.[key] === value) continue
+    if (ownValue(now.nodeSelector, key) === value) continue
     yield invalidValue('spec.nodeSelector', now.nodeSelector, 'only additions to spec.nodeSelector are allowed (no mutations or deletions)')
     return
   }

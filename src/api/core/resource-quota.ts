@@ -1,3 +1,4 @@
+import { ownValue } from '../../machinery/equality.ts'
 import { ageColumn, column, nameColumn } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
 import type { ResourceQuota } from '../generated/types.ts'
@@ -8,7 +9,7 @@ function usageText({ status }: ResourceQuota, ofLimits: boolean): string {
   return Object.entries(status?.hard ?? {})
     .filter(([resource]) => resource.startsWith('limits.') === ofLimits)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([resource, hard]) => `${resource}: ${status?.used?.[resource] ?? '0'}/${hard}`)
+    .map(([resource, hard]) => `${resource}: ${ownValue(status?.used, resource) ?? '0'}/${hard}`)
     .join(', ')
 }
 

@@ -1,3 +1,4 @@
+import { ownValue } from '../../machinery/equality.ts'
 import {
   duplicate,
   type FieldError,
@@ -91,7 +92,7 @@ export function* resourceFaults(
     const at = `${path}.requests[${name}]`
     yield* nameRule(at, name)
     yield* amountFaults(at, name, request)
-    yield* limitFault(path, name, request, limits[name])
+    yield* limitFault(path, name, request, ownValue(limits, name))
     yield* pagesFaults(at, name, request)
   }
   const names = [...Object.keys(limits), ...Object.keys(requests)]

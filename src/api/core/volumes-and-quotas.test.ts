@@ -221,6 +221,7 @@ describe('a LimitRange', () => {
 
   test.each<Case>([
     ['that is sound', limits({ max: { cpu: '2' }, min: { cpu: '1' } }), []],
+    ['of what every object has in JavaScript', limits({ max: { cpu: '2' }, min: { constructor: '1' } }), []],
     [
       'whose least is above its most',
       limits({ max: { cpu: '1' }, min: { cpu: '2' }, default: { cpu: '1' }, defaultRequest: { cpu: '1' } }),

@@ -1,6 +1,7 @@
 import { podLimits, podRequirements } from '../../api/core/pod-amounts.ts'
 import type { Container, LimitRange, LimitRangeItem, PersistentVolumeClaim, Pod } from '../../api/generated/types.ts'
 import { limitRanges, persistentVolumeClaims } from '../../api/registry.ts'
+import { ownValue } from '../../machinery/equality.ts'
 import { compareQuantities, formatQuantity, quantityNumber } from '../../machinery/quantity.ts'
 import { forbidden } from '../../machinery/status.ts'
 import { type AdmissionPlugin, type AdmissionRequest, isOf, isPodCreate, isPodResize } from './plugin.ts'
@@ -48,7 +49,7 @@ function fillIn(container: Container, what: string, defaults: { limits: Amounts;
   const notes: string[] = []
   for (const part of ['requests', 'limits'] as const) {
     const present = container.resources?.[part] ?? {}
-    const missing = Object.keys(defaults[part]).filter((resource) => present[resource] === undefined)
+    const missing = Object.keys(defaults[part]).filter((resource) => ownValue(present, resource) === undefined)
     if (missing.length === 0) continue
     const added = Object.fromEntries(missing.map((resource) => [resource, defaults[part][resource] as string]))
     container.resources = { ...container.resources, [part]: { ...present, ...added } }
@@ -75,8 +76,12 @@ function claimFaults({ spec }: PersistentVolumeClaim, items: readonly LimitRange
   return items
     .filter(({ type }) => type === 'PersistentVolumeClaim')
     .flatMap(({ type, min = {}, max = {} }) => [
-      ...Object.entries(min).flatMap(([resource, least]) => requestFaults('minimum', { resource, type, bound: least }, requests[resource])),
-      ...Object.entries(max).flatMap(([resource, most]) => requestFaults('maximum', { resource, type, bound: most }, requests[resource])),
+      ...Object.entries(min).flatMap(([resource, least]) =>
+        requestFaults('minimum', { resource, type, bound: least }, ownValue(requests, resource)),
+      ),
+      ...Object.entries(max).flatMap(([resource, most]) =>
+        requestFaults('maximum', { resource, type, bound: most }, ownValue(requests, resource)),
+      ),
     ])
 }
 
@@ -97,10 +102,14 @@ function requestFaults(what: 'minimum' | 'maximum', bound: Bound, request: strin
 
 function itemFaults({ type, min = {}, max = {}, maxLimitRequestRatio = {} }: LimitRangeItem, requests: Amounts, limits: Amounts): string[] {
   return [
-    ...Object.entries(min).flatMap(([resource, bound]) => minimumFaults({ resource, type, bound }, requests[resource], limits[resource])),
-    ...Object.entries(max).flatMap(([resource, bound]) => maximumFaults({ resource, type, bound }, requests[resource], limits[resource])),
+    ...Object.entries(min).flatMap(([resource, bound]) =>
+      minimumFaults({ resource, type, bound }, ownValue(requests, resource), ownValue(limits, resource)),
+    ),
+    ...Object.entries(max).flatMap(([resource, bound]) =>
+      maximumFaults({ resource, type, bound }, ownValue(requests, resource), ownValue(limits, resource)),
+    ),
     ...Object.entries(maxLimitRequestRatio).flatMap(([resource, bound]) =>
-      ratioFaults({ resource, type, bound }, requests[resource], limits[resource]),
+      ratioFaults({ resource, type, bound }, ownValue(requests, resource), ownValue(limits, resource)),
     ),
   ]
 }

@@ -1,6 +1,6 @@
 import type { Pod, RuntimeClass } from '../../api/generated/types.ts'
 import { runtimeClasses } from '../../api/registry.ts'
-import { deepEqual } from '../../machinery/equality.ts'
+import { deepEqual, ownValue } from '../../machinery/equality.ts'
 import { forbidden } from '../../machinery/status.ts'
 import { type AdmissionFacts, type AdmissionPlugin, type AdmissionRequest, isPodCreate } from './plugin.ts'
 
@@ -45,7 +45,7 @@ function setScheduling(request: AdmissionRequest, { scheduling }: RuntimeClass):
   const { spec } = request.object as Pod
   const { nodeSelector = {}, tolerations = [] } = scheduling ?? {}
   for (const [key, value] of Object.entries(nodeSelector)) {
-    const own = spec.nodeSelector?.[key]
+    const own = ownValue(spec.nodeSelector, key)
     if (own === undefined || own === value) continue
     const [ours, theirs] = [`runtimeClass.scheduling.nodeSelector[${key}] = ${value}`, `pod.spec.nodeSelector[${key}] = ${own}`]
     throw refused(request, `conflict: ${ours}; ${theirs}`)

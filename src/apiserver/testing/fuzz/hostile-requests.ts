@@ -274,6 +274,7 @@ const versions = [
   'true',
 ]
 const token = (value: unknown): string => Buffer.from(JSON.stringify(value) ?? '').toString('base64url')
+const start = (key: unknown, rv: unknown = 5): string => token({ v: 'meta.k8s.io/v1', rv, start: key })
 const tokens = [
   ...[
     '',
@@ -285,19 +286,19 @@ const tokens = [
     token(null),
     token([]),
     token(1),
-    token({ rv: 1, after: '/registry/core/pods/' }),
-    token({ rv: 1e300, after: 1 }),
+    token({ v: 'v1', rv: 1 }),
+    start('default/one\u0000'),
+    start('one'),
   ],
   ...[
-    token({ rv: -1, after: '/registry/core/pods/default/one' }),
-    token({ rv: 5, after: '/registry/core/pods/default/\u0000' }),
-    token({ rv: '5', after: {} }),
+    start('default/one', -1),
+    start('default/one', 1e300),
+    start('default/one', '5'),
+    start('default/one', 2 ** 53),
+    start({}),
+    start('\ud800'),
   ],
-  ...[
-    token({ rv: 5, after: '/registry/core/secrets/kube-system/x' }),
-    token({ rv: 2 ** 53, after: '/registry/core/pods/default/a' }),
-    'A'.repeat(5_000),
-  ],
+  ...[start('../secrets/kube-system/x'), start('/'), start('default/\u0000'), start('a'.repeat(5_000)), 'A'.repeat(5_000)],
 ]
 const flags = ['', 'true', 'false', '1', '0', 'True', 'x', '-1', '\u0000', 'null']
 const numbers = ['', '0', '1', '2', '500', '-1', 'x', '1.5', '1e9', '99999999999999999999', '0x1', ' 5', 'NaN']

@@ -8,7 +8,7 @@ import type { RawAnswer } from './raw-connection.ts'
 /** What others answer. */
 const elsewhere = /\/(?:proxy|log|exec|attach|portforward)(?:\/|$|\?)/
 /** Documents that are no objects of the API. */
-const plainDocuments = /^\/(?:version|openapi|openid|\.well-known)(?:\/|$|\?)/
+const plainDocuments = /^\/+(?:version|openapi|openid|\.well-known)(?:\/|$|\?)/
 
 /** What is wrong with an answer, in words; undefined: nothing. */
 export function faultOf({ method, target }: HostileRequest, { code, headers, body }: RawAnswer): string | undefined {
