@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import { systemClock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { ApiRequest, ApiResponse, ApiWatchEvent, RequestOrigin, UserInfo } from '../machinery/api-request.ts'
+import type { Status } from '../machinery/object.ts'
 import { defaultBodyLimits } from '../machinery/parse-body.ts'
 import { methodNotAllowed, requestEntityTooLarge, StatusError, timeout } from '../machinery/status.ts'
 import type { Access } from './access/access.ts'
@@ -53,6 +54,8 @@ const discoveryType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDi
 const bodyWithinMs = 60_000
 /** Whose credentials have not been found good is nobody. */
 const nobody: UserInfo = { name: '', uid: '', groups: [], extra: {} }
+/** Made once: it is the reason of many. */
+const clientGone = new Error('the client has gone')
 const common = { 'cache-control': 'no-cache, private' }
 
 function headerOf(headers: Headers, name: string): string {
@@ -63,7 +66,7 @@ function headerOf(headers: Headers, name: string): string {
 /** Serves one exchange to its end. Never rejects. */
 export async function serveExchange(exchange: Exchange, deps: ExchangeDeps): Promise<void> {
   const gone = new AbortController()
-  exchange.output.once('close', () => gone.abort())
+  exchange.output.once('close', () => exchange.output.writableFinished || gone.abort(clientGone))
   exchange.output.on('error', (error) => deps.log.debug('connection broke off', { error }))
   const origin = originOf(arrivalOf(exchange))
   const identified = withHeaders(exchange, { [auditIdHeader]: origin.auditId })
@@ -185,21 +188,23 @@ async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined>
   if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
   const chunks: Buffer[] = []
   let size = 0
-  let cancel = (): void => {}
-  const late = new Promise<never>((_, reject) => {
-    cancel = systemClock.after(bodyWithinMs, () => reject(timeout('request did not complete within the allotted timeout')))
-  })
   // The stream is also the way out: giving up reading must not destroy it.
-  const parts = input.iterator({ destroyOnReturn: false })
-  try {
-    for (let part = await Promise.race([parts.next(), late]); !part.done; part = await Promise.race([parts.next(), late])) {
-      size += (part.value as Buffer).byteLength
-      if (size > maxBytes) throw tooLarge()
-      chunks.push(part.value as Buffer)
+  await new Promise<void>((resolve, reject) => {
+    const cancel = systemClock.after(bodyWithinMs, () => settle(timeout('request did not complete within the allotted timeout')))
+    const take = (chunk: Buffer): void => {
+      size += chunk.byteLength
+      if (size > maxBytes) settle(tooLarge())
+      else chunks.push(chunk)
     }
-  } finally {
-    cancel()
-  }
+    const settle = (fault?: Error): void => {
+      cancel()
+      input.off('data', take).off('end', settle).off('error', settle).off('close', breakOff)
+      if (fault) reject(fault)
+      else resolve()
+    }
+    const breakOff = (): void => settle(clientGone)
+    input.on('data', take).on('end', settle).on('error', settle).on('close', breakOff)
+  })
   return chunks.length === 0 ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
 }
 
@@ -221,7 +226,10 @@ async function send(exchange: Exchange, answer: ApiResponse | BytesAnswer | Redi
   }
 }
 
-async function sendObject(exchange: Exchange, { code, object, warnings, hash }: ApiResponse & { type: 'object' }): Promise<void> {
+type ObjectAnswer = ApiResponse & { type: 'object' }
+
+async function sendObject(exchange: Exchange, answer: ObjectAnswer): Promise<void> {
+  const { code, warnings, hash } = answer
   const headers: Record<string, string | string[] | number> = hash ? cachingOf(exchange, hash) : {}
   if (hash && valuesOf(exchange.headers, 'if-none-match').includes(headers.etag as string)) {
     exchange.respond(304, { ...common, ...headers })
@@ -231,9 +239,9 @@ async function sendObject(exchange: Exchange, { code, object, warnings, hash }: 
   }
   const told = warnings.flatMap(warningHeader)
   if (told.length > 0) headers.warning = told
-  const { retryAfterSeconds } = (object as { details?: { retryAfterSeconds?: number } }).details ?? {}
+  const retryAfterSeconds = code < 400 ? undefined : (answer.object as Partial<Status>).details?.retryAfterSeconds
   if (retryAfterSeconds) headers['retry-after'] = retryAfterSeconds
-  const { type, bytes } = await bytesOf(exchange, object)
+  const { type, bytes } = await bytesOf(exchange, answer)
   await sendBytes(exchange, code, bytes, { ...headers, 'content-type': type })
 }
 
@@ -253,9 +261,13 @@ function cachingOf({ url }: Exchange, hash: string): Record<string, string> {
   return named ? { etag, 'cache-control': 'public, max-age=31536000, immutable' } : { etag }
 }
 
-async function bytesOf(exchange: Exchange, object: object): Promise<{ type: string; bytes: Buffer }> {
-  if ((object as { kind?: string }).kind === 'APIGroupDiscoveryList') return { type: discoveryType, bytes: jsonBytes(object) }
+async function bytesOf(exchange: Exchange, answer: ObjectAnswer): Promise<{ type: string; bytes: Buffer }> {
+  const type = 'application/json'
   const format = formatOf(exchange)
+  const isPretty = wantsPretty(exchange)
+  if (answer.json && format === 'json' && !isPretty) return { type, bytes: answer.json() }
+  const { object } = answer
+  if ((object as { kind?: string }).kind === 'APIGroupDiscoveryList') return { type: discoveryType, bytes: jsonBytes(object) }
   if (format === 'protobuf') {
     const { protobufBytes } = await import('./protobuf-answer.ts')
     const bytes = protobufBytes(object)
@@ -266,8 +278,7 @@ async function bytesOf(exchange: Exchange, object: object): Promise<{ type: stri
     const { stringify } = await import('yaml')
     return { type: 'application/yaml', bytes: Buffer.from(stringify(object, { version: '1.1', aliasDuplicateObjects: false })) }
   }
-  const type = 'application/json'
-  return wantsPretty(exchange) ? { type, bytes: Buffer.from(`${JSON.stringify(object, null, 2)}\n`) } : { type, bytes: jsonBytes(object) }
+  return isPretty ? { type, bytes: Buffer.from(`${JSON.stringify(object, null, 2)}\n`) } : { type, bytes: jsonBytes(object) }
 }
 
 /** An error answer goes out even where nothing that is accepted can be had. */

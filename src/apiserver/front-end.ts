@@ -126,7 +126,8 @@ function exchangeOfHttp1(request: IncomingMessage, response: ServerResponse, use
     output: response,
     respond(code, given) {
       response.writeHead(code, given)
-      response.flushHeaders()
+      // What has a length follows at once, and in the same piece; a stream is told to have begun.
+      if (given['content-length'] === undefined) response.flushHeaders()
     },
   }
 }

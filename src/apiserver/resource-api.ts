@@ -148,7 +148,7 @@ export class ResourceApi {
 
   async #get(call: Call): Promise<ApiResponse> {
     const item = await this.#deps.reads.get(placeOf(call), call.request.query.get('resourceVersion') ?? '')
-    return objectAnswer(200, call.show.one(item.object))
+    return itemAnswer(200, item, call.show)
   }
 
   async #list({ route, kind, request, show }: Call): Promise<ApiResponse> {
@@ -167,7 +167,7 @@ export class ResourceApi {
     checkNamespace(kind, route.namespace, object)
     const to = writeTo(undefined, options)
     const item = await this.#deps.writes.create(kind, route.namespace, object, to)
-    return objectAnswer(201, show.one(item.object), [...warnings, ...to.warnings])
+    return itemAnswer(201, item, show, [...warnings, ...to.warnings])
   }
 
   async #update(call: Call, subresource: UpdatedPart | undefined): Promise<ApiResponse> {
@@ -178,7 +178,7 @@ export class ResourceApi {
     checkName(place, object)
     const to = writeTo(subresource, options)
     const item = await this.#deps.writes.update(place, to, () => deepCopy(object))
-    return objectAnswer(200, show.one(item.object), [...warnings, ...to.warnings])
+    return itemAnswer(200, item, show, [...warnings, ...to.warnings])
   }
 
   async #patch(call: Call, subresource: UpdatedPart | undefined): Promise<ApiResponse> {
@@ -196,8 +196,7 @@ export class ResourceApi {
     const { writes } = this.#deps
     const to = writeTo(subresource, options, patch.type)
     const update = (): Promise<CachedObject> => writes.update(place, to, (current) => change(current.object))
-    const answer = (code: number, item: CachedObject): ApiResponse =>
-      objectAnswer(code, show.one(item.object), [...warnings, ...to.warnings])
+    const answer = (code: number, item: CachedObject): ApiResponse => itemAnswer(code, item, show, [...warnings, ...to.warnings])
     if (patch.type !== 'apply' || subresource !== undefined) return answer(200, await update())
     const { item, created } = await writes.updateOrCreate(update, () => writes.create(kind, place.namespace, change(undefined), to))
     return answer(created ? 201 : 200, item)
@@ -368,6 +367,17 @@ const podsStay =
 /** Kinds from before there was garbage collection leave their dependents unless the caller says otherwise. */
 function withDefaultOf(kind: Kind, request: DeleteRequest): DeleteRequest {
   return kind.orphansByDefault && request.propagation === undefined ? { ...request, propagation: 'Orphan' } : request
+}
+
+/** Shown as it is, an object goes out as the bytes that are stored; in process it is decoded when somebody looks. */
+function itemAnswer(code: number, item: CachedObject, show: Presentation, warnings: readonly string[] = []): ApiResponse {
+  if (show.form) return objectAnswer(code, show.one(item.object), warnings)
+  return {
+    ...{ type: 'object', code, warnings, json: () => item.json() },
+    get object() {
+      return item.object
+    },
+  }
 }
 
 type Body = Readonly<Record<string, unknown>>

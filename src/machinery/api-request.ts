@@ -56,7 +56,10 @@ export type ApiResponse =
   | {
       readonly type: 'object'
       readonly code: number
+      /** May be decoded when it is first looked at. */
       readonly object: object
+      /** Its JSON, where that is at hand already. */
+      readonly json?: () => Buffer
       readonly warnings: readonly string[]
       /** For what seldom changes: the hash by which a client may ask whether it has. */
       readonly hash?: string
