@@ -66,7 +66,7 @@ function headerOf(headers: Headers, name: string): string {
 /** Serves one exchange to its end. Never rejects. */
 export async function serveExchange(exchange: Exchange, deps: ExchangeDeps): Promise<void> {
   const gone = new AbortController()
-  exchange.output.once('close', () => exchange.output.writableFinished || gone.abort(clientGone))
+  exchange.output.once('close', () => gone.abort(clientGone))
   exchange.output.on('error', (error) => deps.log.debug('connection broke off', { error }))
   const origin = originOf(arrivalOf(exchange))
   const identified = withHeaders(exchange, { [auditIdHeader]: origin.auditId })
@@ -198,12 +198,13 @@ async function bodyOf({ input, headers }: Exchange): Promise<Buffer | undefined>
     }
     const settle = (fault?: Error): void => {
       cancel()
-      input.off('data', take).off('end', settle).off('error', settle).off('close', breakOff)
-      if (fault) reject(fault)
-      else resolve()
+      if (fault) {
+        input.off('data', take)
+        reject(fault)
+      } else resolve()
     }
     const breakOff = (): void => settle(clientGone)
-    input.on('data', take).on('end', settle).on('error', settle).on('close', breakOff)
+    input.on('data', take).once('end', settle).once('error', settle).once('close', breakOff)
   })
   return chunks.length === 0 ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
 }

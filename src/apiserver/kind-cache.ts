@@ -18,22 +18,51 @@ export function storageKey(
   return kind.namespaced ? `${kindPrefix(kind)}${namespace}/${name}` : kindPrefix(kind) + name
 }
 
-/** Keys in the order of the store, sorted when next read after one came or went. */
+const byKey = (a: CachedObject, b: CachedObject): number => (a.key < b.key ? -1 : 1)
+
+/** Objects in the order of the store, which is made when they are next read: of the last one, as long as little has changed. */
 class KeySet {
   readonly items = new Map<string, CachedObject>()
+  /** Handed out to readers, who go on with it: never changed. */
   #sorted: readonly CachedObject[] | undefined
+  /** Keys that have come, gone or got another object since. */
+  readonly #changed = new Set<string>()
 
   put(item: CachedObject): void {
     this.items.set(item.key, item)
-    this.#sorted = undefined
+    this.#note(item.key)
   }
   delete(key: string): void {
     this.items.delete(key)
-    this.#sorted = undefined
+    this.#note(key)
   }
   sorted(): readonly CachedObject[] {
-    this.#sorted ??= [...this.items.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
+    if (!this.#sorted) this.#sorted = [...this.items.values()].sort(byKey)
+    else if (this.#changed.size > 0) this.#sorted = this.#merged(this.#sorted)
+    this.#changed.clear()
     return this.#sorted
+  }
+
+  #note(key: string): void {
+    if (!this.#sorted) return
+    this.#changed.add(key)
+    // From there on sorting anew costs no more.
+    if (this.#changed.size * 8 <= this.items.size) return
+    this.#sorted = undefined
+    this.#changed.clear()
+  }
+
+  #merged(before: readonly CachedObject[]): CachedObject[] {
+    const news = [...this.#changed].flatMap((key) => this.items.get(key) ?? []).sort(byKey)
+    const merged: CachedObject[] = []
+    let next = 0
+    for (const item of before) {
+      if (this.#changed.has(item.key)) continue
+      for (let first = news[next]; first && first.key < item.key; first = news[++next]) merged.push(first)
+      merged.push(item)
+    }
+    for (; next < news.length; next++) merged.push(news[next] as CachedObject)
+    return merged
   }
 }
 

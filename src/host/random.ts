@@ -18,7 +18,21 @@ export function randomSuffix(random: Random, length = 5): string {
   return text
 }
 
+const floatBytes = 6
+/** Fetched for many numbers at a time: each fetch asks the system. */
+let pool = Buffer.alloc(0)
+let used = 0
+
+function nextFloat(): number {
+  if (used + floatBytes > pool.byteLength) {
+    pool = randomBytes(256 * floatBytes)
+    used = 0
+  }
+  used += floatBytes
+  return pool.readUIntBE(used - floatBytes, floatBytes) / 2 ** 48
+}
+
 export const systemRandom: Random = {
-  float: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  float: nextFloat,
   uuid: () => randomUUID(),
 }

@@ -59,6 +59,11 @@ function parseJson(text: string, limits: BodyLimits, findDuplicates: boolean): P
 
 /** YAML 1.1, as kubectl reads it (`yes` is true, `0777` is octal); loaded when the first YAML body comes. */
 async function parseYaml(text: string, limits: BodyLimits, findDuplicates: boolean): Promise<ParsedBody> {
+  const plain = jsonWithoutDuplicates(text)
+  if (plain !== undefined) {
+    refuseDeep(plain, limits)
+    return { value: plain, duplicates: [] }
+  }
   const { parseDocument, LineCounter } = await import('yaml')
   const lines = new LineCounter()
   let document: ReturnType<typeof parseDocument>
@@ -84,6 +89,18 @@ async function parseYaml(text: string, limits: BodyLimits, findDuplicates: boole
   }
   refuseDeep(value, limits)
   return { value, duplicates: findDuplicates ? await yamlDuplicates(document, (offset) => lines.linePos(offset).line) : [] }
+}
+
+/** JSON is YAML, and what programs that apply send under its name. Undefined: it is none, or has keys twice, for which YAML has words of its own. */
+function jsonWithoutDuplicates(text: string): unknown {
+  if (!text.startsWith('{')) return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    return duplicateFields(text).length === 0 ? value : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
 }
 
 async function yamlDuplicates(document: unknown, lineOf: (offset: number) => number): Promise<string[]> {
