@@ -10,12 +10,12 @@ import { listFlags } from './flags.ts'
 
 /**
  * The API as clients meet it: the product's own server process on a durable store, asked over TLS by another process, and beside it in the
- * same run an HTTPS server that does nothing (the floor). `--parts rates,steady,growth,watch`, `--operations get,create`,
+ * same run an HTTPS server that does nothing (the floor). `--parts rates,steady,watch,growth`, `--operations get,create`,
  * `--protocols HTTP/1.1`, `--clients 1,16,64`, `--objects 1000,10000`, `--seconds 1`.
  */
 export async function run(args: readonly string[]): Promise<void> {
   const flags = listFlags(args, {
-    parts: 'rates,steady,growth,watch',
+    parts: 'rates,steady,watch,growth',
     operations: operations.join(),
     protocols: 'HTTP/2,HTTP/1.1',
     clients: '1,16,64',
