@@ -221,7 +221,15 @@ describe('a LimitRange', () => {
 
   test.each<Case>([
     ['that is sound', limits({ max: { cpu: '2' }, min: { cpu: '1' } }), []],
-    ['of what every object has in JavaScript', limits({ max: { cpu: '2' }, min: { constructor: '1' } }), []],
+    [
+      'of what every object has in JavaScript',
+      limits({ max: { cpu: '2' }, min: { constructor: '1' } }),
+      ['min', 'defaultRequest'].flatMap((field) =>
+        ['type or fully qualified', 'for containers'].map(
+          (what) => `spec.limits[0].${field}[constructor]: Invalid value: "constructor": must be a standard resource ${what}`,
+        ),
+      ),
+    ],
     [
       'whose least is above its most',
       limits({ max: { cpu: '1' }, min: { cpu: '2' }, default: { cpu: '1' }, defaultRequest: { cpu: '1' } }),
