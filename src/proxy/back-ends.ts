@@ -36,6 +36,10 @@ export async function openServiceRules(
   const localhost = settings.family === 'IPv4' && settings.localhostNodePorts
   const kernel = openNftables()
   if (!kernel) throw new Error('nftables cannot be programmed on this machine: run the proxy with --proxy-mode iptables')
+  if (!kernel.readsBack && settings.family === 'IPv6') {
+    // nft 1.0 puts what is remembered into the register where the client's address ends.
+    log.warn('session affinity is not kept in IPv6: the program nft, in place of system calls, cannot write its rules')
+  }
   try {
     // Open and then wanted shut: shut before the guard goes.
     if (settings.family === 'IPv4' && !localhost) await closeLocalnet(exec, settings.tag, findGuards)
