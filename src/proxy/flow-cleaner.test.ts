@@ -36,6 +36,7 @@ async function serving(kernel: FakeKernel, api: TableApi, exec: Exec = kernel): 
       },
     ],
     chainTag: '',
+    checkIntervalMs: 100,
   })
   stops.push(async () => {
     stopping.abort()
@@ -138,6 +139,20 @@ test('the last endpoint goes: its flows are forgotten, so that the client is tol
   kernel.flows = [flowTo('10.96.0.11')]
   api.put(slice('dns', ['b'], udp))
   await until(() => kernel.flows.length === 0)
+})
+
+test('flows that began while others had taken the rules away are forgotten once these are back', async () => {
+  const kernel = new FakeKernel({ addresses: [world.nodeAddress] })
+  const api = new TableApi()
+  api.put(dns)
+  api.put(slice('dns', ['a'], udp))
+  await serving(kernel, api)
+  await looked(kernel, api)
+  const good = flowTo(world.pods.a)
+  kernel.flows = [flowTo('10.96.0.11'), good]
+  await kernel.run('iptables-restore', ['--noflush'], { input: '*nat\n:KUBE-SERVICES - [0:0]\nCOMMIT\n' })
+  await until(() => kernel.flows.length === 1)
+  expect(kernel.flows).toEqual([good])
 })
 
 test('where the program fails, rules are right all the same, and flows are looked for again', async () => {

@@ -215,10 +215,12 @@ export class ProxyLoop {
     const started = clock.monotonic()
     this.#lookAtMs = undefined
     let repaired = false
-    for (const { rules } of families) {
+    for (const { rules, table } of families) {
       if (!(await rules.repair())) continue
       repaired = true
       metrics.repairs++
+      // A flow that began while its rules were away was never translated, and would not be for as long as it goes on.
+      this.#deps.flowCleaner.add(table.frontends())
     }
     this.#lookDelayMs = repaired ? Math.min(this.#lookDelayMs * 2, longestLookDelayMs) : firstLookDelayMs
     const budget = families.every(({ rules }) => rules.isTold) ? toldCheckBudget : checkBudget

@@ -47,6 +47,11 @@ export class ServiceTable {
     return this.#frontends.get(key)
   }
 
+  /** All whose flows are watched. */
+  frontends(): Iterable<ServedFrontend> {
+    return this.#frontends.values()
+  }
+
   /** Service ports whose policy is Local while nobody here serves them, though somebody does elsewhere. */
   noLocal(): { internal: number; external: number } {
     const sum = { internal: 0, external: 0 }
