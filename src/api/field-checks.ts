@@ -22,6 +22,7 @@ export const labelValueFaults = fieldCheck(names.labelValueFaults)
 export const labelValueMessages: NameCheck = names.labelValueFaults
 export const dataKeyFaults = fieldCheck(names.configMapKeyFaults)
 export const portNameFaults = fieldCheck(names.portNameFaults)
+export const dns1035LabelFaults = fieldCheck(names.dns1035LabelFaults)
 export const pathSegmentFaults = fieldCheck(names.pathSegmentFaults)
 export const underscoredSubdomainFaults = fieldCheck(names.underscoredSubdomainFaults)
 export const wildcardSubdomainFaults = fieldCheck(names.wildcardSubdomainFaults)

@@ -17,7 +17,7 @@ import { resourceClaims } from './resource/resource-claim.ts'
 import { resourceSlices } from './resource/resource-slice.ts'
 import { priorityClasses } from './scheduling/priority-class.ts'
 import { storageVersionMigrations } from './storagemigration/storage-version-migration.ts'
-import { type Case, changeFaults, created, faultsOf, statusFaults } from './testing/kind-cases.ts'
+import { type Case, changeFaults, created, faultsOf, statusFaults, warningsOf } from './testing/kind-cases.ts'
 
 describe('a PodDisruptionBudget', () => {
   test.each<Case>([
@@ -94,6 +94,15 @@ test('a RuntimeClass names its handler for ever', () => {
     expect.stringMatching(/^handler: Invalid value: "Run C": a lowercase RFC 1123 label/),
   ])
   expect(changeFaults(runtimeClasses, { handler: 'a' }, { handler: 'b' })).toEqual(['handler: Invalid value: "b": field is immutable'])
+  const twice = { key: 'a', operator: 'Exists' }
+  expect(
+    faultsOf(runtimeClasses, { handler: 'a', overhead: { podFixed: { cpu: '-1' } }, scheduling: { tolerations: [twice, twice] } }),
+  ).toEqual([
+    'overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0',
+    'scheduling.tolerations[1]: Duplicate value: {"Key":"a","Operator":"Exists","Value":"","Effect":"","TolerationSeconds":null}',
+  ])
+  const old = { handler: 'a', scheduling: { nodeSelector: { 'beta.kubernetes.io/os': 'linux' } } }
+  expect(warningsOf(runtimeClasses, old)).toEqual(['scheduling.nodeSelector: deprecated since v1.14; use "kubernetes.io/os" instead'])
 })
 
 const fieldErrorText = ({ field, message }: FieldError): string => `${field}: ${message}`
@@ -279,6 +288,14 @@ describe('a PriorityLevelConfiguration', () => {
       ['spec.limited.limitResponse.queuing.handSize: Invalid value: 3: should not be greater than queues (2)'],
     ],
     [
+      'of more hands than there is chance',
+      limited({ limitResponse: { type: 'Queue', queuing: { queues: 1024, handSize: 7 } }, borrowingLimitPercent: -1 }),
+      [
+        'spec.limited.limitResponse.queuing.handSize: Invalid value: 7: required entropy bits of deckSize 1024 and handSize 7 should not be greater than 60',
+        'spec.limited.borrowingLimitPercent: Invalid value: -1: if specified, must be a non-negative integer',
+      ],
+    ],
+    [
       'that is exempt under another name',
       { spec: { type: 'Exempt' } },
       ["spec.type: Invalid value: \"Exempt\": type must be 'Exempt' if and only if `name` is 'exempt'"],
@@ -306,6 +323,47 @@ test('a FlowSchema says whose requests go to which level', () => {
   expect(schema({ rules: [{ subjects: [{ kind: 'User' }] }] })).toEqual([
     "spec.rules[0].subjects[0].user: Required value: user is required when subject kind is 'User'",
     'spec.rules[0]: Required value: at least one of resourceRules and nonResourceRules has to be non-empty',
+  ])
+})
+
+test('a FlowSchema’s rules name what there is', () => {
+  const faults = (fields: object): string[] =>
+    faultsOf(flowSchemas, { spec: { priorityLevelConfiguration: { name: 'one' }, rules: [fields] } }).map((fault) =>
+      fault.replace('spec.rules[0].', ''),
+    )
+  const subjects = [{ kind: 'User', user: { name: 'jane' } }]
+  const everything = { verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'] }
+  expect(faults({ subjects, resourceRules: [everything] })).toEqual([])
+  expect(
+    faults({
+      subjects: [
+        { kind: 'User', user: {}, group: { name: 'a' } },
+        { kind: 'ServiceAccount', serviceAccount: { name: '*' } },
+        { kind: 'Robot' },
+      ],
+      resourceRules: [{ verbs: ['shout'], apiGroups: ['*', 'a'], resources: ['*', 'pods'], namespaces: ['A'] }],
+      nonResourceRules: [{ verbs: ['*', 'get'], nonResourceURLs: ['a', '/a b', '//', '/*/a', '/a/*'] }],
+    }),
+  ).toEqual([
+    'subjects[0].user.name: Required value',
+    "subjects[0].group: Forbidden: group is forbidden when subject kind is not 'Group'",
+    'subjects[1].serviceAccount.namespace: Required value: must specify namespace for service account',
+    'subjects[2].kind: Unsupported value: "Robot": supported values: "Group", "ServiceAccount", "User"',
+    'resourceRules[0].verbs: Unsupported value: ["shout"]: supported values: "create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"',
+    'resourceRules[0].apiGroups: Invalid value: ["*","a"]: if \'*\' is present, must not specify other api groups',
+    'resourceRules[0].resources: Invalid value: ["*","pods"]: if \'*\' is present, must not specify other resources',
+    expect.stringMatching(
+      /^resourceRules\[0\].namespaces\[0\]: Invalid value: "A": each member of this list must be '\*' or a DNS-1123 label; /,
+    ),
+    'nonResourceRules[0].verbs: Invalid value: ["*","get"]: if \'*\' is present, must not specify other verbs',
+    'nonResourceRules[0].nonResourceURLs[0]: Invalid value: "a": must start with slash',
+    'nonResourceRules[0].nonResourceURLs[1]: Invalid value: "/a b": must not contain white-space',
+    'nonResourceRules[0].nonResourceURLs[2]: Invalid value: "//": must not contain double slash',
+    'nonResourceRules[0].nonResourceURLs[3]: Invalid value: "/*/a": wildcard can only do suffix matching',
+  ])
+  expect(statusFaults(flowSchemas, {}, { conditions: [{ type: 'Dangling' }, { type: 'Dangling' }, {}] })).toEqual([
+    'status.conditions[1].type: Duplicate value: "Dangling"',
+    'status.conditions[2].type: Required value: must not be empty',
   ])
 })
 

@@ -83,6 +83,16 @@ export function dnsLabelFaults(value: string): string[] {
   const message = subdomainPattern.test(value) ? 'must not contain dots' : labelMessage
   return checked(value, { ...labelShape, message })
 }
+const startingWithLetter = '[a-z]([-a-z0-9]*[a-z0-9])?'
+const dns1035Message = regexMessage(
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
+  startingWithLetter,
+  'my-name',
+  'abc-123',
+)
+/** RFC 1035 label: versions of APIs. */
+export const dns1035LabelFaults = (value: string): string[] =>
+  checked(value, { ...labelShape, pattern: new RegExp(`^${startingWithLetter}$`), message: dns1035Message })
 /** RFC 1123 subdomain: most objects. */
 export const dnsSubdomainFaults = (value: string): string[] => checked(value, subdomainShape)
 /** With underscores, as in `_sip._tcp.example.com`: what resolvers search. */

@@ -10,7 +10,7 @@ import type {
   ValidatingAdmissionPolicySpec,
 } from '../generated/types.ts'
 import { allMetadata } from '../kind.ts'
-import { mutatingPolicyFaults, validatingPolicyFaults } from './policy-validation.ts'
+import { mutatingPolicyFaults, validatingPolicyFaults, validatingPolicyStatusFaults } from './policy-validation.ts'
 
 const unset = '<unset>'
 
@@ -50,6 +50,7 @@ export const validatingAdmissionPolicies = defineKind<ValidatingAdmissionPolicy>
     setMatchDefaults(policy.spec.matchConstraints)
   },
   validate: (policy): FieldError[] => [...validatingPolicyFaults(policy)],
+  validateStatusUpdate: (policy): FieldError[] => [...validatingPolicyStatusFaults(policy)],
 })
 
 export const mutatingAdmissionPolicies = defineKind<MutatingAdmissionPolicy>({

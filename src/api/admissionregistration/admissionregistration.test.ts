@@ -49,7 +49,30 @@ describe('a webhook', () => {
       'without TLS',
       hook({ clientConfig: { url: 'http://h/p' } }),
       [
-        'webhooks[0].clientConfig.url: Invalid value: "http://h/p": \'https\' is the only allowed URL scheme; desired format: https://host[/path]',
+        'webhooks[0].clientConfig.url: Invalid value: "http": \'https\' is the only allowed URL scheme; desired format: https://host[/path]',
+      ],
+    ],
+    [
+      'at a place of too many parts',
+      hook({ clientConfig: { url: 'https://me:x@h/p?q=1#f' } }),
+      [
+        'webhooks[0].clientConfig.url: Invalid value: "me:x": user information is not permitted in the URL',
+        'webhooks[0].clientConfig.url: Invalid value: "f": fragments are not permitted in the URL',
+        'webhooks[0].clientConfig.url: Invalid value: "q=1": query parameters are not permitted in the URL',
+      ],
+    ],
+    [
+      'at a path of empty parts',
+      hook({ clientConfig: { service: { name: 's', namespace: 'n', path: '/a//b' } } }),
+      ['webhooks[0].clientConfig.service.path: Invalid value: "/a//b": segment[1] may not be empty'],
+    ],
+    [
+      'of resources that say one another',
+      hook({ rules: [{ ...rule, resources: ['pods/*', 'pods/log', '*/*', '*', 'nodes'] }] }),
+      [
+        'webhooks[0].rules[0].resources[1]: Invalid value: "pods/log": if \'pods/*\' is present, must not specify pods/log',
+        'webhooks[0].rules[0].resources: Invalid value: ["pods/*","pods/log","*/*","*","nodes"]: if \'*/*\' is present, must not specify other resources',
+        'webhooks[0].rules[0].resources: Invalid value: ["pods/*","pods/log","*/*","*","nodes"]: if \'*\' is present, must not specify other resources without subresources',
       ],
     ],
     [
@@ -94,14 +117,46 @@ describe('a policy', () => {
       'of nothing',
       policy({ validations: [] }),
       [
-        'spec.validations: Required value: validations or auditAnnotations must be specified',
-        'spec.auditAnnotations: Required value: validations or auditAnnotations must be specified',
+        'spec.validations: Required value: validations or auditAnnotations must contain at least one item',
+        'spec.auditAnnotations: Required value: validations or auditAnnotations must contain at least one item',
+      ],
+    ],
+    [
+      'with a message of lines, for a reason of its own',
+      policy({ validations: [{ expression: 'true', message: 'a\nb', messageExpression: ' ', reason: 'Because' }] }),
+      [
+        'spec.validations[0].messageExpression: Invalid value: " ": must be non-empty if specified',
+        'spec.validations[0].message: Invalid value: "a\\nb": must not contain line breaks',
+        'spec.validations[0].reason: Unsupported value: "Because": supported values: "Forbidden", "Invalid", "RequestEntityTooLarge"',
+      ],
+    ],
+    [
+      'with parameters of no version',
+      policy({ paramKind: { apiVersion: 'a/b/c', kind: '1' } }),
+      [
+        'spec.paramKind.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c',
+        expect.stringMatching(
+          /^spec.paramKind.kind: Invalid value: "1": may have mixed case, but should otherwise match: a DNS-1035 label/,
+        ),
+      ],
+    ],
+    [
+      'that annotates twice',
+      policy({
+        auditAnnotations: [
+          { key: 'a', valueExpression: '1' },
+          { key: 'a', valueExpression: ' ' },
+        ],
+      }),
+      [
+        'spec.auditAnnotations[1].valueExpression: Required value: valueExpression is not specified',
+        'spec.auditAnnotations[1].key: Duplicate value: "a"',
       ],
     ],
     [
       'with an odd variable',
       policy({ variables: [{ name: 'a-b', expression: '1' }] }),
-      ['spec.variables[0].name: Invalid value: "a-b": name is not a valid CEL identifier'],
+      ['spec.variables[0].name: Invalid value: "a-b": must be a valid CEL identifier'],
     ],
   ])('%s', (_, fields, faults) => {
     expect(faultsOf(validatingAdmissionPolicies, fields)).toEqual(faults)
@@ -114,7 +169,7 @@ describe('a policy', () => {
     expect(mutating([{ patchType: 'JSONPatch' }])).toEqual([
       'spec.mutations[0].jsonPatch: Required value: must be specified when patchType is JSONPatch',
     ])
-    expect(mutating([])).toEqual(['spec.mutations: Required value'])
+    expect(mutating([])).toEqual(['spec.mutations: Required value: mutations must contain at least one item'])
   })
 
   test('is put to use by a binding that says what follows', () => {
@@ -123,11 +178,12 @@ describe('a policy', () => {
     expect(binding({})).toEqual([])
     expect(binding({ policyName: '', validationActions: [] })).toEqual([
       'spec.policyName: Required value',
-      'spec.validationActions: Required value',
+      'spec.validationActions: Required value: at least one validation action is required',
     ])
     expect(binding({ validationActions: ['Deny', 'Warn'] })).toEqual([expect.stringContaining('must not contain both Deny and Warn')])
     expect(binding({ paramRef: { name: 'a', selector: {}, parameterNotFoundAction: 'Deny' } })).toEqual([
       'spec.paramRef.name: Forbidden: name and selector are mutually exclusive',
+      'spec.paramRef.selector: Forbidden: name and selector are mutually exclusive',
     ])
   })
 })

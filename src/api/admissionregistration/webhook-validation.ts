@@ -1,5 +1,6 @@
-import { duplicate, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
-import { dnsSubdomainFaults, type Faults, labelSelectorFaults, portNumberFaults, qualifiedNameFaults } from '../field-checks.ts'
+import { duplicate, invalidValue, notSupported, required, tooMany } from '../../machinery/field-error.ts'
+import * as names from '../../machinery/names.ts'
+import { dns1035LabelFaults, type Faults, labelSelectorFaults, portNumberFaults, qualifiedNameFaults } from '../field-checks.ts'
 import type {
   AdmissionregistrationV1WebhookClientConfig,
   MatchCondition,
@@ -10,6 +11,7 @@ import type {
 
 const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
 const scopes = ['*', 'Cluster', 'Namespaced']
+const maxConditions = 64
 const knownReviews = ['v1', 'v1beta1']
 
 /** `*` stands for all, and so for itself alone. */
@@ -20,27 +22,55 @@ function* wildcardFaults(path: string, values: readonly string[] | undefined, wh
   }
 }
 
+/** `pods/*` stands for all of pods' subresources, `*` + `/scale` for those of all, `*` for all without any. */
+function* resourcesFaults(path: string, resources: readonly string[] = []): Faults {
+  if (resources.length === 0) yield required(path)
+  const wholes = new Set<string>()
+  const everywhere = new Set<string>()
+  let isLastPlain = false
+  for (const [index, text] of resources.entries()) {
+    const at = `${path}[${index}]`
+    if (!text) yield required(at)
+    if (!text.includes('/')) {
+      if (text) isLastPlain = text !== '*'
+      continue
+    }
+    const resource = text.slice(0, text.indexOf('/'))
+    const sub = text.slice(text.indexOf('/') + 1)
+    if (wholes.has(resource)) yield invalidValue(at, text, `if '${resource}/*' is present, must not specify ${text}`)
+    if (everywhere.has(sub)) yield invalidValue(at, text, `if '*/${sub}' is present, must not specify ${text}`)
+    if (sub === '*') wholes.add(resource)
+    if (resource === '*') everywhere.add(sub)
+  }
+  if (resources.length > 1 && resources.includes('*/*')) {
+    yield invalidValue(path, resources, "if '*/*' is present, must not specify other resources")
+  }
+  if (resources.includes('*') && isLastPlain) {
+    yield invalidValue(path, resources, "if '*' is present, must not specify other resources without subresources")
+  }
+}
+
 export function* ruleFaults(path: string, rule: RuleWithOperations): Faults {
-  yield* wildcardFaults(`${path}.apiGroups`, rule.apiGroups, 'API groups')
-  yield* wildcardFaults(`${path}.apiVersions`, rule.apiVersions, 'API versions')
-  for (const [index, version] of (rule.apiVersions ?? []).entries()) if (!version) yield required(`${path}.apiVersions[${index}]`)
-  if (!rule.resources?.length) yield required(`${path}.resources`)
-  for (const [index, resource] of (rule.resources ?? []).entries()) if (!resource) yield required(`${path}.resources[${index}]`)
-  if (rule.scope !== undefined && !scopes.includes(rule.scope)) yield notSupported(`${path}.scope`, rule.scope, scopes)
   yield* wildcardFaults(`${path}.operations`, rule.operations, 'operations')
   for (const [index, operation] of (rule.operations ?? []).entries()) {
     if (!operations.includes(operation)) yield notSupported(`${path}.operations[${index}]`, operation, operations)
   }
+  yield* wildcardFaults(`${path}.apiGroups`, rule.apiGroups, 'API groups')
+  yield* wildcardFaults(`${path}.apiVersions`, rule.apiVersions, 'API versions')
+  for (const [index, version] of (rule.apiVersions ?? []).entries()) if (!version) yield required(`${path}.apiVersions[${index}]`)
+  yield* resourcesFaults(`${path}.resources`, rule.resources)
+  if (rule.scope !== undefined && !scopes.includes(rule.scope)) yield notSupported(`${path}.scope`, rule.scope, scopes)
 }
 
 export function* matchConditionsFaults(path: string, conditions: readonly MatchCondition[] = []): Faults {
   const seen = new Set<string>()
+  if (conditions.length > maxConditions) yield tooMany(path, conditions.length, maxConditions)
   for (const [index, { name, expression }] of conditions.entries()) {
     const at = `${path}[${index}]`
-    if (!expression) yield required(`${at}.expression`)
+    if (!expression?.trim()) yield required(`${at}.expression`)
     if (!name) yield required(`${at}.name`)
     else yield* qualifiedNameFaults(`${at}.name`, name)
-    if (seen.has(name)) yield duplicate(`${at}.name`, name)
+    if (name && seen.has(name)) yield duplicate(`${at}.name`, name)
     seen.add(name)
   }
 }
@@ -51,42 +81,57 @@ function* clientConfigFaults(path: string, config: AdmissionregistrationV1Webhoo
   if ((url === undefined) === (service === undefined)) {
     return yield required(path, 'exactly one of url or service is required')
   }
-  if (url !== undefined) {
-    const why = urlFault(url)
-    if (why) yield invalidValue(`${path}.url`, url, why)
-  }
+  if (url !== undefined) yield* urlFaults(`${path}.url`, url)
   if (service) {
     if (!service.name) yield required(`${path}.service.name`, 'service name is required')
     if (!service.namespace) yield required(`${path}.service.namespace`, 'service namespace is required')
     for (const fault of portNumberFaults(`${path}.service.port`, service.port ?? 443)) {
       yield { ...fault, message: fault.message.replace('must be', 'port is not valid: must be') }
     }
-    if (service.path !== undefined && !service.path.startsWith('/')) {
-      yield invalidValue(`${path}.service.path`, service.path, "must start with a '/'")
-    }
+    yield* servicePathFaults(`${path}.service.path`, service.path)
+  }
+}
+
+function* servicePathFaults(at: string, path: string | undefined): Faults {
+  if (!path || path === '/') return
+  if (path === '//') return yield invalidValue(at, path, 'segment[0] may not be empty')
+  if (!path.startsWith('/')) yield invalidValue(at, path, "must start with a '/'")
+  for (const [index, segment] of path.slice(1).replace(/\/$/, '').split('/').entries()) {
+    if (!segment) yield invalidValue(at, path, `segment[${index}] may not be empty`)
+    else for (const why of names.dnsSubdomainFaults(segment)) yield invalidValue(at, path, `segment[${index}]: ${why}`)
   }
 }
 
 const urlForm = '; desired format: https://host[/path]'
 
-function urlFault(text: string): string | undefined {
-  if (!URL.canParse(text)) return `url must be a valid URL${urlForm}`
-  const url = new URL(text)
-  if (url.protocol !== 'https:') return `'https' is the only allowed URL scheme${urlForm}`
-  if (!url.host) return `host must be specified${urlForm}`
-  if (url.username || url.password) return `user information is not permitted in the URL`
-  if (url.hash) return 'fragments are not permitted in the URL'
-  return url.search ? 'query parameters are not permitted in the URL' : undefined
+/** Each part is told by itself. */
+function* urlFaults(path: string, text: string): Faults {
+  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? [undefined, '', text]
+  const whole = /^(?:\/\/([^/?#]*))?[^?#]*(?:\?([^#]*))?(?:#(.*))?$/s.exec(rest)
+  const [, authority = '', query = '', fragment = ''] = whole ?? []
+  const host = authority.slice(authority.lastIndexOf('@') + 1)
+  if (!URL.canParse(text) && scheme && host) return yield required(path, `url must be a valid URL${urlForm}`)
+  if (scheme.toLowerCase() !== 'https') yield invalidValue(path, scheme.toLowerCase(), `'https' is the only allowed URL scheme${urlForm}`)
+  if (!host) yield invalidValue(path, host, `host must be specified${urlForm}`)
+  if (authority.includes('@')) {
+    yield invalidValue(path, authority.slice(0, authority.lastIndexOf('@')), 'user information is not permitted in the URL')
+  }
+  if (fragment) yield invalidValue(path, fragment, 'fragments are not permitted in the URL')
+  if (query) yield invalidValue(path, query, 'query parameters are not permitted in the URL')
+}
+
+/** `example.com/hook`: a name that nobody else gives. */
+function* fullNameFaults(path: string, name: string): Faults {
+  if (!name) return yield required(path)
+  const faults = names.dnsSubdomainFaults(name)
+  if (faults.length > 0) yield invalidValue(path, name, faults.join(','))
+  else if (name.split('.').length < 3) {
+    yield invalidValue(path, name, 'should be a domain with at least three segments separated by dots')
+  }
 }
 
 function* webhookFaults(path: string, hook: ValidatingWebhook | MutatingWebhook): Faults {
-  if (!hook.name) yield required(`${path}.name`)
-  else {
-    yield* dnsSubdomainFaults(`${path}.name`, hook.name)
-    if (hook.name.split('.').length < 3) {
-      yield invalidValue(`${path}.name`, hook.name, 'should be a domain with at least three segments separated by dots')
-    }
-  }
+  yield* fullNameFaults(`${path}.name`, hook.name ?? '')
   for (const [index, rule] of (hook.rules ?? []).entries()) yield* ruleFaults(`${path}.rules[${index}]`, rule)
   const choices = { failurePolicy: ['Fail', 'Ignore'], matchPolicy: ['Equivalent', 'Exact'] } as const
   for (const field of ['failurePolicy', 'matchPolicy'] as const) {
@@ -103,21 +148,25 @@ function* webhookFaults(path: string, hook: ValidatingWebhook | MutatingWebhook)
   }
   yield* labelSelectorFaults(`${path}.namespaceSelector`, hook.namespaceSelector)
   yield* labelSelectorFaults(`${path}.objectSelector`, hook.objectSelector)
-  yield* clientConfigFaults(`${path}.clientConfig`, hook.clientConfig)
-  yield* matchConditionsFaults(`${path}.matchConditions`, hook.matchConditions)
-  yield* reviewVersionFaults(`${path}.admissionReviewVersions`, hook.admissionReviewVersions)
   const again = 'reinvocationPolicy' in hook ? hook.reinvocationPolicy : undefined
   if (again !== undefined && again !== 'Never' && again !== 'IfNeeded') {
     yield notSupported(`${path}.reinvocationPolicy`, again, ['IfNeeded', 'Never'])
   }
+  yield* clientConfigFaults(`${path}.clientConfig`, hook.clientConfig)
+  yield* matchConditionsFaults(`${path}.matchConditions`, hook.matchConditions)
+  yield* reviewVersionFaults(`${path}.admissionReviewVersions`, hook.admissionReviewVersions)
 }
 
 function* reviewVersionFaults(path: string, versions: readonly string[] | undefined): Faults {
   if (!versions?.length) return yield required(path, `must specify one of ${knownReviews.join(', ')}`)
   const seen = new Set<string>()
   for (const [index, version] of versions.entries()) {
-    if (seen.has(version)) yield invalidValue(`${path}[${index}]`, version, 'duplicate version')
+    if (seen.has(version)) {
+      yield invalidValue(`${path}[${index}]`, version, 'duplicate version')
+      continue
+    }
     seen.add(version)
+    yield* dns1035LabelFaults(`${path}[${index}]`, version)
   }
   if (!versions.some((version) => knownReviews.includes(version))) {
     yield invalidValue(path, versions, `must include at least one of ${knownReviews.join(', ')}`)
@@ -128,7 +177,7 @@ export function* webhooksFaults(webhooks: readonly (ValidatingWebhook | Mutating
   const seen = new Set<string>()
   for (const [index, hook] of webhooks.entries()) {
     yield* webhookFaults(`webhooks[${index}]`, hook)
-    if (seen.has(hook.name)) yield duplicate(`webhooks[${index}].name`, hook.name)
+    if (hook.name && seen.has(hook.name)) yield duplicate(`webhooks[${index}].name`, hook.name)
     seen.add(hook.name)
   }
 }

@@ -1,7 +1,7 @@
 import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '../../machinery/field-error.ts'
 import { ageColumn, column, nameColumn, none } from '../columns.ts'
 import { defineKind } from '../define-kind.ts'
-import { type Faults, nonNegativeFaults } from '../field-checks.ts'
+import type { Faults } from '../field-checks.ts'
 import type {
   LimitedPriorityLevelConfiguration,
   PriorityLevelConfiguration,
@@ -9,8 +9,11 @@ import type {
   QueuingConfiguration,
 } from '../generated/types.ts'
 import { allMetadata } from '../kind.ts'
+import { levelConditionsFaults } from './condition-validation.ts'
 
 const maxQueues = 10_000_000
+/** What a flow's queues are drawn by. */
+const maxHashBits = 60
 
 function setLevelDefaults(level: PriorityLevelConfiguration): void {
   level.spec ??= {} as PriorityLevelConfigurationSpec
@@ -36,6 +39,14 @@ function* queuingFaults(path: string, { queues = 0, handSize = 0, queueLengthLim
   else if (queues > maxQueues) yield invalidValue(`${path}.queues`, queues, `must not be greater than ${maxQueues}`)
   if (handSize <= 0) yield invalidValue(`${path}.handSize`, handSize, 'must be positive')
   else if (handSize > queues) yield invalidValue(`${path}.handSize`, handSize, `should not be greater than queues (${queues})`)
+  else if (Math.ceil(Math.log2(queues) * handSize) > maxHashBits) {
+    const why = `required entropy bits of deckSize ${queues} and handSize ${handSize} should not be greater than ${maxHashBits}`
+    yield invalidValue(`${path}.handSize`, handSize, why)
+  }
+}
+
+function* sharesFaults(path: string, shares: number | undefined): Faults {
+  if (shares !== undefined && shares < 0) yield invalidValue(path, shares, 'must be a non-negative integer')
 }
 
 function* percentFaults(path: string, value: number | undefined): Faults {
@@ -43,8 +54,7 @@ function* percentFaults(path: string, value: number | undefined): Faults {
 }
 
 function* limitedFaults(path: string, limited: LimitedPriorityLevelConfiguration): Faults {
-  yield* nonNegativeFaults(`${path}.nominalConcurrencyShares`, limited.nominalConcurrencyShares)
-  yield* percentFaults(`${path}.lendablePercent`, limited.lendablePercent)
+  yield* sharesFaults(`${path}.nominalConcurrencyShares`, limited.nominalConcurrencyShares)
   const { type, queuing } = limited.limitResponse ?? { type: '' }
   const at = `${path}.limitResponse`
   if (type === 'Reject') {
@@ -53,6 +63,11 @@ function* limitedFaults(path: string, limited: LimitedPriorityLevelConfiguration
     if (!queuing) yield required(`${at}.queuing`, 'must not be empty if limited.limitResponse.type is Limited')
     else yield* queuingFaults(`${at}.queuing`, queuing)
   } else yield notSupported(`${at}.type`, type, ['Queue', 'Reject'])
+  yield* percentFaults(`${path}.lendablePercent`, limited.lendablePercent)
+  const { borrowingLimitPercent: borrowed } = limited
+  if (borrowed !== undefined && borrowed < 0) {
+    yield invalidValue(`${path}.borrowingLimitPercent`, borrowed, 'if specified, must be a non-negative integer')
+  }
 }
 
 function* levelFaults({ metadata, spec = {} as PriorityLevelConfigurationSpec }: PriorityLevelConfiguration): Faults {
@@ -62,6 +77,7 @@ function* levelFaults({ metadata, spec = {} as PriorityLevelConfigurationSpec }:
   }
   if (type === 'Exempt') {
     if (limited) yield forbiddenField('spec.limited', 'must be nil if the type is not Limited')
+    yield* sharesFaults('spec.exempt.nominalConcurrencyShares', exempt?.nominalConcurrencyShares)
     yield* percentFaults('spec.exempt.lendablePercent', exempt?.lendablePercent)
   } else if (type === 'Limited') {
     if (exempt) yield forbiddenField('spec.exempt', 'must be nil if the type is Limited')
@@ -97,4 +113,5 @@ export const priorityLevelConfigurations = defineKind<PriorityLevelConfiguration
   ],
   setDefaults: setLevelDefaults,
   validate: (level): FieldError[] => [...levelFaults(level)],
+  validateStatusUpdate: ({ status }): FieldError[] => [...levelConditionsFaults(status?.conditions)],
 })
