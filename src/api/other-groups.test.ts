@@ -377,6 +377,17 @@ test('a FlowSchema names verbs, groups, resources and namespaces', () => {
   ])
 })
 
+test('an APIService has a version that names can have, and conditions that hold or not', () => {
+  const local = {
+    metadata: { name: '1a.x.example' },
+    spec: { group: 'x.example', version: '1a', groupPriorityMinimum: 1, versionPriority: 1 },
+  }
+  expect(faultsOf(apiServices, local)).toEqual([expect.stringMatching(/^spec.version: Invalid value: "1a": a DNS-1035 label must consist/)])
+  expect(statusFaults(apiServices, local, { conditions: [{ type: 'Available', status: 'Maybe' }] })).toEqual([
+    'status.conditions[0].status: Unsupported value: "Maybe": supported values: "True", "False", "Unknown"',
+  ])
+})
+
 test('an APIService is local and there, or somebody’s', () => {
   const of = (spec: object): Record<string, unknown> => ({
     metadata: { name: 'v1.example.com' },
