@@ -32,7 +32,6 @@ function buildProgram(): Command {
     .version(`ownkube 0.1.0, Kubernetes API ${kubernetesVersion}`, '--version', 'print the version')
     .exitOverride()
     .showSuggestionAfterError(true)
-    .showHelpAfterError("Run 'ownkube --help' for what there is.")
     .helpOption('-h, --help', 'show this help')
     .addHelpText('after', footer)
   addBootCommands(program)
@@ -41,7 +40,14 @@ function buildProgram(): Command {
   addBackupCommands(program)
   addImageCommands(program)
   addProxyCommand(program)
+  hintAtHelp(program, 'ownkube')
   return program
+}
+
+/** A command used wrongly says where its own help is. */
+function hintAtHelp(command: Command, path: string): void {
+  command.showHelpAfterError(`Run '${path} --help' for what there is.`)
+  for (const inner of command.commands) hintAtHelp(inner, `${path} ${inner.name()}`)
 }
 
 const footer = `
@@ -179,7 +185,7 @@ function addAskCommands(program: Command): void {
     .option('--ipv6', "to the Service's IPv6 address")
     .option('--rules', 'show the rules that decide')
     .option('--live', 'then follow real packets through the rules, by the tracing of the kernel')
-    .addOption(new Option('--packets <number>', 'how many packets --live follows').default(10).argParser(count))
+    .addOption(new Option('--packets <number>', 'how many packets --live follows').default(10).argParser(atLeastOne))
     .addOption(new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'))
     .action(
       async (client: string, target: string, options) => await (await import('./trace-command.ts')).traceCommand(client, target, options),
@@ -220,7 +226,6 @@ function addImageCommands(program: Command): void {
     .command('image')
     .summary('build, import and list images')
     .description('Images of the cluster: built from a folder without Docker, imported from an archive, listed.')
-    .showHelpAfterError("Run 'ownkube image --help' for what there is.")
   named(image.command('build'))
     .summary('build an image from a folder')
     .description(
@@ -330,6 +335,6 @@ function atLeastOne(text: string): number {
 }
 
 function count(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number of lines.')
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('A whole number, 0 or more.')
   return Number(text)
 }

@@ -1,3 +1,4 @@
+import { NoSuchPlaceError } from '../cluster/ask/places.ts'
 import { ConfigError } from '../cluster/config-file.ts'
 import { MissingProgramsError } from '../cluster/requirements.ts'
 import { exitCodes } from './exit-codes.ts'
@@ -25,6 +26,16 @@ export function messageOf(error: unknown): string {
   const expected = error instanceof CommandError || error instanceof ConfigError || error instanceof MissingProgramsError
   const stack = !expected && process.env.OWNKUBE_DEBUG ? `\n${error.stack}` : ''
   return `${error.message}${cause}${stack}`
+}
+
+/** What was asked about; a name of nothing is wrong usage. */
+export async function existing<Answer>(asked: Promise<Answer>): Promise<Answer> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof NoSuchPlaceError) throw new CommandError(error.message, exitCodes.usage)
+    throw error
+  }
 }
 
 export function requireRoot(command: string): void {

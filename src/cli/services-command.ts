@@ -2,7 +2,7 @@ import { type ListedService, servicesNow } from '../cluster/ask/services.ts'
 import { systemClock } from '../host/clock.ts'
 import { systemExec } from '../host/exec.ts'
 import { type AskedOptions, askedCluster } from './asked-options.ts'
-import { requireRoot } from './failure.ts'
+import { existing, requireRoot } from './failure.ts'
 import { table } from './table.ts'
 
 export interface ServicesOptions extends AskedOptions {
@@ -16,8 +16,7 @@ export async function servicesCommand(name: string | undefined, options: Service
   requireRoot('services')
   const cluster = await askedCluster(options)
   const look = async (): Promise<void> => {
-    const all = await servicesNow(cluster, { exec: systemExec, clock: systemClock })
-    const listed = name === undefined ? all : all.filter((each) => isNamed(each.name, name))
+    const listed = await existing(servicesNow(cluster, { exec: systemExec, clock: systemClock }, name))
     const text = options.output === 'json' ? `${JSON.stringify(listed, null, 2)}\n` : asText(listed)
     // A person's screen is written over; a program gets one listing after the other.
     process.stdout.write(options.watch && process.stdout.isTTY ? `\x1b[H\x1b[2J${text}` : text)
@@ -27,12 +26,6 @@ export async function servicesCommand(name: string | undefined, options: Service
     await systemClock.sleep(refreshMs)
     await look()
   }
-}
-
-/** `default/web`, or `web` of the namespace default, with all of its ports. */
-function isNamed(full: string, name: string): boolean {
-  const service = full.split(':')[0]
-  return service === (name.includes('/') ? name : `default/${name}`)
 }
 
 function asText(listed: readonly ListedService[]): string {

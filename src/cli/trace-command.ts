@@ -1,12 +1,10 @@
 import { followPackets } from '../cluster/ask/follow-packets.ts'
-import { NoSuchPlaceError } from '../cluster/ask/places.ts'
 import { type TraceAnswer, traced } from '../cluster/ask/trace.ts'
 import { systemClock } from '../host/clock.ts'
 import { systemExec } from '../host/exec.ts'
 import { type AskedOptions, askedCluster } from './asked-options.ts'
 import { paint } from './colors.ts'
-import { exitCodes } from './exit-codes.ts'
-import { CommandError, requireRoot } from './failure.ts'
+import { existing, requireRoot } from './failure.ts'
 import { table } from './table.ts'
 
 export interface TraceOptions extends AskedOptions {
@@ -22,19 +20,15 @@ export async function traceCommand(client: string, target: string, options: Trac
   requireRoot('trace')
   const cluster = await askedCluster(options)
   const question = { client, target, protocol: options.protocol, six: options.ipv6 ?? false }
-  let answer: TraceAnswer
-  try {
-    answer = await traced(question, cluster, { exec: systemExec, clock: systemClock })
-  } catch (error) {
-    if (error instanceof NoSuchPlaceError) throw new CommandError(error.message, exitCodes.usage)
-    throw error
-  }
+  const answer = await existing(traced(question, cluster, { exec: systemExec, clock: systemClock }))
   process.stdout.write(options.output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : asText(answer, options.rules ?? false))
   if (options.live) await follow(answer, options.packets)
 }
 
 /** Prints what the kernel tells of real packets, until enough were seen or Ctrl-C. */
-async function follow({ client, target }: TraceAnswer, count: number): Promise<void> {
+async function follow({ client, target, atSocket }: TraceAnswer, count: number): Promise<void> {
+  if (atSocket)
+    process.stdout.write(`\nNo packet of this pod bears ${target.address}: ask with the address:port of an endpoint to follow them.\n`)
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort())
   process.stdout.write(`\nFollowing the first packets of new connections, ${count} at most; Ctrl-C ends.\n`)

@@ -163,13 +163,17 @@ describe('ownkube trace', () => {
   it('says what can be asked about', async () => {
     for (const [client, target, complaint] of [
       ['ghost', 'web', /there is no pod default\/ghost; a client is a pod/],
-      ['client', 'ghost', /there is no Service default\/ghost; a target is/],
+      ['client', 'ghost', /there is no Service default\/ghost; name one as/],
       ['client', 'web:https', /Service default\/web has no such port; it has 80\/TCP/],
     ] as const) {
       const { code, stderr } = await cluster.ownkube('trace', client, target)
       expect(code).toBe(2)
       expect(stderr).toMatch(complaint)
     }
+    const { code, stderr } = await cluster.ownkube('services', 'ghost')
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/there is no Service default\/ghost; name one as/)
+    expect((await answer('client', '8.8.8.8:53')).ways).toMatchObject([{ source: 'masqueraded: the endpoint sees this node' }])
   })
 
   it('follows real packets, and leaves no table behind', async () => {

@@ -27,6 +27,8 @@ function isStale(table: string): boolean {
 }
 
 const longestMs = 24 * 3600 * 1000
+/** What the kernel tells of one packet comes at once. */
+const lastPacketMs = 500
 
 /**
  * Follows real packets through the rules by the kernel's own tracing, until enough were seen, the signal, or a day has passed. The table that marks them
@@ -42,11 +44,18 @@ export async function followPackets(followed: Followed, { exec, clock, count, si
   for (const { family, name: stale } of tables) if (isStale(stale)) await kernel.apply(removeTable(family as Family, stale))
   const lines = new TraceLines(name, tables)
   const enough = new AbortController()
+  const tooMany = new AbortController()
+  const wait = async (ms: number, end: AbortSignal): Promise<void> => {
+    await clock.sleep(ms, end).catch((error: unknown) => {
+      if (!end.aborted) throw error
+    })
+  }
   const stop = followTraces(libc, {
     step(step) {
       const text = lines.take(step)
       // The last packet is followed to its end: the one after it is no longer told.
-      if (lines.seen > count) return enough.abort()
+      if (lines.seen >= count) enough.abort()
+      if (lines.seen > count) return tooMany.abort()
       for (const line of text) print(line)
     },
     lost: () => print('(the kernel told more than could be read in time)'),
@@ -54,10 +63,8 @@ export async function followPackets(followed: Followed, { exec, clock, count, si
   try {
     await kernel.apply(createTable(table, () => []))
     // The wait also keeps the process alive: the socket that is read does not.
-    const end = AbortSignal.any([signal, enough.signal])
-    await clock.sleep(longestMs, end).catch((error: unknown) => {
-      if (!end.aborted) throw error
-    })
+    await wait(longestMs, AbortSignal.any([signal, enough.signal]))
+    await wait(lastPacketMs, AbortSignal.any([signal, tooMany.signal]))
   } finally {
     await kernel.apply(removeTable(table.family, name))
     stop()

@@ -80,19 +80,15 @@ export function targetNamed(
 ): AskedTarget {
   const literal = /^(?:\[([^\]]+)\]|([\d.]+)):(\d+)$/.exec(text)
   const address = literal?.[1] ?? literal?.[2]
-  if (address !== undefined && isIP(address)) {
-    return { text, address, port: Number(literal?.[3]), protocol: options.protocol ?? 'tcp' }
+  if (address !== undefined) {
+    const port = Number(literal?.[3])
+    if (!isIP(address)) throw new NoSuchPlaceError(`${address} is no IP address`)
+    if (port < 1 || port > 65535) throw new NoSuchPlaceError(`${port} is no port: ports are numbers from 1 to 65535`)
+    return { text, address, port, protocol: options.protocol ?? 'tcp' }
   }
-  const [place = '', port = ''] = text.replace(/^(?:svc|service|services)\//, '').split(':')
-  const [namespace, name] = named(place)
-  const service = services.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
-  if (!service)
-    throw new NoSuchPlaceError(`there is no Service ${namespace}/${name}; a target is a Service (namespace/name[:port]) or address:port`)
+  if (isIP(text)) throw new NoSuchPlaceError(`which port of ${text}? A target is address:port, of IPv6 [address]:port`)
+  const { service, namespace, name, port } = servedService(text, services)
   const { spec = {} } = service
-  if (spec.type === 'ExternalName')
-    throw new NoSuchPlaceError(`Service ${namespace}/${name} is an ExternalName: a DNS name for ${spec.externalName}, without an address`)
-  if (spec.clusterIP === 'None')
-    throw new NoSuchPlaceError(`Service ${namespace}/${name} is headless: DNS answers with its pods' own addresses`)
   const clusterIp = (spec.clusterIPs ?? [spec.clusterIP ?? '']).find((one) => one.includes(':') === options.six)
   if (!clusterIp) throw new NoSuchPlaceError(`Service ${namespace}/${name} has no ${options.six ? 'IPv6' : 'IPv4'} address`)
   const ports = spec.ports ?? []
@@ -101,12 +97,37 @@ export function targetNamed(
       (port === '' || one.name === port || String(one.port) === port) &&
       (options.protocol === undefined || (one.protocol ?? 'TCP').toLowerCase() === options.protocol),
   )
-  if (!chosen) {
-    const has = ports.map((one) => `${one.name ? `${one.name} ` : ''}${one.port}/${one.protocol ?? 'TCP'}`).join(', ')
-    throw new NoSuchPlaceError(`Service ${namespace}/${name} has no such port; it has ${has}`)
-  }
+  if (!chosen) throw noSuchPort(service)
   const protocol = (chosen.protocol ?? 'TCP').toLowerCase() as TransportProtocol
   return { text: `Service ${namespace}/${name}`, address: clusterIp, port: chosen.port, protocol }
+}
+
+/**
+ * The Service that `web`, `default/web`, `svc/web` or `default/web:http` names, which must be one with an address. Throws
+ * {@link NoSuchPlaceError}.
+ */
+export function servedService(
+  text: string,
+  services: readonly Service[],
+): { service: Service; namespace: string; name: string; port: string } {
+  const [place = '', port = ''] = text.replace(/^(?:svc|service|services)\//, '').split(':')
+  const [namespace, name] = named(place)
+  const service = services.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
+  if (!service)
+    throw new NoSuchPlaceError(`there is no Service ${namespace}/${name}; name one as namespace/name[:port], or as address:port`)
+  const { spec = {} } = service
+  if (spec.type === 'ExternalName')
+    throw new NoSuchPlaceError(`Service ${namespace}/${name} is an ExternalName: a DNS name for ${spec.externalName}, without an address`)
+  if (spec.clusterIP === 'None')
+    throw new NoSuchPlaceError(
+      `Service ${namespace}/${name} is headless: DNS answers with its pods' own addresses; ask about one of them, as address:port`,
+    )
+  return { service, namespace, name, port }
+}
+
+export function noSuchPort({ metadata, spec }: Service): NoSuchPlaceError {
+  const has = (spec?.ports ?? []).map((one) => `${one.name ? `${one.name} ` : ''}${one.port}/${one.protocol ?? 'TCP'}`).join(', ')
+  return new NoSuchPlaceError(`Service ${metadata.namespace}/${metadata.name} has no such port; it has ${has}`)
 }
 
 function named(text: string): [string, string] {

@@ -1,3 +1,4 @@
+import type { Service } from '../../api/generated/types.ts'
 import { balancedCounts } from '../../bpf/balanced-at.ts'
 import { unifiedCgroup } from '../../cri/unified-cgroup.ts'
 import type { Clock } from '../../host/clock.ts'
@@ -8,6 +9,7 @@ import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { type CountBySockets, type ListedPort, listServices } from '../../proxy/tracing/service-list.ts'
 import { cgroupRootOf } from '../agent.ts'
 import { type AskedCluster, factsOf } from './asked-cluster.ts'
+import { noSuchPort, servedService } from './places.ts'
 
 /** Where pods' sockets are balanced, connection tracking knows nothing of what they send. */
 async function socketCounts(cluster: AskedCluster): Promise<CountBySockets> {
@@ -26,11 +28,29 @@ async function socketCounts(cluster: AskedCluster): Promise<CountBySockets> {
 
 export type ListedService = ListedPort
 
-/** All Services as this node sees them, with what connection tracking knows of their connections. */
-export async function servicesNow(cluster: AskedCluster, deps: { exec: Exec; clock: Clock }): Promise<ListedPort[]> {
+/**
+ * All Services as this node sees them, with what connection tracking knows of their connections; or only the named one (`web`,
+ * `default/web`, `default/web:http`). Throws NoSuchPlaceError if there is none of that name, or it has no address.
+ */
+export async function servicesNow(
+  cluster: AskedCluster,
+  deps: { exec: Exec; clock: Clock },
+  named: string | undefined,
+): Promise<ListedPort[]> {
   const facts = await factsOf(cluster, deps)
   const node = { name: facts.node.metadata.name, zone: facts.node.metadata.labels?.['topology.kubernetes.io/zone'] }
   const families = (await hasIpv6(deps.exec)) ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const)
   const translated = await Promise.all(families.map((family) => translatedConnections(openConntrack(deps), family)))
-  return listServices({ ...facts, node }, families, translated.flat(), await socketCounts(cluster))
+  const all = listServices({ ...facts, node }, families, translated.flat(), await socketCounts(cluster))
+  return named === undefined ? all : portsNamed(named, all, facts.services)
+}
+
+export function portsNamed(text: string, all: readonly ListedPort[], services: readonly Service[]): ListedPort[] {
+  const { service, namespace, name, port } = servedService(text, services)
+  const found = all.filter((listed) => {
+    const [place, portName] = listed.name.split(':')
+    return place === `${namespace}/${name}` && (port === '' || port === portName || listed.frontend.includes(`:${port}/`))
+  })
+  if (found.length === 0 && port !== '') throw noSuchPort(service)
+  return found
 }

@@ -24,6 +24,8 @@ export interface TraceQuestion {
 export interface TraceAnswer extends Explanation {
   readonly client: AskedClient
   readonly target: AskedTarget
+  /** The pod's socket is sent to an endpoint as it connects: no packet bears the target's address. */
+  readonly atSocket: boolean
 }
 
 /** Where a pod's socket is sent as it connects, before any packet is there; undefined: not by its socket. */
@@ -67,5 +69,8 @@ export async function traced(question: TraceQuestion, cluster: AskedCluster, dep
   const ways = balanced ?? (await waysThrough(packet, facts.isLocal, { exec: deps.exec, openNftables: openNftables(deps), tag: facts.tag }))
   const isServiceAddress = facts.serviceCidrs.some((cidr) => contains(cidr, target.address))
   const isFromHere = client.isPod || client.from === 'host'
-  return { client, target, ...explain({ packet, frontend, ways, pods: facts.pods, node: node.name, isFromHere, isServiceAddress }) }
+  const explanation = explain({ packet, frontend, ways, pods: facts.pods, node: node.name, isFromHere, isServiceAddress })
+  const atSocket = balanced !== undefined
+  const how = atSocket ? ["chosen at the pod's socket, as it connects (--socket-lb)"] : []
+  return { client, target, atSocket, ...explanation, facts: [...explanation.facts, ...how] }
 }

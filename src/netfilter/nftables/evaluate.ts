@@ -108,10 +108,8 @@ function evaluate(place: RulePlace, rule: HeldRule, e: Expression, state: State)
       return updated(place, rule, e, state)
     case 'nat':
       return translated(place, rule, e, state)
-    case 'masq': {
-      const connection = { ...state.world.tracked, translated: { ...state.world.tracked.translated, source: true } }
-      return accepted({ ...state.world, masqueraded: true, ...withConnection(state.world, connection) }, 'masquerade')
-    }
+    case 'masq':
+      return masqueraded(state)
     case 'redir':
       return redirected(place, rule, e, state)
     case 'reject': {
@@ -126,6 +124,8 @@ function evaluate(place: RulePlace, rule: HeldRule, e: Expression, state: State)
     case 'unknown':
       // A comment matches everything.
       if (e.what === 'iptables match comment') return goOn(state)
+      // iptables-nft writes this one as its own, whatever nft makes of it in a listing; its options choose ports alone.
+      if (e.what === 'iptables target MASQUERADE') return masqueraded(state)
       return notUnderstood(place, rule, e.what, state)
   }
 }
@@ -136,6 +136,11 @@ function endWith({ world }: State, verdict: Verdict): Step {
 
 function accepted(world: World, did: string): Step {
   return { end: { world, verdict: 'accept', whole: true, did } }
+}
+
+function masqueraded({ world }: State): Step {
+  const connection = { ...world.tracked, translated: { ...world.tracked.translated, source: true } }
+  return accepted({ ...world, masqueraded: true, ...withConnection(world, connection) }, 'masquerade')
 }
 
 const withConnection = (world: World, tracked: Connection): Pick<World, 'tracked' | 'packet'> => ({

@@ -261,6 +261,28 @@ describe('a traced packet', () => {
   })
 })
 
+describe("iptables' own targets among nftables' rules", () => {
+  it('are understood where they masquerade', () => {
+    const nat: HeldTable = {
+      family: 'ip',
+      name: 'nat',
+      dormant: false,
+      sets: [],
+      counters: [],
+      chains: [
+        {
+          name: 'POSTROUTING',
+          hook: { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
+          rules: [{ handle: 5, expressions: [{ name: 'unknown', what: 'iptables target MASQUERADE' }] }],
+        },
+      ],
+    }
+    expect(traceNftables({ tables: [nat], isLocal: () => false }, to('8.8.8.8'))).toMatchObject([
+      { verdict: 'arrives', masqueraded: true, notUnderstood: [] },
+    ])
+  })
+})
+
 describe('a traced IPv6 packet', () => {
   it('meets ip6 and inet tables, and no ip ones', async () => {
     const targets: NftSet = { name: 'targets', key: ['ipv6_addr', 'inet_service'], data: ['ipv6_addr', 'inet_service'] }

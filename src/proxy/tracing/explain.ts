@@ -79,12 +79,19 @@ function explained(way: Way, context: Context): ExplainedWay {
 
 function goesTo(way: Way, context: Context): string {
   if (way.verdict === 'dropped') return `dropped${becauseOf(way, context)}`
-  if (way.verdict === 'rejected') return `rejected${way.rejectedWith ? ` (${way.rejectedWith})` : ''}${becauseOf(way, context)}`
+  if (way.verdict === 'rejected')
+    return `rejected${way.rejectedWith ? ` (${rejectionText(way.rejectedWith, context.packet)})` : ''}${becauseOf(way, context)}`
   const address = way.to.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
   const pod = context.pods.find(({ status, spec }) => !spec.hostNetwork && (status?.podIPs ?? []).some(({ ip }) => ip === address))
   const untouched = address === context.packet.destination
   if (pod) return `pod ${pod.metadata.namespace}/${pod.metadata.name}, ${way.to} on ${pod.spec.nodeName}`
   return untouched ? `${way.to}, untranslated` : way.to
+}
+
+/** `icmp 3` is the same as ICMPv6's 4, and as nftables' own 1 for either. */
+function rejectionText(rejectedWith: string, { destination }: Packet): string {
+  const portUnreachable = [destination.includes(':') ? 'icmp 4' : 'icmp 3', 'icmpx 1']
+  return portUnreachable.includes(rejectedWith) ? 'ICMP port unreachable' : rejectedWith
 }
 
 /** Why nothing answers: the Service's state, or the rule that decided. */
