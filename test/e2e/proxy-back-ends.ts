@@ -124,8 +124,8 @@ export class ProxyBed {
     return mustRun(this.#packets.nodeExec, 'nft', ['-f', '-'], { input })
   }
 
-  iptables(...args: string[]): Promise<string> {
-    return mustRun(this.#packets.nodeExec, `iptables-${this.backEnd.variant}`, args)
+  iptables(family: AddressFamily, ...args: string[]): Promise<string> {
+    return mustRun(this.#packets.nodeExec, `${family === 'IPv4' ? 'iptables' : 'ip6tables'}-${this.backEnd.variant}`, args)
   }
 
   save6(): Promise<string> {

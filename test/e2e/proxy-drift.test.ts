@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/host/clock.ts'
 import { mustRun } from '../../src/host/exec.ts'
+import type { AddressFamily } from '../../src/proxy/service-port.ts'
 import { services, slices, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
-import { type BackEnd, backEnds, eventually, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
+import { type BackEnd, backEnds, eventually, families, familyOn, ProxyBed, type RunningProxy } from './proxy-back-ends.ts'
 import { buildWorld, type PacketWorld } from './proxy-world.ts'
 
 const root = process.getuid?.() === 0
@@ -17,8 +18,8 @@ class OpenConnection {
   readonly #client
   #heard = ''
 
-  constructor(namespace: string) {
-    const script = `const s=require('node:net').connect(80,'10.96.0.10');s.on('data',d=>process.stdout.write(d));s.on('error',e=>console.log(e.code));process.stdin.on('data',d=>s.write(d))`
+  constructor(namespace: string, address: string) {
+    const script = `const s=require('node:net').connect(80,'${address}');s.on('data',d=>process.stdout.write(d));s.on('error',e=>console.log(e.code));process.stdin.on('data',d=>s.write(d))`
     this.#client = spawn('nsenter', [`--net=/run/netns/${namespace}`, process.execPath, '-e', script])
     this.#client.stdout.on('data', (data) => (this.#heard += data))
   }
@@ -37,13 +38,21 @@ class OpenConnection {
   }
 }
 
-describe.skipIf(!root)('our rules among others', () => {
+describe.skipIf(!root).each(families)('our rules among others, $family', ({ family, six, twin }) => {
   let packets: PacketWorld
   let api: TableApi
   let running: RunningProxy | undefined
+  /** What is written for IPv4, to nft. */
+  const inFamily = (text: string): string =>
+    six
+      ? twin(text)
+          .replaceAll('ip ownkube-proxy', 'ip6 ownkube-proxy')
+          .replaceAll('ipv4_addr', 'ipv6_addr')
+          .replaceAll('ip daddr', 'ip6 daddr')
+      : text
   const bed = (backEnd = nftables): ProxyBed => new ProxyBed(packets, backEnd)
   const start = async (backEnd = nftables): Promise<void> => {
-    running = await bed(backEnd).start(api)
+    running = await bed(backEnd).start(api, { families: [familyOn[family]] })
   }
   const stop = async (): Promise<void> => {
     await running?.stop()
@@ -51,16 +60,20 @@ describe.skipIf(!root)('our rules among others', () => {
   }
   /** A few of the scenes, one of each kind. */
   const served = async (): Promise<void> => {
-    expect((await packets.ask('far', 'tcp', '10.96.0.10:80', 3)).every((answer) => /^[abc]\|10\.244\.2\.14$/.test(answer))).toBe(true)
-    expect((await packets.ask('outside', 'tcp', `${world.nodeAddress}:30003`, 1))[0]).toBe(`a|${world.outside}`)
-    expect((await packets.ask('a', 'tcp', '10.96.0.12:80', 1))[0]).toBe('ECONNREFUSED')
-    expect((await packets.ask('host', 'tcp', '127.0.0.1:30001', 1))[0]).toMatch(/^[abc]\|/)
+    expect(
+      (await packets.ask('far', 'tcp', twin('10.96.0.10:80'), 3)).every(
+        (answer) => /^[abc]\|/.test(answer) && answer.endsWith(`|${twin(world.pods.far)}`),
+      ),
+    ).toBe(true)
+    expect((await packets.ask('outside', 'tcp', twin(`${world.nodeAddress}:30003`), 1))[0]).toBe(`a|${twin(world.outside)}`)
+    expect((await packets.ask('a', 'tcp', twin('10.96.0.12:80'), 1))[0]).toBe('ECONNREFUSED')
+    if (!six) expect((await packets.ask('host', 'tcp', '127.0.0.1:30001', 1))[0]).toMatch(/^[abc]\|/)
   }
 
   beforeAll(async () => {
     packets = await buildWorld()
     api = new TableApi()
-    for (const object of [...services, ...slices]) api.put(object)
+    for (const object of [...services, ...slices]) api.put(twin(object))
   })
   afterAll(async () => {
     await stop()
@@ -84,9 +97,33 @@ describe.skipIf(!root)('our rules among others', () => {
   ])('what others do to it is put right: %s', async (_name, input) => {
     if (!running) await start()
     const good = await bed().ownTables()
-    await bed().nft(input)
+    await bed().nft(inFamily(input))
     await eventually(async () => (await bed().ownTables()) === good)
     await served()
+  })
+
+  test('a clean-up while a proxy runs is put right, too', async () => {
+    if (!running) await start()
+    const good = await bed().ownTables()
+    await bed(program).remove() // by processes of its own, as anyone's clean-up is
+    await eventually(async () => (await bed().ownTables()) === good)
+    await served()
+  })
+
+  test('a firewall that is loaded anew again and again, under load: what it cuts is served again at once', async () => {
+    if (!running) await start()
+    const good = await bed().ownTables()
+    const asking = packets.ask('far', 'tcp', twin('10.96.0.10:80'), 300)
+    for (let i = 0; i < 5; i++) {
+      await bed().nft('flush ruleset\nadd table inet firewall\nadd chain inet firewall forward { type filter hook forward priority 0 ; }')
+      await systemClock.sleep(100)
+    }
+    const answers = await asking
+    // Those that began while there were no rules at all went nowhere; they are few.
+    expect(answers.filter((answer) => /^[abc]\|/.test(answer)).length).toBeGreaterThan(200)
+    await eventually(async () => (await bed().ownTables()) === good)
+    await served()
+    await bed().nft('delete table inet firewall')
   })
 
   test('the program nft writes what netlink writes', async () => {
@@ -107,15 +144,15 @@ describe.skipIf(!root)('our rules among others', () => {
     let isOver = false
     const disturbing = (async () => {
       while (!isOver) {
-        await bed().nft('add set ip ownkube-proxy theirs { type ipv4_addr ; }\ninsert rule ip ownkube-proxy services counter')
+        await bed().nft(inFamily('add set ip ownkube-proxy theirs { type ipv4_addr ; }\ninsert rule ip ownkube-proxy services counter'))
         await systemClock.sleep(100)
       }
     })()
     try {
       const answers = await Promise.all([
-        packets.ask('far', 'tcp', '10.96.0.10:80', 1_000),
-        packets.ask('far', 'tcp', '10.96.0.17:80', 1_000),
-        packets.ask('outside', 'tcp', `${world.nodeAddress}:30001`, 1_000),
+        packets.ask('far', 'tcp', twin('10.96.0.10:80'), 1_000),
+        packets.ask('far', 'tcp', twin('10.96.0.17:80'), 1_000),
+        packets.ask('outside', 'tcp', twin(`${world.nodeAddress}:30001`), 1_000),
       ])
       for (const each of answers) expect(each.filter((answer) => !/^[abc]\|/.test(answer))).toEqual([])
     } finally {
@@ -135,21 +172,21 @@ describe.skipIf(!root)('our rules among others', () => {
     await stop()
     // Each begins from nothing, for the two kinds of iptables know nothing of one another.
     for (const backEnd of backEnds) await bed(backEnd).remove()
-    await bed(to).iptables('-A', 'FORWARD', '-s', '203.0.113.9/32', '-j', 'DROP')
+    await bed(to).iptables(family, '-A', 'FORWARD', '-s', twin('203.0.113.9/32'), '-j', 'DROP')
     await start(from)
-    const connection = new OpenConnection(packets.namespaceOf('far'))
+    const connection = new OpenConnection(packets.namespaceOf('far'), twin('10.96.0.10'))
     try {
       await connection.opened()
       await stop()
       await start(to)
       await connection.isAlive('after')
-      const saved = await bed(to).save()
-      expect(saved).toContain('203.0.113.9')
+      const saved = six ? await bed(to).save6() : await bed(to).save()
+      expect(saved).toContain(twin('203.0.113.9'))
       expect(to.mode === 'nftables' ? saved : await bed().ownTables()).not.toMatch(to.mode === 'nftables' ? /KUBE-/ : /ownkube/)
       await served()
     } finally {
       connection.end()
-      await bed(to).iptables('-D', 'FORWARD', '-s', '203.0.113.9/32', '-j', 'DROP')
+      await bed(to).iptables(family, '-D', 'FORWARD', '-s', twin('203.0.113.9/32'), '-j', 'DROP')
     }
     await stop()
     await bed(to).remove()
@@ -158,7 +195,8 @@ describe.skipIf(!root)('our rules among others', () => {
 
   test('a table of another version is replaced at the start, whatever its sets hold', async () => {
     await stop()
-    await bed().nft(`
+    await bed().nft(
+      inFamily(`
       table ip ownkube-proxy
       delete table ip ownkube-proxy
       table ip ownkube-proxy {
@@ -166,25 +204,26 @@ describe.skipIf(!root)('our rules among others', () => {
         map cluster-ips { type ipv4_addr : ipv4_addr; elements = { 10.96.0.10 : 10.0.0.1 } }
         chain services { type filter hook prerouting priority -150; policy accept; ip daddr 10.96.0.0/16 jump ports; }
         chain ports { drop; }
-      }`)
+      }`),
+    )
     await start()
     await served()
-    expect(await bed().ownTables()).not.toContain('10.0.0.1')
+    expect(await bed().ownTables()).not.toContain(`: ${twin('10.0.0.1')}`)
   })
 
   test('a proxy that is killed while it changes things leaves what the next one can take over', async () => {
     await stop()
     await bed().remove()
     for (let round = 0; round < 3; round++) {
-      const victim = new OtherProxy(packets.namespaceOf('host'), 'restless')
+      const victim = new OtherProxy(packets.namespaceOf('host'), 'restless', family)
       await victim.up()
-      const connection = new OpenConnection(packets.namespaceOf('far'))
+      const connection = new OpenConnection(packets.namespaceOf('far'), twin('10.96.0.10'))
       await connection.opened()
       victim.kill()
       await start()
       await connection.isAlive('after')
       connection.end()
-      expect(await bed().ownTables()).not.toContain('10.96.7.')
+      expect(await bed().ownTables()).not.toMatch(six ? /fd77::a:60:7:/ : /10\.96\.7\./)
       await served()
       await stop()
     }
@@ -192,7 +231,7 @@ describe.skipIf(!root)('our rules among others', () => {
 
   test('two at once come to rest, and put right together what others do', async () => {
     await start()
-    const other = new OtherProxy(packets.namespaceOf('host'), 'quiet')
+    const other = new OtherProxy(packets.namespaceOf('host'), 'quiet', family)
     try {
       await other.up()
       await bed().nft('flush ruleset')
@@ -213,9 +252,9 @@ describe.skipIf(!root)('our rules among others', () => {
 class OtherProxy {
   readonly #process
 
-  constructor(namespace: string, temper: 'quiet' | 'restless') {
+  constructor(namespace: string, temper: 'quiet' | 'restless', family: AddressFamily) {
     const program = new URL('./proxy-process.ts', import.meta.url).pathname
-    this.#process = spawn('nsenter', [`--net=/run/netns/${namespace}`, process.execPath, program, temper], {
+    this.#process = spawn('nsenter', [`--net=/run/netns/${namespace}`, process.execPath, program, temper, family], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
   }

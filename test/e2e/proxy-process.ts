@@ -1,4 +1,4 @@
-/** The proxy of the scenes in this process's network namespace; `restless`: which changes Services of its own all the time. */
+/** The proxy of the scenes in this process's network namespace, by temper (`restless`: changes Services of its own all the time) and family. */
 import { systemClock } from '../../src/host/clock.ts'
 import { systemExec } from '../../src/host/exec.ts'
 import { silentLog } from '../../src/host/log.ts'
@@ -6,11 +6,15 @@ import { systemRandom } from '../../src/host/random.ts'
 import { openConntrack } from '../../src/netfilter/conntrack/open-conntrack.ts'
 import { openNftables } from '../../src/netfilter/nftables/open-nftables.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
+import type { AddressFamily } from '../../src/proxy/service-port.ts'
 import { type PodName, service, services, slice, slices, world } from '../../src/proxy/testing/scenes.ts'
 import { TableApi } from '../../src/proxy/testing/table-api.ts'
+import { families, familyOn, type TestedFamily } from './proxy-back-ends.ts'
 
 const api = new TableApi()
-for (const object of [...services, ...slices]) api.put(object)
+const [, , temper, family = 'IPv4'] = process.argv as [string, string, string, AddressFamily?]
+const { twin } = families.find((each) => each.family === family) as TestedFamily
+for (const object of [...services, ...slices]) api.put(twin(object))
 await startProxy({
   client: api,
   clock: systemClock,
@@ -22,22 +26,15 @@ await startProxy({
   signal: new AbortController().signal,
   nodeName: world.node,
   mode: 'nftables',
-  families: [
-    {
-      family: 'IPv4',
-      nodePortAddresses: [world.nodeAddress],
-      podTraffic: { by: 'source', cidr: world.podCidr },
-      serviceCidr: world.serviceCidr,
-    },
-  ],
+  families: [familyOn[family]],
   chainTag: '',
   checkIntervalMs: 500,
 })
 const pods = Object.keys(world.pods) as PodName[]
-for (let i = 0; process.argv[2] === 'restless'; i++) {
+for (let i = 0; temper === 'restless'; i++) {
   const name = `restless-${i % 50}`
-  api.put(service(name, `10.96.7.${i % 50}`, [{}]))
-  api.put(slice(name, pods.slice(i % 4)))
+  api.put(twin(service(name, `10.96.7.${i % 50}`, [{}])))
+  api.put(twin(slice(name, pods.slice(i % 4))))
   if (i === 100) console.log('up')
   await systemClock.sleep(1)
 }

@@ -19,9 +19,9 @@ describe.skipIf(!root).each(backEnds)('real packets through $name', (backEnd) =>
     packets = await buildWorld()
     bed = new ProxyBed(packets, backEnd)
     // Somebody else's rules, which must survive everything.
-    await bed.iptables('-t', 'nat', '-N', 'THEIRS')
-    await bed.iptables('-t', 'nat', '-A', 'PREROUTING', '-j', 'THEIRS')
-    await bed.iptables('-A', 'FORWARD', '-s', '203.0.113.9/32', '-j', 'DROP')
+    await bed.iptables('IPv4', '-t', 'nat', '-N', 'THEIRS')
+    await bed.iptables('IPv4', '-t', 'nat', '-A', 'PREROUTING', '-j', 'THEIRS')
+    await bed.iptables('IPv4', '-A', 'FORWARD', '-s', '203.0.113.9/32', '-j', 'DROP')
     before = await bed.save()
     api = new TableApi()
     for (const object of [...services, ...slices]) api.put(object)

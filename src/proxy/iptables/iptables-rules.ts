@@ -40,7 +40,12 @@ export async function openIptablesRules(options: IptablesRulesOptions): Promise<
       localnetIsOpen = true
       return transaction && { written: transaction.rulesWritten, removed: transaction.chainsRemoved }
     },
-    repair: () => sync.repair(desired.rules()),
+    async repair() {
+      const repaired = await sync.repair(desired.rules())
+      // Whoever took the guard away may have shut it, as a clean-up does.
+      if (repaired && localhost) await openLocalnet(exec)
+      return repaired
+    },
     counts: () => new Map(Object.entries(countRules(desired.rules()))),
     close: () => undefined,
   }

@@ -64,10 +64,14 @@ export class NftablesRules implements ServiceRules {
 
   async apply(): Promise<Applied | undefined> {
     const applied = await this.#apply()
-    // Not before its guard is in the kernel.
-    if (!this.#localnetIsOpen) await openLocalnet(this.#options.exec)
-    this.#localnetIsOpen = true
+    if (!this.#localnetIsOpen) await this.#openLocalnet()
     return applied
+  }
+
+  /** Not before its guard is in the kernel. */
+  async #openLocalnet(): Promise<void> {
+    if (this.#options.routeLocalnetWas !== undefined) await openLocalnet(this.#options.exec)
+    this.#localnetIsOpen = true
   }
 
   async #apply(): Promise<Applied | undefined> {
@@ -93,7 +97,11 @@ export class NftablesRules implements ServiceRules {
       this.#isDisturbed = false
       const applied = await this.#reconcile()
       if (applied) this.#options.log.warn('someone else changed the Service rules; put back', { ...applied })
-      if (applied) return true
+      if (applied) {
+        // Whoever took the guard away may have shut it, as a clean-up does.
+        await this.#openLocalnet()
+        return true
+      }
     }
     await this.#tidy()
     return false
