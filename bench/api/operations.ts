@@ -18,7 +18,8 @@ export const operations = [
   'apply',
   'create',
 ] as const
-export type Operation = (typeof operations)[number]
+/** The dry run is for warming up: all of a creation but its end. */
+export type Operation = (typeof operations)[number] | 'dry run of create'
 
 export const podsPath = `/api/v1/namespaces/${namespace}/pods`
 const json = 'application/json'
@@ -34,7 +35,7 @@ export function requestsOf(operation: Operation, stored: object, count: number, 
   const text = bodyOf(operation, stored)
   return () => {
     const index = n++
-    const name = operation === 'create' ? `new-${index}` : podName(index % count)
+    const name = operation === 'create' || operation === 'dry run of create' ? `new-${index}` : podName(index % count)
     const body = text?.replaceAll(nameMark, name).replaceAll(variesMark, `v${index}`)
     return { ...lineOf(operation, name), body }
   }
@@ -48,6 +49,7 @@ function bodyOf(operation: Operation, stored: object): string | undefined {
     case 'list by namespace':
       return undefined
     case 'create':
+    case 'dry run of create':
     case 'apply':
       return JSON.stringify(podAsked(nameMark, image))
     case 'update status': {
@@ -79,6 +81,8 @@ function lineOf(operation: Operation, name: string): Omit<WireRequest, 'body'> {
       return { method: 'PATCH', path, contentType: 'application/strategic-merge-patch+json' }
     case 'apply':
       return { method: 'PATCH', path: `${path}?fieldManager=bench&force=true`, contentType: 'application/apply-patch+yaml' }
+    case 'dry run of create':
+      return { method: 'POST', path: `${podsPath}?dryRun=All`, contentType: json }
     case 'create':
       return { method: 'POST', path: podsPath, contentType: json }
   }

@@ -35,10 +35,7 @@ export interface RatesWanted {
 export async function ratesTable(laboratory: Laboratory, wanted: RatesWanted): Promise<string> {
   await laboratory.refill(podsInRates)
   say('warming up')
-  await warmUp(
-    laboratory,
-    wanted.operations.filter((operation) => operation !== 'create'),
-  )
+  await warmUp(laboratory, wanted.operations)
   const rows: string[][] = []
   for (const operation of wanted.operations) {
     for (const protocol of wanted.protocols) {
