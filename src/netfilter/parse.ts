@@ -26,6 +26,9 @@ export function parseRule(text: string): Rule {
   return new RuleReader(text).read()
 }
 
+/** The others lose their meaning without their `!`, and {@link Match} has no word for it. */
+const negatable = new Set(['-s', '-d', '-i', '-o', '--ctstate', '--mark'])
+
 class RuleReader {
   readonly #line: string
   readonly #words: string[]
@@ -57,6 +60,7 @@ class RuleReader {
   }
 
   #readMatch(word: string, not: { not?: true }): boolean {
+    if (not.not && !negatable.has(word)) return false
     switch (word) {
       case '-m':
         return this.#readModule(this.#next())
@@ -66,6 +70,8 @@ class RuleReader {
         return this.#add({ type: 'destination', cidr: withMask(this.#next()), ...not })
       case '-i':
         return this.#add({ type: 'interface', name: this.#next(), ...not })
+      case '-o':
+        return this.#add({ type: 'outputInterface', name: this.#next(), ...not })
       case '-p':
         return this.#add({ type: 'protocol', protocol: this.#next() as TransportProtocol })
       case '--dport': {

@@ -14,6 +14,8 @@ export type Match =
   | { readonly type: 'protocol'; readonly protocol: TransportProtocol; readonly port?: number }
   /** The interface that the packet came in by; every one that begins like `name` where that ends in `+`. */
   | { readonly type: 'interface'; readonly name: string; readonly not?: true }
+  /** The one that the packet leaves by, named likewise. */
+  | { readonly type: 'outputInterface'; readonly name: string; readonly not?: true }
   | { readonly type: 'sourceIsLocal' }
   | { readonly type: 'destinationIsLocal' }
   /** Connection states, any of which matches. DNAT is a state too: the destination was translated. */
@@ -81,7 +83,8 @@ export function only(address: string): string {
   return `${address}/${address.includes(':') ? 128 : 32}`
 }
 
-function matchText(match: Match): string {
+/** `-s 10.0.0.1/32`, as iptables-restore reads it. */
+export function matchText(match: Match): string {
   switch (match.type) {
     case 'source':
       return `${negated(match.not)}-s ${match.cidr}`
@@ -91,6 +94,8 @@ function matchText(match: Match): string {
       return match.port === undefined ? `-p ${match.protocol}` : `-p ${match.protocol} -m ${match.protocol} --dport ${match.port}`
     case 'interface':
       return `${negated(match.not)}-i ${match.name}`
+    case 'outputInterface':
+      return `${negated(match.not)}-o ${match.name}`
     case 'sourceIsLocal':
       return '-m addrtype --src-type LOCAL'
     case 'destinationIsLocal':

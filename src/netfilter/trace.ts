@@ -1,5 +1,5 @@
 import { contains } from './address-range.ts'
-import { hostAndPort, type Match, type Rule, type Target, type TransportProtocol } from './rules.ts'
+import { hostAndPort, type Match, matchText, type Rule, type Target, type TransportProtocol } from './rules.ts'
 
 /** The first packet of a connection, as it enters a host. */
 export interface Packet {
@@ -24,6 +24,19 @@ export interface Outcome {
   readonly masqueraded: boolean
   /** Recent lists that this way notes the source on. */
   readonly notes: readonly string[]
+  /** Rules that it fulfilled, in their order; chains that it left without any are left out. */
+  readonly path: readonly PathStep[]
+}
+
+/** A rule that the packet fulfilled. */
+export interface PathStep {
+  readonly table: 'nat' | 'filter'
+  readonly chain: string
+  readonly comment?: string
+  /** Its other matches, as iptables writes them; empty: it is for every packet. */
+  readonly matched: string
+  /** What it did, in a few words: `dnat to 10.244.0.5:8080`. */
+  readonly did: string
 }
 
 /** What a trace reads of a host: rules by table and chain, and the host's own addresses. */
@@ -41,6 +54,9 @@ interface World {
   readonly translated: boolean
   readonly masqueraded: boolean
   readonly notes: readonly string[]
+  readonly path: readonly PathStep[]
+  /** Empty where it is not known; that is no interface's name. */
+  readonly outputInterface: string
 }
 type Verdict = 'next' | 'accept' | 'drop' | 'reject'
 interface Step {
@@ -50,11 +66,14 @@ interface Step {
 
 /** Follows a packet through nat and filter in the kernel's order of hooks; chances are enumerated, not drawn. */
 export function trace(host: TracedHost, packet: Packet): Outcome[] {
-  const start: World = { probability: 1, packet, mark: 0, translated: false, masqueraded: false, notes: [] }
+  const start: World = {
+    ...{ probability: 1, packet, mark: 0, translated: false, masqueraded: false },
+    ...{ notes: [], path: [], outputInterface: '' },
+  }
   const outcomes: Outcome[] = []
   const finish = (verdict: Outcome['verdict'], world: World): void => {
-    const { probability, masqueraded, notes, packet: end } = world
-    outcomes.push({ probability, verdict, to: hostAndPort(end.destination, end.port), masqueraded, notes })
+    const { probability, masqueraded, notes, path, packet: end } = world
+    outcomes.push({ probability, verdict, to: hostAndPort(end.destination, end.port), masqueraded, notes, path })
   }
   let worlds: World[] = [start]
   const through = (table: 'nat' | 'filter', chain: string, subset: (world: World) => boolean = () => true): void => {
@@ -77,13 +96,23 @@ export function trace(host: TracedHost, packet: Packet): Outcome[] {
     through('filter', 'FORWARD', (world) => !toHost(world))
     if (isNew) through('nat', 'POSTROUTING', (world) => !toHost(world))
   } else {
+    worlds = worlds.map((world) => leaving(world, toHost))
     if (isNew) through('nat', 'OUTPUT')
+    worlds = worlds.map((world) => leaving(world, toHost))
     through('filter', 'OUTPUT')
     if (isNew) through('nat', 'POSTROUTING')
+    worlds = worlds.map((world) =>
+      toHost(world) ? { ...world, packet: { ...world.packet, interface: 'lo' }, outputInterface: '' } : world,
+    )
     through('filter', 'INPUT', toHost) // over the loopback
   }
   for (const world of worlds) finish('arrives', world)
   return outcomes
+}
+
+/** What a host sends to itself goes over the loopback. */
+function leaving(world: World, toHost: (world: World) => boolean): World {
+  return { ...world, outputInterface: toHost(world) ? 'lo' : '' }
 }
 
 function walk(host: TracedHost, table: 'nat' | 'filter', chain: string, start: World): Step[] {
@@ -95,7 +124,8 @@ function walk(host: TracedHost, table: 'nat' | 'filter', chain: string, start: W
       const chance = rule.matches.reduce((product, match) => product * matches(host, match, world), 1)
       if (chance < 1) remaining.push({ ...world, probability: world.probability * (1 - chance) })
       if (chance === 0) continue
-      const hit = noted({ ...world, probability: world.probability * chance }, rule)
+      const path = [...world.path, pathStep(table, chain, rule)]
+      const hit = noted({ ...world, probability: world.probability * chance, path }, rule)
       for (const step of follow(host, table, rule.target, hit)) {
         if (step.verdict === 'next') remaining.push(step.world)
         else if (step.verdict === 'return') done.push({ world: step.world, verdict: 'next' })
@@ -107,6 +137,36 @@ function walk(host: TracedHost, table: 'nat' | 'filter', chain: string, start: W
   return [...done, ...active.map((world): Step => ({ world, verdict: 'next' }))]
 }
 
+function pathStep(table: 'nat' | 'filter', chain: string, { matches: all, target }: Rule): PathStep {
+  const comment = all.find((match) => match.type === 'comment')?.text
+  const matched = all.flatMap((match) => (match.type === 'comment' ? [] : [matchText(match)])).join(' ')
+  return { table, chain, ...(comment === undefined ? {} : { comment }), matched, did: targetWords(target) }
+}
+
+function targetWords(target: Target): string {
+  switch (target.type) {
+    case 'jump':
+      return `jump to ${target.chain}`
+    case 'reject':
+      return target.with === undefined ? 'reject' : 'reject with tcp reset'
+    case 'mark':
+      return `mark ${target.how === 'set' ? 'set' : 'turned'} 0x${target.value.toString(16)}`
+    case 'dnat':
+      return `dnat to ${hostAndPort(target.address, target.port)}`
+    case 'accept':
+    case 'drop':
+    case 'return':
+    case 'masquerade':
+      return target.type
+  }
+}
+
+/** `before` ends with the jump; who comes back with nothing more met no rule that did anything. */
+function withoutIdleJump({ world, verdict }: Step, before: readonly PathStep[]): Step {
+  const idle = verdict === 'next' && world.path.length === before.length
+  return { world: idle ? { ...world, path: before.slice(0, -1) } : world, verdict }
+}
+
 function noted(world: World, rule: Rule): World {
   const lists = rule.matches.flatMap((match) => (match.type === 'noteSource' ? [match.list] : []))
   return lists.length === 0 ? world : { ...world, notes: [...world.notes, ...lists] }
@@ -115,7 +175,7 @@ function noted(world: World, rule: Rule): World {
 function follow(host: TracedHost, table: 'nat' | 'filter', target: Target, world: World): { world: World; verdict: Verdict | 'return' }[] {
   switch (target.type) {
     case 'jump':
-      return walk(host, table, target.chain, world)
+      return walk(host, table, target.chain, world).map((step) => withoutIdleJump(step, world.path))
     case 'accept':
     case 'drop':
     case 'reject':
@@ -145,11 +205,10 @@ function matches(host: TracedHost, match: Match, world: World): number {
       return yes(contains(match.cidr, packet.destination), match.not)
     case 'protocol':
       return yes(packet.protocol === match.protocol && (match.port === undefined || match.port === packet.port))
-    case 'interface': {
-      const { name, not } = match
-      const came = packet.interface ?? ''
-      return yes(name.endsWith('+') ? came.startsWith(name.slice(0, -1)) : came === name, not)
-    }
+    case 'interface':
+      return yes(isNamed(match.name, packet.interface ?? ''), match.not)
+    case 'outputInterface':
+      return yes(isNamed(match.name, world.outputInterface), match.not)
     case 'sourceIsLocal':
       return yes(host.isLocal(packet.source))
     case 'destinationIsLocal':
@@ -171,4 +230,9 @@ function matches(host: TracedHost, match: Match, world: World): number {
     case 'comment':
       return 1
   }
+}
+
+/** `veth+` names all that begin like that. */
+function isNamed(pattern: string, name: string): boolean {
+  return pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : name === pattern
 }

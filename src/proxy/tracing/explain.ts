@@ -1,7 +1,7 @@
 import type { Pod } from '../../api/generated/types.ts'
 import type { Packet } from '../../netfilter/trace.ts'
 import type { FoundFrontend } from './frontend-at.ts'
-import type { Way } from './ways-through.ts'
+import type { Way, WayStep } from './ways-through.ts'
 
 /** Where a packet goes and why, in plain words. */
 export interface Explanation {
@@ -113,7 +113,9 @@ function sourceText(way: Way, { packet }: Context): string {
   return way.masqueraded ? 'masqueraded: the endpoint sees this node' : `kept: the endpoint sees ${packet.source}`
 }
 
-const stepText = ({ chain, comment, did }: Way['steps'][number]): string => `${chain}${comment ? ` "${comment}"` : ''}: ${did.join(', ')}`
+function stepText({ chain, comment, matched, did }: WayStep): string {
+  return `${chain}${comment ? ` "${comment}"` : matched ? ` (${matched})` : ''}: ${did.join(', ')}`
+}
 
 function notesOf({ ways, frontend, packet }: Context): string[] {
   const notes = [...new Set(ways.flatMap(({ notUnderstood }) => notUnderstood))].map(

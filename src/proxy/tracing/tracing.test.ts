@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Pod } from '../../api/generated/types.ts'
 import { programConntrack } from '../../netfilter/conntrack/program-conntrack.ts'
 import { translatedConnections } from '../../netfilter/conntrack/translated-connections.ts'
+import { FakeKernel } from '../../netfilter/fake-kernel.ts'
 import type { LiveStep } from '../../netfilter/nftables/live-trace.ts'
 import type { HeldTable, Rule } from '../../netfilter/nftables/ruleset.ts'
 import { ruleText } from '../../netfilter/nftables/statement-text.ts'
@@ -10,7 +11,7 @@ import { explain } from './explain.ts'
 import { frontendAt, type ServiceFacts } from './frontend-at.ts'
 import { TraceLines, tracingTable } from './live-trace.ts'
 import { listServices } from './service-list.ts'
-import type { Way } from './ways-through.ts'
+import { type Way, waysThrough } from './ways-through.ts'
 
 const facts: ServiceFacts = {
   services,
@@ -107,6 +108,48 @@ describe('an explanation', () => {
       'a rule that this command does not understand may change this: -m u32',
     ])
     expect(explained('10.96.0.12:80', [way({ verdict: 'rejected' })]).notes[0]).toMatch(/test\/none selects no pod/)
+  })
+})
+
+describe('a way through iptables', async () => {
+  const kernel = new FakeKernel({ addresses: [world.nodeAddress] })
+  const isLocal = (address: string): boolean => address === world.nodeAddress
+  const through = () =>
+    waysThrough({ from: 'network', protocol: 'tcp', source: world.pods.b, destination: '10.96.0.10', port: 80 }, isLocal, {
+      exec: kernel,
+      openNftables: () => undefined,
+      tag: 't',
+    })
+  const input = [
+    '*nat',
+    ':WEB - [0:0]',
+    '-A PREROUTING -d 10.96.0.10/32 -m comment --comment "test/web cluster address" -j WEB',
+    '-A WEB -m statistic --mode random --probability 0.5000000000 -j DNAT --to-destination 10.244.1.11:8080',
+    '-A WEB -j DNAT --to-destination 10.244.1.12:8080',
+    'COMMIT',
+    '*filter',
+    ':OWNKUBE-POD-FWD - [0:0]',
+    '-A FORWARD -m comment --comment "ownkube pod network t" -j OWNKUBE-POD-FWD',
+    '-A OWNKUBE-POD-FWD -i okb-1 -j ACCEPT',
+    '-A OWNKUBE-POD-FWD -o okb-1 -j ACCEPT',
+    'COMMIT',
+    '',
+  ].join('\n')
+  await kernel.run('iptables-restore', ['--noflush'], { input })
+  test('tells the rules that decided, and knows those of our pod network', async () => {
+    const ways = await through()
+    const { ways: said, notes } = explained('10.96.0.10:80', ways)
+    expect(notes).toEqual([])
+    expect(said.map(({ share, rules }) => [share, rules])).toEqual([
+      [
+        0.5,
+        [
+          'nat PREROUTING "test/web cluster address": jump to WEB',
+          'nat WEB (-m statistic --mode random --probability 0.5000000000): dnat to 10.244.1.11:8080',
+        ],
+      ],
+      [0.5, ['nat PREROUTING "test/web cluster address": jump to WEB', 'nat WEB: dnat to 10.244.1.12:8080']],
+    ])
   })
 })
 

@@ -7,7 +7,7 @@ import type { HeldTable } from '../../netfilter/nftables/ruleset.ts'
 import { traceNftables } from '../../netfilter/nftables/trace.ts'
 import { parseRule, UnknownRuleError } from '../../netfilter/parse.ts'
 import type { Rule } from '../../netfilter/rules.ts'
-import { type Packet, trace } from '../../netfilter/trace.ts'
+import { type Packet, type PathStep, trace } from '../../netfilter/trace.ts'
 import { tableName } from '../nftables/set-names.ts'
 
 /** One way that a packet may go through the kernel, with its exact share of all. */
@@ -28,6 +28,8 @@ export interface Way {
 export interface WayStep {
   readonly chain: string
   readonly comment?: string | undefined
+  /** What it asked of the packet, where no comment says what it is for. */
+  readonly matched?: string | undefined
   readonly did: readonly string[]
 }
 
@@ -92,7 +94,12 @@ async function throughIptables(packet: Packet, isLocal: IsLocal, { exec, variant
   const rules = (table: 'nat' | 'filter', chain: string): readonly Rule[] => (saved[table].get(chain) ?? []).flatMap(read)
   // Who was seen lately the kernel tells nobody but its rules.
   const outcomes = trace({ rules, isLocal, seenRecently: () => false }, packet)
-  return outcomes.map(({ notes: _, ...outcome }) => ({ ...outcome, steps: [], notUnderstood: [...new Set(unknown)] }))
+  return outcomes.map(({ notes: _, path, ...outcome }) => ({ ...outcome, steps: path.map(wayStep), notUnderstood: [...new Set(unknown)] }))
+}
+
+/** Both tables have chains of the same names. */
+function wayStep({ table, chain, comment, matched, did }: PathStep): WayStep {
+  return { chain: `${table} ${chain}`, ...(comment === undefined ? { matched } : { comment }), did: [did] }
 }
 
 /** Ways that end alike are one. */
