@@ -43,6 +43,12 @@ export interface InformerDeps<T extends KubeObject> {
   trim?: (object: T) => T
 }
 
+/** For informers of components, which own no field by name: the account of who does is often the larger part of an object. */
+export function withoutManagedFields<T extends KubeObject>(object: T): T {
+  const { managedFields: _, ...metadata } = object.metadata
+  return { ...object, metadata }
+}
+
 const pageSize = 500
 /** First wait after a failure; doubles up to the longest. Each is stretched by up to half at random. */
 const firstBackoffMs = 100

@@ -2,7 +2,7 @@ import type { Pod } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
 import { endpointSlices, events, pods, storedKinds } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
-import { type Informer, startInformer } from '../client/informer.ts'
+import { type Informer, startInformer, withoutManagedFields } from '../client/informer.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
@@ -42,7 +42,10 @@ export class Informers {
   constructor(deps: InformersDeps) {
     for (const kind of storedKinds) {
       if (kind.plural === events.plural || kind.verbs?.includes('watch') === false) continue
-      this.#informers.set(`${kind.group}/${kind.plural}`, startInformer({ ...deps, resource: kind, indexes: indexesOf(kind) }))
+      this.#informers.set(
+        `${kind.group}/${kind.plural}`,
+        startInformer({ ...deps, resource: kind, indexes: indexesOf(kind), trim: withoutManagedFields }),
+      )
     }
   }
 

@@ -3,7 +3,7 @@ import type { Namespace, Node, Pod } from '../api/generated/types.ts'
 import { namespaces as namespaceKind, nodes as nodeKind, pods as podKind } from '../api/registry.ts'
 import type { Client } from '../client/client.ts'
 import { EventRecorder } from '../client/event-recorder.ts'
-import { type InformerHandler, startInformer } from '../client/informer.ts'
+import { type InformerHandler, startInformer, withoutManagedFields } from '../client/informer.ts'
 import type { Clock } from '../host/clock.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
@@ -28,8 +28,8 @@ export async function startScheduler(deps: {
   const state = new ClusterState()
   const queue = new SchedulingQueue(deps)
   const namespaces = startInformer<Namespace>({ ...inner, resource: namespaceKind })
-  const nodes = startInformer<Node>({ ...inner, resource: nodeKind })
-  const pods = startInformer<Pod>({ ...inner, resource: podKind })
+  const nodes = startInformer<Node>({ ...inner, resource: nodeKind, trim: withoutManagedFields })
+  const pods = startInformer<Pod>({ ...inner, resource: podKind, trim: withoutManagedFields })
   namespaces.on({
     updated: (now, before) => {
       if (!deepEqual(now.metadata.labels, before.metadata.labels)) queue.happened('namespace')
