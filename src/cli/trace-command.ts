@@ -1,5 +1,5 @@
 import { followPackets } from '../cluster/ask/follow-packets.ts'
-import { type TraceAnswer, traced } from '../cluster/ask/trace.ts'
+import { type TraceAnswer, type Traced, traced } from '../cluster/ask/trace.ts'
 import { systemClock } from '../host/clock.ts'
 import { systemExec } from '../host/exec.ts'
 import { type AskedOptions, askedCluster } from './asked-options.ts'
@@ -20,13 +20,15 @@ export async function traceCommand(client: string, target: string, options: Trac
   requireRoot('trace')
   const cluster = await askedCluster(options)
   const question = { client, target, protocol: options.protocol, six: options.ipv6 ?? false }
-  const answer = await existing(traced(question, cluster, { exec: systemExec, clock: systemClock }))
+  const found = await existing(traced(question, cluster, { exec: systemExec, clock: systemClock }))
+  const { answer } = found
   process.stdout.write(options.output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : asText(answer, options.rules ?? false))
-  if (options.live) await follow(answer, options.packets)
+  if (options.live) await follow(found, options.packets)
 }
 
 /** Prints what the kernel tells of real packets, until enough were seen or Ctrl-C. */
-async function follow({ client, target, atSocket }: TraceAnswer, count: number): Promise<void> {
+async function follow({ answer, podAt }: Traced, count: number): Promise<void> {
+  const { client, target, atSocket } = answer
   if (atSocket)
     process.stdout.write(`\nNo packet of this pod bears ${target.address}: ask with the address:port of an endpoint to follow them.\n`)
   const stop = new AbortController()
@@ -36,7 +38,7 @@ async function follow({ client, target, atSocket }: TraceAnswer, count: number):
   const source = client.text === 'outside' ? undefined : client.address
   const followed = { source, destination: target.address, port: target.port, protocol: target.protocol }
   const print = (line: string): void => void process.stdout.write(`${line}\n`)
-  await followPackets(followed, { exec: systemExec, clock: systemClock, count, signal: stop.signal, print })
+  await followPackets(followed, { exec: systemExec, clock: systemClock, count, signal: stop.signal, podAt, print })
 }
 
 function asText(answer: TraceAnswer, withRules: boolean): string {

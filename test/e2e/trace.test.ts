@@ -193,6 +193,8 @@ describe('ownkube trace', () => {
     await ended
     expect(text).toMatch(/^#1 tcp from 10\.\S+ port \d+ to 10\.\S+ port 80$/m)
     expect(text).toMatch(/^#2 tcp from 10\./m)
+    expect(text, text).toMatch(/^#1 {3}to endpoint 10\.\S+:8080 \(pod default\/web-\S+\)$/m)
+    expect(text, text).toMatch(/^#1 {3}source kept: the endpoint sees 10\./m)
     expect((await run('nft', ['list', 'tables'])).stdout).not.toContain(tableOf(live.pid))
   })
 })

@@ -14,6 +14,8 @@ interface Options {
   /** Packets at most. */
   readonly count: number
   readonly signal: AbortSignal
+  /** The name of the pod that has an address. */
+  readonly podAt: (address: string) => string | undefined
   /** Gets a line for each packet, and for each rule that decides something. */
   readonly print: (line: string) => void
 }
@@ -34,7 +36,7 @@ const lastPacketMs = 500
  * Follows real packets through the rules by the kernel's own tracing, until enough were seen, the signal, or a day has passed. The table that marks them
  * is removed in any case.
  */
-export async function followPackets(followed: Followed, { exec, clock, count, signal, print }: Options): Promise<void> {
+export async function followPackets(followed: Followed, { exec, clock, count, signal, podAt, print }: Options): Promise<void> {
   const libc = loadLibc()
   const kernel = openNftables({ exec, clock })()
   if (!libc || !kernel) throw new Error('packets cannot be followed on this machine: system calls through koffi are not to be had')
@@ -42,7 +44,7 @@ export async function followPackets(followed: Followed, { exec, clock, count, si
   const table = tracingTable(name, followed)
   const tables = await kernel.readAll()
   for (const { family, name: stale } of tables) if (isStale(stale)) await kernel.apply(removeTable(family as Family, stale))
-  const lines = new TraceLines(name, tables)
+  const lines = new TraceLines(name, tables, podAt)
   const enough = new AbortController()
   const tooMany = new AbortController()
   const wait = async (ms: number, end: AbortSignal): Promise<void> => {

@@ -7,7 +7,7 @@ import { contains } from '../../netfilter/address-range.ts'
 import { openNftables } from '../../netfilter/nftables/open-nftables.ts'
 import { hostAndPort, type TransportProtocol } from '../../netfilter/rules.ts'
 import type { Packet } from '../../netfilter/trace.ts'
-import { type Explanation, explain } from '../../proxy/tracing/explain.ts'
+import { type Explanation, explain, podAt } from '../../proxy/tracing/explain.ts'
 import { frontendAt } from '../../proxy/tracing/frontend-at.ts'
 import { type Way, waysThrough } from '../../proxy/tracing/ways-through.ts'
 import { cgroupRootOf } from '../agent.ts'
@@ -51,8 +51,15 @@ async function balancedWays(cluster: AskedCluster, { protocol, address, port }: 
   }))
 }
 
+/** An answer, and what following real packets needs besides. */
+export interface Traced {
+  readonly answer: TraceAnswer
+  /** `default/web-1`: the pod that had an address when the question was asked. */
+  podAt(address: string): string | undefined
+}
+
 /** Asks the kernel where the first packet of a connection goes. Throws NoSuchPlaceError for what can't be asked about. */
-export async function traced(question: TraceQuestion, cluster: AskedCluster, deps: { exec: Exec; clock: Clock }): Promise<TraceAnswer> {
+export async function traced(question: TraceQuestion, cluster: AskedCluster, deps: { exec: Exec; clock: Clock }): Promise<Traced> {
   const facts = await factsOf(cluster, deps)
   const target = targetNamed(question.target, { ...question, six: question.six || isIPv6(question.target) }, facts)
   const client = clientNamed(question.client, target, facts)
@@ -72,5 +79,11 @@ export async function traced(question: TraceQuestion, cluster: AskedCluster, dep
   const explanation = explain({ packet, frontend, ways, pods: facts.pods, node: node.name, isFromHere, isServiceAddress })
   const atSocket = balanced !== undefined
   const how = atSocket ? ["chosen at the pod's socket, as it connects (--socket-lb)"] : []
-  return { client, target, atSocket, ...explanation, facts: [...explanation.facts, ...how] }
+  return {
+    answer: { client, target, atSocket, ...explanation, facts: [...explanation.facts, ...how] },
+    podAt(address) {
+      const pod = podAt(facts.pods, address)
+      return pod && `${pod.metadata.namespace}/${pod.metadata.name}`
+    },
+  }
 }

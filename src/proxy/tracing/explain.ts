@@ -82,10 +82,15 @@ function goesTo(way: Way, context: Context): string {
   if (way.verdict === 'rejected')
     return `rejected${way.rejectedWith ? ` (${rejectionText(way.rejectedWith, context.packet)})` : ''}${becauseOf(way, context)}`
   const address = way.to.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
-  const pod = context.pods.find(({ status, spec }) => !spec.hostNetwork && (status?.podIPs ?? []).some(({ ip }) => ip === address))
+  const pod = podAt(context.pods, address)
   const untouched = address === context.packet.destination
   if (pod) return `pod ${pod.metadata.namespace}/${pod.metadata.name}, ${way.to} on ${pod.spec.nodeName}`
   return untouched ? `${way.to}, untranslated` : way.to
+}
+
+/** Pods in the host's network share its address, so that it tells none of them. */
+export function podAt(pods: readonly Pod[], address: string): Pod | undefined {
+  return pods.find(({ status, spec }) => !spec.hostNetwork && (status?.podIPs ?? []).some(({ ip }) => ip === address))
 }
 
 /** `icmp 3` is the same as ICMPv6's 4, and as nftables' own 1 for either. */

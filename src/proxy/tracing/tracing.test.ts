@@ -209,16 +209,27 @@ describe('following real packets', () => {
     )
   })
   test('tells each packet once, then the rules that decided something', () => {
-    const rules = [{ handle: 7, expressions: [], comment: 'cluster address' }]
+    const rules = [
+      { handle: 7, expressions: [], comment: 'cluster address' },
+      { handle: 8, expressions: [{ name: 'nat', type: 'dnat', family: 'ip', flags: [] }] },
+      { handle: 9, expressions: [{ name: 'masq', flags: [] }], comment: 'marked' },
+    ]
+    const nat = { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' }
     const held = {
       family: 'ip',
       name: 'ownkube-proxy',
       dormant: false,
       sets: [],
       counters: [],
-      chains: [{ name: 'ports', rules }],
+      chains: [
+        { name: 'ports', rules },
+        { name: 'nat-postrouting', hook: nat, rules: [] },
+      ],
     } as const
-    const lines = new TraceLines('t', [held as unknown as HeldTable])
+    const other = { ...held, name: 'other', chains: [{ name: 'POSTROUTING', hook: nat, rules: [] }] }
+    const lines = new TraceLines('t', [held, other] as unknown as HeldTable[], (address) =>
+      address === '10.244.1.11' ? 'test/web-1' : undefined,
+    )
     const packet = { source: '10.244.1.12', sourcePort: 40000, destination: '10.96.0.10', port: 80, protocol: 'tcp' }
     const step = (more: Partial<LiveStep>): LiveStep => ({
       id: 9,
@@ -243,5 +254,27 @@ describe('following real packets', () => {
       '#1   other forward: drop by its policy',
     ])
     expect(lines.seen).toBe(1)
+
+    const translated = { ...packet, destination: '10.244.1.11', port: 8080 }
+    const policy = { what: 'policy', verdict: 'accept' } as const
+    const way = (id: number, more: readonly Partial<LiveStep>[]) =>
+      [{ packet }, { chain: 'choose-3', handle: 8, verdict: 'accept' } as const, ...more].flatMap((each) =>
+        lines.take(step({ id, ...each })),
+      )
+    const chosen = (number: number) => [
+      `#${number} tcp from 10.244.1.12 port 40000 to 10.96.0.10 port 80`,
+      `#${number}   ownkube-proxy choose-3: dnat by rule 8`,
+      `#${number}   to endpoint 10.244.1.11:8080 (pod test/web-1)`,
+    ]
+    const left = { chain: 'nat-postrouting', packet: translated, ...policy }
+    expect(way(10, [left, { table: 'other', chain: 'POSTROUTING', packet: translated, ...policy }])).toEqual([
+      ...chosen(2),
+      '#2   source kept: the endpoint sees 10.244.1.12',
+    ])
+    expect(way(11, [{ packet: translated, chain: 'masquerade', handle: 9, verdict: 'accept' }])).toEqual([
+      ...chosen(3),
+      '#3   ownkube-proxy masquerade: masquerade "marked"',
+      '#3   masqueraded: the endpoint sees this node',
+    ])
   })
 })
