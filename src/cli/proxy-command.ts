@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { configurationOf, idleSettings, type ProxyConfiguration } from '../cluster/kube-proxy/configuration.ts'
+import { configurationOf, idleSettings } from '../cluster/kube-proxy/configuration.ts'
 import { defaultConfigurationText, readConfigurationFile } from '../cluster/kube-proxy/configuration-file.ts'
 import { SettingsError, type SettingValues, settings } from '../cluster/kube-proxy/settings.ts'
-import { runProcess } from '../cluster/process.ts'
+import { type ProcessDeps, runProcess } from '../cluster/process.ts'
 import { kubernetesVersion } from '../cluster/version.ts'
+import { systemClock } from '../host/clock.ts'
+import { systemExec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import { exitCodes } from './exit-codes.ts'
 import { type ProxyFlags, parseProxyFlags, proxyHelp } from './proxy-flags.ts'
@@ -21,10 +23,17 @@ export async function proxyCommand(args: readonly string[]): Promise<number> {
     }
     return await act(flags.action, flags)
   } catch (error) {
-    if (!(error instanceof SettingsError)) throw error
+    if (!(error instanceof SettingsError)) return await complain(error)
     process.stderr.write(`error: ${error.message}\nRun 'ownkube proxy --help' for what there is.\n`)
     return exitCodes.usage
   }
+}
+
+/** Loaded only now: a proxy that runs needs none of it. */
+async function complain(error: unknown): Promise<number> {
+  const { exitCodeOf, messageOf } = await import('./failure.ts')
+  process.stderr.write(`error: ${messageOf(error)}\n`)
+  return exitCodeOf(error)
 }
 
 function say(text: string): number {
@@ -41,22 +50,18 @@ async function act(action: 'run' | 'cleanup' | 'init', flags: ProxyFlags): Promi
   }
   const level = configuration.verbosity >= 4 ? 'debug' : 'info'
   const daemon = await import('../cluster/kube-proxy/daemon.ts')
-  await runProcess('proxy', level, async (deps) => {
-    tellIdle(values, ignored, deps.log)
-    if (action === 'cleanup') await daemon.cleanUp(deps, flags.socketLb)
-    else if (action === 'init') await daemon.prepareHost(configuration, deps.log)
-    else await run(daemon, configuration, flags, deps)
-  })
-  return exitCodes.ok
-}
-
-async function run(
-  { runProxyDaemon }: typeof import('../cluster/kube-proxy/daemon.ts'),
-  configuration: ProxyConfiguration,
-  { master, socketLb }: ProxyFlags,
-  deps: Parameters<typeof runProxyDaemon>[1],
-): Promise<void> {
-  await runProxyDaemon({ configuration, master, socketLb, env: process.env }, deps)
+  const begin = async (work: (deps: ProcessDeps) => Promise<void>): Promise<number> => {
+    await runProcess('proxy', level, async (deps) => {
+      tellIdle(values, ignored, deps.log)
+      await work(deps)
+    })
+    return exitCodes.ok
+  }
+  if (action === 'cleanup') return await begin((deps) => daemon.cleanUp(deps, flags.socketLb))
+  if (action === 'init') return await begin(({ log }) => daemon.prepareHost(configuration, log))
+  // Asked before anything runs: whoever gave the wrong file is told so in a line, not in a log.
+  const access = await daemon.proxyAccess(configuration, flags.master, { exec: systemExec, clock: systemClock }, process.env)
+  return await begin((deps) => daemon.runProxyDaemon({ configuration, access, socketLb: flags.socketLb }, deps))
 }
 
 /** With a file, flags count only where kube-proxy's do: for the node's name and the log. */

@@ -77,3 +77,11 @@ test.each([
   [['--socket-lb=false'], undefined],
   [['--socket-lb-cgroup', '/sys/fs/cgroup/pods'], { cgroup: '/sys/fs/cgroup/pods' }],
 ])('%j: which sockets are balanced', (args, expected) => expect(parseProxyFlags(args).socketLb).toEqual(expected))
+
+test('the help is one table: all explanations begin in one column', () => {
+  const rows = proxyHelp()
+    .split('\n')
+    .filter((line) => line.startsWith('  -'))
+  expect(rows).toContainEqual(expect.stringMatching(/^ {2}-v, --v {2,}how much is logged/))
+  expect(new Set(rows.map((row) => /^ {2}(?:-v, )?--\S+ +/.exec(row)?.[0].length))).toEqual(new Set([41]))
+})

@@ -102,7 +102,7 @@ function actionOf(own: ReadonlyMap<string, string>, command: string | undefined)
 }
 
 export function proxyHelp(): string {
-  const line = (name: string, about: string): string => `  --${name.padEnd(36)} ${about}`
+  const line = (name: string, about: string): string => `  ${(name === 'v' ? '-v, --v' : `--${name}`).padEnd(38)} ${about}`
   const working = settings.filter((each) => each.flag !== undefined && each.idle === undefined)
   const idle = settings.filter((each) => each.flag !== undefined && each.idle !== undefined)
   return [
@@ -112,7 +112,7 @@ export function proxyHelp(): string {
     'Runs until SIGTERM; its rules stay, so that no connection is cut, and the next start takes them over.',
     "The flags are kube-proxy's, and mean the same:",
     ...Object.entries(ownFlags).map(([name, { about }]) => line(name, about)),
-    ...working.map((each) => (each.flag === 'v' ? `  -v, ${line('v', each.about).trim()}` : line(each.flag as string, each.about))),
+    ...working.map((each) => line(each.flag as string, each.about)),
     '',
     'Taken, though they change nothing here:',
     ...idle.map((each) => line(each.flag as string, each.idle as string)),

@@ -70,7 +70,8 @@ interface KubeconfigFile {
 /** The cluster of a kubeconfig file's current context; `master` takes the place of its server. Throws KubeconfigError. */
 export async function accessByKubeconfig(path: string, deps: Deps, options: { master?: string } = {}): Promise<ClusterAccess> {
   const text = await readIfThere(path)
-  if (text === undefined) throw new KubeconfigError(`there is no kubeconfig ${path}`)
+  if (text === undefined)
+    throw new KubeconfigError(`there is no kubeconfig ${path}: give --kubeconfig a file that says how to reach the cluster`)
   const file = await parsedFile(text, path)
   const { cluster, user } = chosen(file, path)
   const directory = dirname(resolve(path))

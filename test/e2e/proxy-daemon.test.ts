@@ -362,5 +362,7 @@ describe.skipIf(!root)('ownkube proxy on a node of a cluster that knows nothing 
     const { code, stdout, stderr } = await ownkube(['proxy', ...flags])
     expect(`${stdout}${stderr}`).toContain(text)
     expect(code).toBe(expected)
+    // A line that a person reads, and no log with a stack.
+    if (expected !== 0) expect(stderr).toMatch(/^error: .*\n(?:Run 'ownkube proxy --help' .*\n)?$/)
   })
 })

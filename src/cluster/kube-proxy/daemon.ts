@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { removeSocketBalancing } from '../../bpf/socket-balancer.ts'
 import { accessByKubeconfig, accessFromPod, type ClusterAccess } from '../../client/cluster-access.ts'
 import { httpClient } from '../../client/http-client.ts'
+import { KubeconfigError } from '../../client/kubeconfig.ts'
 import { kubeletPodsCgroup } from '../../cri/unified-cgroup.ts'
 import type { Clock } from '../../host/clock.ts'
 import type { Exec } from '../../host/exec.ts'
@@ -18,7 +19,6 @@ import type { SocketBalancingOptions } from '../../proxy/socket-balancing.ts'
 import type { ProcessDeps } from '../process.ts'
 import type { ProxyConfiguration, ProxyModeName } from './configuration.ts'
 import { applyConntrackSettings } from './conntrack-settings.ts'
-import { SettingsError } from './settings.ts'
 
 /** Pods' sockets are balanced: those in this cgroup, or in the kubelet's. */
 interface SocketLbOptions {
@@ -27,17 +27,14 @@ interface SocketLbOptions {
 
 export interface DaemonOptions {
   readonly configuration: ProxyConfiguration
-  /** In place of the kubeconfig's server. */
-  readonly master: string | undefined
+  readonly access: ClusterAccess
   readonly socketLb: SocketLbOptions | undefined
-  readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** Serves the Services of a cluster that need not be ours on this node, until the signal. Rules stay. */
-export async function runProxyDaemon({ configuration, master, socketLb, env }: DaemonOptions, deps: ProcessDeps): Promise<void> {
+export async function runProxyDaemon({ configuration, access, socketLb }: DaemonOptions, deps: ProcessDeps): Promise<void> {
   const { log, exec, clock, signal } = deps
   const mode = configuration.mode ?? 'iptables'
-  const access = await accessOf(configuration, master, deps, env)
   const client = httpClient({ ...access, userAgent: 'kube-proxy/ownkube', clock })
   try {
     await prepareHost(configuration, log)
@@ -95,15 +92,16 @@ async function socketBalancingOf({ cgroup }: SocketLbOptions, log: Log): Promise
   return undefined
 }
 
-async function accessOf(
-  { kubeconfig }: ProxyConfiguration,
+/** How the cluster is reached; `master` takes the place of the kubeconfig's server. Throws {@link KubeconfigError}. */
+export async function proxyAccess(
+  { kubeconfig }: Pick<ProxyConfiguration, 'kubeconfig'>,
   master: string | undefined,
-  deps: ProcessDeps,
-  env: DaemonOptions['env'],
+  deps: { exec: Exec; clock: Clock },
+  env: Readonly<Record<string, string | undefined>>,
 ): Promise<ClusterAccess> {
   if (kubeconfig !== undefined) return await accessByKubeconfig(kubeconfig, deps, master === undefined ? {} : { master })
   const access = await accessFromPod(env, deps.clock)
-  if (!access) throw new SettingsError(['which cluster? Give --kubeconfig, or run in a pod that has a service account'])
+  if (!access) throw new KubeconfigError('which cluster? Give --kubeconfig, or run in a pod that has a service account')
   return master === undefined ? access : { ...access, server: master }
 }
 
