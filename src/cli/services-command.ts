@@ -31,12 +31,12 @@ export async function servicesCommand(name: string | undefined, options: Service
 function asText(listed: readonly ListedService[]): string {
   if (listed.length === 0) return 'No Services found.\n'
   const withSockets = listed.some(({ bySockets }) => bySockets !== undefined)
-  const rows = listed.flatMap(({ name, frontend, nodePort, connections, packets, bySockets, endpoints }) => [
+  const rows = listed.flatMap(({ name, frontend, nodePort, connections, packets, bySockets, dropsHere, endpoints }) => [
     [
       name,
       frontend,
       nodePort === undefined ? '-' : String(nodePort),
-      summary(endpoints),
+      endpointSummary({ endpoints, dropsHere }),
       String(connections),
       counted(packets),
       ...(withSockets ? [counted(bySockets)] : []),
@@ -57,9 +57,13 @@ function asText(listed: readonly ListedService[]): string {
   return table(heads, rows) + hint
 }
 
-function summary(endpoints: ListedService['endpoints']): string {
+/** `2 of 3 ready`, and whom that does not help: under a Local policy only endpoints on this node count. */
+export function endpointSummary({ endpoints, dropsHere }: Pick<ListedService, 'endpoints' | 'dropsHere'>): string {
+  if (endpoints.length === 0) return 'none'
   const ready = endpoints.filter(({ state }) => state === 'ready').length
-  return endpoints.length === 0 ? 'none' : `${ready} of ${endpoints.length} ready`
+  const everybody = dropsHere.length > 1
+  const lack = dropsHere.length === 0 ? '' : `, none on this node${everybody ? '' : ` for clients ${dropsHere[0]}`}`
+  return `${ready} of ${endpoints.length} ready${lack}`
 }
 
 const counted = (packets: number | undefined): string => (packets === undefined ? '-' : String(packets))

@@ -102,6 +102,9 @@ describe('ownkube trace', () => {
   it('tells why nothing answers', async () => {
     expect(await trace('client', 'nobody')).toMatch(/100\.0 % +rejected.*: default\/nobody has no ready endpoint anywhere/)
     const address = await cluster.must(['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}'])
+    expect((await answer('outside', 'web')).notes).toEqual([
+      expect.stringContaining(`ask about ${await nodePort('web')} for what they meet`),
+    ])
     const stray = await trace('client', `${address}:9999`)
     expect(stray).toMatch(/no Service has port 9999\/tcp there/)
     expect(stray).toMatch(/100\.0 % +rejected/)
@@ -209,6 +212,8 @@ describe('ownkube services', () => {
     expect(stdout).toMatch(new RegExp(`^default/web +${address.replaceAll('.', '\\.')}:80/tcp +\\d+ +2 of 2 ready +[1-9]\\d*`, 'm'))
     expect(stdout).toMatch(/^ +→ 10\.\S+:8080 +ready on \S+ +\d+/m)
     expect(stdout).toMatch(/^default\/nobody .* none +0/m)
+    expect(stdout).toMatch(/^default\/elsewhere .* 1 of 1 ready, none on this node +0/m)
+    expect(stdout).toMatch(/^ {2,}10\.244\.250\.9:80 +ready on another/m)
     const one = await cluster.ownkube('services', 'web', '-o', 'json')
     expect(JSON.parse(one.stdout)).toMatchObject([
       {

@@ -60,6 +60,7 @@ describe('a listed Service', () => {
     connections: 0,
     packets: 0,
     bySockets: undefined,
+    dropsHere: [],
     endpoints: [],
   })
   const all = [

@@ -45,7 +45,7 @@ export function clientNamed(text: string, target: AskedTarget, { pods, node }: W
   const six = target.address.includes(':')
   const family = six ? 'IPv6' : 'IPv4'
   if (text === 'node') {
-    const address = (node.status?.addresses ?? []).find((one) => one.type === 'InternalIP' && one.address.includes(':') === six)?.address
+    const address = addressOf(node, six)
     if (!address) throw new NoSuchPlaceError(`this node has no ${family} address`)
     return { text: `this node (${node.metadata.name})`, from: 'host', address, isPod: false }
   }
@@ -67,6 +67,10 @@ export function clientNamed(text: string, target: AskedTarget, { pods, node }: W
   if (!address) throw new NoSuchPlaceError(`pod ${namespace}/${name} has no ${family} address`)
   if (pod.spec.hostNetwork) return { text: `pod ${namespace}/${name} in the node's own network`, from: 'host', address, isPod: false }
   return { text: `pod ${namespace}/${name}`, from: 'network', address, isPod: true }
+}
+
+export function addressOf({ status }: Node, six: boolean): string | undefined {
+  return (status?.addresses ?? []).find((one) => one.type === 'InternalIP' && one.address.includes(':') === six)?.address
 }
 
 /**

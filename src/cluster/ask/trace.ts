@@ -12,7 +12,7 @@ import { frontendAt } from '../../proxy/tracing/frontend-at.ts'
 import { type Way, waysThrough } from '../../proxy/tracing/ways-through.ts'
 import { cgroupRootOf } from '../agent.ts'
 import { type AskedCluster, factsOf } from './asked-cluster.ts'
-import { type AskedClient, type AskedTarget, clientNamed, targetNamed } from './places.ts'
+import { type AskedClient, type AskedTarget, addressOf, clientNamed, targetNamed } from './places.ts'
 
 export interface TraceQuestion {
   readonly client: string
@@ -76,7 +76,8 @@ export async function traced(question: TraceQuestion, cluster: AskedCluster, dep
   const ways = balanced ?? (await waysThrough(packet, facts.isLocal, { exec: deps.exec, openNftables: openNftables(deps), tag: facts.tag }))
   const isServiceAddress = facts.serviceCidrs.some((cidr) => contains(cidr, target.address))
   const isFromHere = client.isPod || client.from === 'host'
-  const explanation = explain({ packet, frontend, ways, pods: facts.pods, node: node.name, isFromHere, isServiceAddress })
+  const nodeAddress = addressOf(facts.node, target.address.includes(':'))
+  const explanation = explain({ packet, frontend, ways, pods: facts.pods, node: node.name, nodeAddress, isFromHere, isServiceAddress })
   const atSocket = balanced !== undefined
   const how = atSocket ? ["chosen at the pod's socket, as it connects (--socket-lb)"] : []
   return {

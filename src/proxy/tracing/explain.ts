@@ -1,4 +1,5 @@
 import type { Pod } from '../../api/generated/types.ts'
+import { hostAndPort } from '../../netfilter/rules.ts'
 import type { Packet } from '../../netfilter/trace.ts'
 import type { FoundFrontend } from './frontend-at.ts'
 import type { Way, WayStep } from './ways-through.ts'
@@ -33,6 +34,8 @@ interface Context {
   readonly isFromHere: boolean
   /** Addresses of all Services of the cluster contain the destination. */
   readonly isServiceAddress: boolean
+  /** This node's own, of the packet's family. */
+  readonly nodeAddress: string | undefined
 }
 
 export function explain(context: Context): Explanation {
@@ -122,12 +125,16 @@ function stepText({ chain, comment, matched, did }: WayStep): string {
   return `${chain}${comment ? ` "${comment}"` : matched ? ` (${matched})` : ''}: ${did.join(', ')}`
 }
 
-function notesOf({ ways, frontend, packet }: Context): string[] {
+function notesOf(context: Context): string[] {
+  const { ways, frontend, packet } = context
   const notes = [...new Set(ways.flatMap(({ notUnderstood }) => notUnderstood))].map(
     (rule) => `a rule that this command does not understand may change this: ${rule}`,
   )
   if (!frontend) return notes
   const { port, kind } = frontend
+  if (ways.some(({ pinUnknown }) => pinUnknown))
+    notes.push("affinity: which endpoint this client is pinned to isn't known here; the shares are a new client's")
+  notes.push(...outsideNotes(frontend, context))
   const total = port.endpoints.length
   if (total === 0)
     notes.push(`${port.name} selects no pod: compare its selector with the pods' labels ('kubectl get endpointslices' shows what it finds)`)
@@ -136,4 +143,14 @@ function notesOf({ ways, frontend, packet }: Context): string[] {
   if (kind === 'node port' && packet.destination.startsWith('127.'))
     notes.push('node ports at localhost answer processes of this node alone')
   return notes
+}
+
+/** Who asks from outside about a Service by its name seldom means the address that only the cluster has. */
+function outsideNotes({ port, kind }: FoundFrontend, { isFromHere, nodeAddress }: Context): string[] {
+  if (isFromHere || kind !== 'cluster address') return []
+  const nodePort = port.nodePort !== undefined && nodeAddress !== undefined ? [hostAndPort(nodeAddress, port.nodePort)] : []
+  const others = [...port.loadBalancerIps, ...port.externalIps].map((address) => hostAndPort(address, port.port))
+  const asked = [...nodePort, ...others]
+  if (asked.length === 0) return []
+  return [`this is the cluster address, which clients outside seldom use: ask about ${asked.join(' or ')} for what they meet`]
 }

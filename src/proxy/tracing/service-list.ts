@@ -1,5 +1,6 @@
 import type { TranslatedConnections } from '../../netfilter/conntrack/translated-connections.ts'
-import type { AddressFamily, ProxiedPort } from '../service-port.ts'
+import { type EndpointChoice, reachableFromOutside } from '../choose-endpoints.ts'
+import type { AddressFamily, ProxiedEndpoint, ProxiedPort, TrafficPolicy } from '../service-port.ts'
 import { portsOf, type ServiceFacts } from './frontend-at.ts'
 
 /** A Service port with its endpoints, and what goes on there now. */
@@ -11,6 +12,8 @@ export interface ListedPort {
   readonly packets: number | undefined
   /** Connections that pods' sockets have begun, past the rules, since the Service has endpoints; undefined: sockets are not balanced. */
   readonly bySockets: number | undefined
+  /** Whose connections drop here, for a policy is Local and no endpoint is on this node, though some are elsewhere. */
+  readonly dropsHere: readonly ('inside' | 'outside')[]
   readonly endpoints: readonly ListedEndpoint[]
 }
 
@@ -43,7 +46,7 @@ export function listServices(
           ((each.port === port.port && [port.clusterIp, ...port.externalIps, ...port.loadBalancerIps].includes(each.address)) ||
             (each.port === port.nodePort && facts.isLocal(each.address))),
       )
-      const used = new Set([...choice.cluster, ...choice.local])
+      const used = new Set(choicesOf(port, choice).flatMap(({ chosen }) => chosen))
       const endpoints = port.endpoints.map((endpoint): ListedEndpoint => {
         const address = placeText(endpoint.address, endpoint.port)
         const its = own.filter((each) => each.endpoint === address)
@@ -63,10 +66,21 @@ export function listServices(
         connections: sum(own, ({ connections }) => connections),
         packets: total(own, ({ packets }) => packets),
         bySockets: begun?.[i],
+        dropsHere: choice.any ? choicesOf(port, choice).flatMap(({ whose, chosen }) => (chosen.length === 0 ? [whose] : [])) : [],
         endpoints,
       }
     })
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.frontend < b.frontend ? -1 : 1))
+}
+
+/** What those inside the cluster get, who use the cluster address, and those outside, where there is a way for them. */
+function choicesOf(
+  port: ProxiedPort,
+  choice: EndpointChoice,
+): { whose: ListedPort['dropsHere'][number]; chosen: readonly ProxiedEndpoint[] }[] {
+  const by = (policy: TrafficPolicy): readonly ProxiedEndpoint[] => (policy === 'Local' ? choice.local : choice.cluster)
+  const inside = { whose: 'inside', chosen: by(port.internalPolicy) } as const
+  return reachableFromOutside(port) ? [inside, { whose: 'outside', chosen: by(port.externalPolicy) }] : [inside]
 }
 
 const placeText = (address: string, port: number): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)

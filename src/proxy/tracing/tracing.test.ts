@@ -40,7 +40,8 @@ const explained = (target: string, ways: readonly Way[], more: Partial<Parameter
       } as unknown as Pod,
     ],
     node: world.node,
-    isFromHere: false,
+    nodeAddress: world.nodeAddress,
+    isFromHere: true,
     isServiceAddress: target.startsWith('10.96.'),
     ...more,
   })
@@ -108,6 +109,21 @@ describe('an explanation', () => {
       'a rule that this command does not understand may change this: -m u32',
     ])
     expect(explained('10.96.0.12:80', [way({ verdict: 'rejected' })]).notes[0]).toMatch(/test\/none selects no pod/)
+  })
+  test.each([
+    ['10.96.0.10:80', ['this is the cluster address, which clients outside seldom use: ask about NODE:30001 for what they meet']],
+    ['10.96.0.20:80', ['this is the cluster address, which clients outside seldom use: ask about 198.51.100.1:80 for what they meet']],
+    ['10.96.0.17:80', []],
+    ['NODE:30001', []],
+  ])('tells who asks from outside about %s what to ask about', (target, notes) => {
+    const named = (text: string) => text.replace('NODE', world.nodeAddress)
+    expect(explained(named(target), [way()], { isFromHere: false }).notes).toEqual(notes.map(named))
+    expect(explained(named(target), [way()], { isFromHere: true }).notes).toEqual([])
+  })
+  test('says that nobody knows where a client is pinned', () => {
+    expect(explained('10.96.0.17:80', [way({ pinUnknown: true })]).notes).toEqual([
+      "affinity: which endpoint this client is pinned to isn't known here; the shares are a new client's",
+    ])
   })
 })
 
@@ -191,6 +207,19 @@ describe('connections', async () => {
         ],
       },
     ])
+  })
+})
+
+describe('a listed Service under Local policies', () => {
+  const listed = (name: string) => listServices(facts, ['IPv4'], []).find((each) => each.name === `test/${name}`)
+  test.each([
+    ['inner-elsewhere', ['inside'], [false]],
+    ['local-elsewhere', ['outside'], [true]],
+    ['inner', [], [true, false]],
+    ['local', [], [true, true]],
+    ['none', [], []],
+  ])('%s drops what comes from %j', (name, dropsHere, used) => {
+    expect(listed(name)).toMatchObject({ dropsHere, endpoints: used.map((each) => ({ used: each })) })
   })
 })
 

@@ -23,6 +23,8 @@ export interface Way {
   readonly steps: readonly WayStep[]
   /** Rules that took part and could not be understood: the truth may differ. */
   readonly notUnderstood: readonly string[]
+  /** Rules asked which endpoint the client is pinned to, and nobody could tell: the shares are those of a new client. */
+  readonly pinUnknown?: boolean
 }
 
 export interface WayStep {
@@ -92,9 +94,15 @@ async function throughIptables(packet: Packet, isLocal: IsLocal, { exec, variant
     }
   }
   const rules = (table: 'nat' | 'filter', chain: string): readonly Rule[] => (saved[table].get(chain) ?? []).flatMap(read)
-  // Who was seen lately the kernel tells nobody but its rules.
-  const outcomes = trace({ rules, isLocal, seenRecently: () => false }, packet)
-  return outcomes.map(({ notes: _, path, ...outcome }) => ({ ...outcome, steps: path.map(wayStep), notUnderstood: [...new Set(unknown)] }))
+  let pinUnknown = false
+  // When a client was seen, xt_recent tells in jiffies that nobody can compare with a clock.
+  const seenRecently = (): boolean => {
+    pinUnknown = true
+    return false
+  }
+  const outcomes = trace({ rules, isLocal, seenRecently }, packet)
+  const notUnderstood = [...new Set(unknown)]
+  return outcomes.map(({ notes: _, path, ...outcome }) => ({ ...outcome, steps: path.map(wayStep), notUnderstood, pinUnknown }))
 }
 
 /** Both tables have chains of the same names. */
