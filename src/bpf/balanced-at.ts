@@ -1,6 +1,8 @@
 import { closeSync } from 'node:fs'
-import { loadLibc } from '../host/libc.ts'
+import { kernelNowNs } from '../host/clock.ts'
+import { type Libc, loadLibc } from '../host/libc.ts'
 import { BpfCalls } from './bpf-calls.ts'
+import { namespaceCookieOf, pinnedPlace } from './pinned-client.ts'
 import { closeAll, findMaps, findPrograms, isAttached, type MapFds, openCgroup } from './socket-attachment.ts'
 import {
   type BalancedProtocol,
@@ -21,11 +23,16 @@ export interface BalancedFrontend {
   readonly endpoints: readonly Place[]
   /** 0: none. */
   readonly affinitySeconds: number
+  /** With affinity: the one that this client is sent to again; undefined: it may go to any. */
+  readonly pinnedTo: Place | undefined
 }
 
-/** Asks the kernel's maps, as the programs do. Undefined: sockets are not balanced there, or not for this frontend. */
-export function balancedAt(cgroupPath: string, protocol: BalancedProtocol, frontend: Place): BalancedFrontend | undefined {
-  return withMaps(cgroupPath, (bpf, maps) => {
+/**
+ * Asks the kernel's maps, as the programs do for the pod with the client's address. Undefined: sockets are not balanced there, or not for
+ * this frontend.
+ */
+export function balancedAt(cgroupPath: string, protocol: BalancedProtocol, frontend: Place, client: string): BalancedFrontend | undefined {
+  return withMaps(cgroupPath, (bpf, maps, libc) => {
     const value = frontendIn(bpf, maps, protocol, frontend)
     if (!value) return undefined
     const [set, count] = [wordIn(value, frontendAt.set), wordIn(value, frontendAt.count)]
@@ -37,7 +44,10 @@ export function balancedAt(cgroupPath: string, protocol: BalancedProtocol, front
       const place = bpf.lookup(maps.endpoints, key, new Uint8Array(sizes.place))
       if (place) endpoints.push(placeOf(place))
     }
-    return { endpoints, affinitySeconds: wordIn(value, frontendAt.affinitySeconds) }
+    const affinitySeconds = wordIn(value, frontendAt.affinitySeconds)
+    const cookie = affinitySeconds > 0 ? namespaceCookieOf(libc, cgroupPath, client) : undefined
+    const pinned = cookie === undefined ? undefined : pinnedPlace({ bpf, maps }, { set, affinitySeconds }, { cookie, nowNs: kernelNowNs() })
+    return { endpoints, affinitySeconds, pinnedTo: pinned && placeOf(pinned) }
   })
 }
 
@@ -64,7 +74,7 @@ function countOf(bpf: BpfCalls, maps: MapFds, set: number): number {
   return value ? Number(new DataView(value.buffer, value.byteOffset).getBigUint64(0, true)) : 0
 }
 
-function withMaps<T>(cgroupPath: string, run: (bpf: BpfCalls, maps: MapFds) => T | undefined): T | undefined {
+function withMaps<T>(cgroupPath: string, run: (bpf: BpfCalls, maps: MapFds, libc: Libc) => T | undefined): T | undefined {
   const libc = loadLibc()
   if (!libc) return undefined
   const bpf = new BpfCalls(libc)
@@ -76,7 +86,7 @@ function withMaps<T>(cgroupPath: string, run: (bpf: BpfCalls, maps: MapFds) => T
     for (const program of programs.values()) closeSync(program)
     if (!maps) return undefined
     try {
-      return run(bpf, maps)
+      return run(bpf, maps, libc)
     } finally {
       closeAll(maps)
     }

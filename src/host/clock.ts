@@ -20,6 +20,11 @@ export function microTimestamp(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 23)}000Z`
 }
 
+/** Nanoseconds of CLOCK_MONOTONIC, by which the kernel dates what BPF programs note. */
+export function kernelNowNs(): bigint {
+  return process.hrtime.bigint()
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -85,6 +85,13 @@ describe('Libc', () => {
     expect(new DataView(address.buffer).getUint32(4, true)).not.toBe(0) // the port id that the kernel chose
   })
 
+  it('reads options of sockets', () => {
+    const libc = mustLoad()
+    const type = new Uint8Array(4)
+    libc.getsockopt(openRoute(libc), 1, 3, type) // SOL_SOCKET, SO_TYPE
+    expect(new DataView(type.buffer).getInt32(0, true) & 0xff).toBe(netlink.raw & 0xff)
+  })
+
   it('answers failures by the name of their errno', () => {
     const libc = mustLoad()
     const call = (): number => libc.socket(netlink.family, netlink.raw, 250)

@@ -27,6 +27,8 @@ export interface Libc {
   bind(fd: number, address: Uint8Array): void
   /** Fills `address` with the socket's own struct sockaddr. */
   getsockname(fd: number, address: Uint8Array): void
+  /** Fills `value` with the option's. */
+  getsockopt(fd: number, level: number, option: number, value: Uint8Array): void
   setsockopt(fd: number, level: number, option: number, value: number | Uint8Array): void
   send(fd: number, bytes: Uint8Array, length?: number): number
   /** The length of what was read into `bytes`, or undefined when nothing waits. Longer datagrams are cut, and their whole length is told. */
@@ -86,6 +88,7 @@ function bindLibc(koffi: typeof Koffi): Libc {
   const socket = declare('socket', 'int', 'int', 'int', 'int')
   const bind = declare('bind', 'int', 'int', 'void *', 'uint32_t')
   const getsockname = declare('getsockname', 'int', 'int', 'void *', 'void *')
+  const getsockopt = declare('getsockopt', 'int', 'int', 'int', 'int', 'void *', 'void *')
   const setsockopt = declare('setsockopt', 'int', 'int', 'int', 'int', 'void *', 'uint32_t')
   const send = declare('send', 'long', 'int', 'void *', 'size_t', 'int')
   const recv = declare('recv', 'long', 'int', 'void *', 'size_t', 'int')
@@ -102,6 +105,7 @@ function bindLibc(koffi: typeof Koffi): Libc {
     socket: (domain, type, protocol) => check('socket', socket(domain, type, protocol)),
     bind: (fd, to) => void check('bind', bind(fd, to, to.length)),
     getsockname: (fd, into) => void check('getsockname', getsockname(fd, into, Uint32Array.of(into.length))),
+    getsockopt: (fd, level, option, value) => void check('getsockopt', getsockopt(fd, level, option, value, Uint32Array.of(value.length))),
     setsockopt(fd, level, option, value) {
       const bytes = typeof value === 'number' ? new Uint8Array(Int32Array.of(value).buffer) : value
       check('setsockopt', setsockopt(fd, level, option, bytes, bytes.length))

@@ -75,6 +75,19 @@ describe('ownkube up --socket-lb', () => {
     expect((await cluster.ownkube('services')).stdout).toMatch(/^SERVICE .* BY SOCKETS$/m)
   })
 
+  it('knows where a client with session affinity is pinned', async () => {
+    await cluster.apply(service('sticky', { app: 'web' }, [{ port: 80, targetPort: 8080 }], { sessionAffinity: 'ClientIP' }))
+    const goesTo = async (): Promise<string[]> => {
+      const { stdout } = await cluster.ownkube('trace', 'client', 'sticky', '-o', 'json')
+      const { ways, facts } = JSON.parse(stdout) as { ways: { goesTo: string }[]; facts: string[] }
+      expect(facts).toContainEqual(expect.stringContaining("chosen at the pod's socket"))
+      return ways.map((way) => way.goesTo)
+    }
+    await eventually(async () => expect(await goesTo()).toHaveLength(3))
+    const [name] = await ask(await clusterIp('sticky'), 1)
+    expect(await goesTo()).toEqual([expect.stringMatching(`^pod default/${name},`)])
+  })
+
   it('keeps pods of before in the cgroup when the agent and containerd are started anew', async () => {
     const address = await clusterIp('web')
     const containerd = Number(readFileSync(join(cluster.runDir, 'containerd/containerd.pid'), 'utf8').split(' ')[0])

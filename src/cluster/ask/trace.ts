@@ -29,14 +29,16 @@ export interface TraceAnswer extends Explanation {
 }
 
 /** Where a pod's socket is sent as it connects, before any packet is there; undefined: not by its socket. */
-async function balancedWays(cluster: AskedCluster, { protocol, address, port }: AskedTarget): Promise<Way[] | undefined> {
+async function balancedWays(cluster: AskedCluster, client: AskedClient, target: AskedTarget): Promise<Way[] | undefined> {
+  const { protocol, address, port } = target
   if (!('config' in cluster) || !cluster.config.socketLb || protocol === 'sctp') return undefined
   const cgroup = await unifiedCgroup(cgroupRootOf(cluster.config.name))
-  const found = cgroup && balancedAt(cgroup.path, protocol, { address, port })
+  const found = cgroup && balancedAt(cgroup.path, protocol, { address, port }, client.address)
   // A frontend without endpoints is left to the rules beneath, which refuse or drop.
   if (!found || found.endpoints.length === 0) return undefined
-  return found.endpoints.map((endpoint) => ({
-    probability: 1 / found.endpoints.length,
+  const endpoints = found.pinnedTo ? [found.pinnedTo] : found.endpoints
+  return endpoints.map((endpoint) => ({
+    probability: 1 / endpoints.length,
     verdict: 'arrives',
     to: hostAndPort(endpoint.address, endpoint.port),
     masqueraded: false,
@@ -72,7 +74,7 @@ export async function traced(question: TraceQuestion, cluster: AskedCluster, dep
   }
   const node = { name: facts.node.metadata.name, zone: facts.node.metadata.labels?.['topology.kubernetes.io/zone'] }
   const frontend = frontendAt({ ...facts, node }, target)
-  const balanced = client.isPod ? await balancedWays(cluster, target) : undefined
+  const balanced = client.isPod ? await balancedWays(cluster, client, target) : undefined
   const ways = balanced ?? (await waysThrough(packet, facts.isLocal, { exec: deps.exec, openNftables: openNftables(deps), tag: facts.tag }))
   const isServiceAddress = facts.serviceCidrs.some((cidr) => contains(cidr, target.address))
   const isFromHere = client.isPod || client.from === 'host'
