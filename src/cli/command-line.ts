@@ -193,7 +193,7 @@ function addAskCommands(program: Command): void {
   asked(program.command('services'))
     .summary('list Services with their endpoints and connections')
     .description(
-      'Lists the Services as this node sees them: addresses, endpoints and their state (an arrow where this node sends new connections), and how many connections and packets go there now.',
+      'Lists the Services as this node sees them: type, addresses inside and outside, endpoints and their state (an arrow where this node sends new connections), and how many connections and packets go there now.',
     )
     .argument('[service]', 'only this one: namespace/name')
     .option('-w, --watch', 'go on, every second')

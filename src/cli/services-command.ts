@@ -17,7 +17,7 @@ export async function servicesCommand(name: string | undefined, options: Service
   const cluster = await askedCluster(options)
   const look = async (): Promise<void> => {
     const listed = await existing(servicesNow(cluster, { exec: systemExec, clock: systemClock }, name))
-    const text = options.output === 'json' ? `${JSON.stringify(listed, null, 2)}\n` : asText(listed)
+    const text = options.output === 'json' ? `${JSON.stringify(listed, null, 2)}\n` : servicesText(listed)
     // A person's screen is written over; a program gets one listing after the other.
     process.stdout.write(options.watch && process.stdout.isTTY ? `\x1b[H\x1b[2J${text}` : text)
   }
@@ -28,32 +28,48 @@ export async function servicesCommand(name: string | undefined, options: Service
   }
 }
 
-function asText(listed: readonly ListedService[]): string {
+export function servicesText(listed: readonly ListedService[]): string {
   if (listed.length === 0) return 'No Services found.\n'
   const withSockets = listed.some(({ bySockets }) => bySockets !== undefined)
-  const rows = listed.flatMap(({ name, frontend, nodePort, connections, packets, bySockets, dropsHere, endpoints }) => [
-    [
-      name,
-      frontend,
-      nodePort === undefined ? '-' : String(nodePort),
-      endpointSummary({ endpoints, dropsHere }),
-      String(connections),
-      counted(packets),
-      ...(withSockets ? [counted(bySockets)] : []),
+  const rows = listed.flatMap(
+    ({ name, type, frontend, externalAddresses, nodePort, connections, packets, bySockets, dropsHere, endpoints }) => [
+      [
+        name,
+        type,
+        frontend ?? '-',
+        externalAddresses.join(',') || '-',
+        nodePort === undefined ? '-' : String(nodePort),
+        endpointSummary({ endpoints, dropsHere }),
+        counted(connections),
+        counted(packets),
+        ...(withSockets ? [counted(bySockets)] : []),
+      ],
+      ...endpoints.map((endpoint) => [
+        '',
+        '',
+        `  ${endpoint.used ? '→' : ' '} ${endpoint.address}`,
+        '',
+        '',
+        `${endpoint.state}${endpoint.node ? ` on ${endpoint.node}` : ''}`,
+        counted(endpoint.connections),
+        counted(endpoint.packets),
+        ...(withSockets ? [''] : []),
+      ]),
     ],
-    ...endpoints.map((endpoint) => [
-      '',
-      `  ${endpoint.used ? '→' : ' '} ${endpoint.address}`,
-      '',
-      `${endpoint.state}${endpoint.node ? ` on ${endpoint.node}` : ''}`,
-      String(endpoint.connections),
-      counted(endpoint.packets),
-      ...(withSockets ? [''] : []),
-    ]),
-  ])
-  const uncounted = listed.some(({ packets }) => packets === undefined)
+  )
+  const uncounted = listed.some(({ connections, packets }) => connections !== undefined && packets === undefined)
   const hint = uncounted ? "\nPackets are not counted: 'sysctl net.netfilter.nf_conntrack_acct=1' turns it on for new connections.\n" : ''
-  const heads = ['SERVICE', 'ADDRESS', 'NODE PORT', 'ENDPOINTS', 'CONNECTIONS', 'PACKETS', ...(withSockets ? ['BY SOCKETS'] : [])]
+  const heads = [
+    'SERVICE',
+    'TYPE',
+    'CLUSTER-IP',
+    'EXTERNAL-IP',
+    'NODE PORT',
+    'ENDPOINTS',
+    'CONNECTIONS',
+    'PACKETS',
+    ...(withSockets ? ['BY SOCKETS'] : []),
+  ]
   return table(heads, rows) + hint
 }
 
@@ -66,4 +82,4 @@ export function endpointSummary({ endpoints, dropsHere }: Pick<ListedService, 'e
   return `${ready} of ${endpoints.length} ready${lack}`
 }
 
-const counted = (packets: number | undefined): string => (packets === undefined ? '-' : String(packets))
+const counted = (count: number | undefined): string => (count === undefined ? '-' : String(count))

@@ -55,7 +55,9 @@ describe('a target', () => {
 describe('a listed Service', () => {
   const listed = (name: string, frontend: string): ListedPort => ({
     name,
+    type: 'ClusterIP',
     frontend,
+    externalAddresses: [],
     nodePort: undefined,
     connections: 0,
     packets: 0,
@@ -67,6 +69,7 @@ describe('a listed Service', () => {
     listed('default/web:http', '10.96.0.9:80/tcp'),
     listed('default/web:dns', '10.96.0.9:53/udp'),
     listed('other/web:http', '10.96.0.8:80/tcp'),
+    listed('default/headless', 'None'),
   ]
   const names = (text: string) => portsNamed(text, all, services).map(({ name }) => name)
 
@@ -76,9 +79,9 @@ describe('a listed Service', () => {
     expect(names('svc/web:53')).toEqual(['default/web:dns'])
   })
 
-  it('must be there, and have an address', () => {
+  it('must be there, though it needs no address', () => {
     expect(() => names('ghost')).toThrow('there is no Service default/ghost')
     expect(() => names('web:81')).toThrow('Service default/web has no such port; it has http 80/TCP, dns 53/UDP')
-    expect(() => names('headless')).toThrow('Service default/headless is headless')
+    expect(names('headless')).toEqual(['default/headless'])
   })
 })

@@ -106,27 +106,36 @@ export function targetNamed(
   return { text: `Service ${namespace}/${name}`, address: clusterIp, port: chosen.port, protocol }
 }
 
-/**
- * The Service that `web`, `default/web`, `svc/web` or `default/web:http` names, which must be one with an address. Throws
- * {@link NoSuchPlaceError}.
- */
-export function servedService(
-  text: string,
-  services: readonly Service[],
-): { service: Service; namespace: string; name: string; port: string } {
+interface NamedService {
+  readonly service: Service
+  readonly namespace: string
+  readonly name: string
+  /** Empty: all. */
+  readonly port: string
+}
+
+/** The Service that `web`, `default/web`, `svc/web` or `default/web:http` names. Throws {@link NoSuchPlaceError}. */
+export function serviceNamed(text: string, services: readonly Service[]): NamedService {
   const [place = '', port = ''] = text.replace(/^(?:svc|service|services)\//, '').split(':')
   const [namespace, name] = named(place)
   const service = services.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name)
   if (!service)
     throw new NoSuchPlaceError(`there is no Service ${namespace}/${name}; name one as namespace/name[:port], or as address:port`)
-  const { spec = {} } = service
+  return { service, namespace, name, port }
+}
+
+/** The same, if it has an address. */
+function servedService(text: string, services: readonly Service[]): NamedService {
+  const found = serviceNamed(text, services)
+  const { namespace, name } = found
+  const { spec = {} } = found.service
   if (spec.type === 'ExternalName')
     throw new NoSuchPlaceError(`Service ${namespace}/${name} is an ExternalName: a DNS name for ${spec.externalName}, without an address`)
   if (spec.clusterIP === 'None')
     throw new NoSuchPlaceError(
       `Service ${namespace}/${name} is headless: DNS answers with its pods' own addresses; ask about one of them, as address:port`,
     )
-  return { service, namespace, name, port }
+  return found
 }
 
 export function noSuchPort({ metadata, spec }: Service): NoSuchPlaceError {

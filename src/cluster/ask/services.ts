@@ -7,9 +7,10 @@ import { openConntrack } from '../../netfilter/conntrack/open-conntrack.ts'
 import { translatedConnections } from '../../netfilter/conntrack/translated-connections.ts'
 import { hasIpv6 } from '../../netfilter/local-addresses.ts'
 import { type CountBySockets, type ListedPort, listServices } from '../../proxy/tracing/service-list.ts'
+import { listUnserved } from '../../proxy/tracing/unserved-services.ts'
 import { cgroupRootOf } from '../agent.ts'
 import { type AskedCluster, factsOf } from './asked-cluster.ts'
-import { noSuchPort, servedService } from './places.ts'
+import { noSuchPort, serviceNamed } from './places.ts'
 
 /** Where pods' sockets are balanced, connection tracking knows nothing of what they send. */
 async function socketCounts(cluster: AskedCluster): Promise<CountBySockets> {
@@ -30,7 +31,7 @@ export type ListedService = ListedPort
 
 /**
  * All Services as this node sees them, with what connection tracking knows of their connections; or only the named one (`web`,
- * `default/web`, `default/web:http`). Throws NoSuchPlaceError if there is none of that name, or it has no address.
+ * `default/web`, `default/web:http`). Throws NoSuchPlaceError if there is none of that name.
  */
 export async function servicesNow(
   cluster: AskedCluster,
@@ -41,15 +42,16 @@ export async function servicesNow(
   const node = { name: facts.node.metadata.name, zone: facts.node.metadata.labels?.['topology.kubernetes.io/zone'] }
   const families = (await hasIpv6(deps.exec)) ? (['IPv4', 'IPv6'] as const) : (['IPv4'] as const)
   const translated = await Promise.all(families.map((family) => translatedConnections(openConntrack(deps), family)))
-  const all = listServices({ ...facts, node }, families, translated.flat(), await socketCounts(cluster))
+  const served = listServices({ ...facts, node }, families, translated.flat(), await socketCounts(cluster))
+  const all = [...served, ...listUnserved(facts)].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
   return named === undefined ? all : portsNamed(named, all, facts.services)
 }
 
 export function portsNamed(text: string, all: readonly ListedPort[], services: readonly Service[]): ListedPort[] {
-  const { service, namespace, name, port } = servedService(text, services)
+  const { service, namespace, name, port } = serviceNamed(text, services)
   const found = all.filter((listed) => {
     const [place, portName] = listed.name.split(':')
-    return place === `${namespace}/${name}` && (port === '' || port === portName || listed.frontend.includes(`:${port}/`))
+    return place === `${namespace}/${name}` && (port === '' || port === portName || listed.frontend?.includes(`:${port}/`))
   })
   if (found.length === 0 && port !== '') throw noSuchPort(service)
   return found

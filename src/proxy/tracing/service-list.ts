@@ -6,9 +6,14 @@ import { portsOf, type ServiceFacts } from './frontend-at.ts'
 /** A Service port with its endpoints, and what goes on there now. */
 export interface ListedPort {
   readonly name: string
-  readonly frontend: string
+  readonly type: string
+  /** Cluster address, port and protocol; `None` of a headless Service; undefined: it has none. */
+  readonly frontend: string | undefined
+  /** Load balancers' addresses and external IPs; of an ExternalName the name. */
+  readonly externalAddresses: readonly string[]
   readonly nodePort: number | undefined
-  readonly connections: number
+  /** Undefined: nobody counts. */
+  readonly connections: number | undefined
   readonly packets: number | undefined
   /** Connections that pods' sockets have begun, past the rules, since the Service has endpoints; undefined: sockets are not balanced. */
   readonly bySockets: number | undefined
@@ -23,7 +28,7 @@ export interface ListedEndpoint {
   readonly state: 'ready' | 'ending, serves' | 'ending' | 'not ready'
   /** Whether this node sends new connections there. */
   readonly used: boolean
-  readonly connections: number
+  readonly connections: number | undefined
   readonly packets: number | undefined
 }
 
@@ -37,6 +42,7 @@ export function listServices(
   bySockets: CountBySockets = () => undefined,
 ): ListedPort[] {
   const ports = families.flatMap((family) => [...portsOf(facts, family)])
+  const types = new Map(facts.services.map(({ metadata, spec }) => [`${metadata.namespace}/${metadata.name}`, spec?.type]))
   const begun = bySockets(ports.map(({ port }) => port))
   return ports
     .map(({ port, choice }, i) => {
@@ -61,7 +67,9 @@ export function listServices(
       })
       return {
         name: port.name,
+        type: types.get(port.name.split(':')[0] as string) ?? 'ClusterIP',
         frontend: `${placeText(port.clusterIp, port.port)}/${port.protocol}`,
+        externalAddresses: [...port.loadBalancerIps, ...port.externalIps],
         nodePort: port.nodePort,
         connections: sum(own, ({ connections }) => connections),
         packets: total(own, ({ packets }) => packets),
@@ -85,7 +93,15 @@ function choicesOf(
 
 const placeText = (address: string, port: number): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`)
 
-function stateOf({ ready, serving, terminating }: { ready: boolean; serving: boolean; terminating: boolean }): ListedEndpoint['state'] {
+export function stateOf({
+  ready,
+  serving,
+  terminating,
+}: {
+  ready: boolean
+  serving: boolean
+  terminating: boolean
+}): ListedEndpoint['state'] {
   if (ready) return 'ready'
   return terminating ? (serving ? 'ending, serves' : 'ending') : 'not ready'
 }

@@ -11,6 +11,7 @@ import { explain } from './explain.ts'
 import { frontendAt, type ServiceFacts } from './frontend-at.ts'
 import { TraceLines, tracingTable } from './live-trace.ts'
 import { listServices } from './service-list.ts'
+import { listUnserved } from './unserved-services.ts'
 import { type Way, waysThrough } from './ways-through.ts'
 
 const facts: ServiceFacts = {
@@ -208,6 +209,29 @@ describe('connections', async () => {
       },
     ])
   })
+})
+
+test('Services that DNS alone serves are listed with their endpoints, each once', () => {
+  const twoPorts = [slice('db', ['a', endpoint('b', { ready: false, serving: false })]), slice('db', ['a'], [{ name: 'other', port: 81 }])]
+  const named = service('far', '', [], { type: 'ExternalName', externalName: 'example.com' })
+  const some = [service('web', '10.96.0.10', [{}]), service('db', 'None', [{}]), named]
+  expect(listUnserved({ services: some, slices: [...twoPorts, slice('web', ['c'])] })).toMatchObject([
+    {
+      name: 'test/db',
+      frontend: 'None',
+      endpoints: [
+        { address: world.pods.a, state: 'ready', used: false },
+        { address: world.pods.b, state: 'not ready', used: false },
+      ],
+    },
+    { name: 'test/far', type: 'ExternalName', frontend: undefined, externalAddresses: ['example.com'], endpoints: [] },
+  ])
+})
+
+test('a listed Service has its type and the addresses outside', () => {
+  const listed = listServices(facts, ['IPv4'], [])
+  expect(listed.find(({ name }) => name === 'test/external')).toMatchObject({ type: 'ClusterIP', externalAddresses: ['198.51.100.1'] })
+  expect(listed.find(({ name }) => name === 'test/balanced')).toMatchObject({ type: 'LoadBalancer', externalAddresses: ['198.51.100.3'] })
 })
 
 describe('a listed Service under Local policies', () => {
