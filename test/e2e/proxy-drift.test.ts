@@ -159,6 +159,11 @@ describe.skipIf(!root).each(families)('our rules among others, $family', ({ fami
       isOver = true
       await disturbing
     }
+    if (backEnd === program) {
+      // Nobody tells it of changes, and it looks the more seldom the dearer a look is: a start looks at once.
+      await stop()
+      await start(backEnd)
+    }
     await eventually(async () => !(await bed().ownTables()).includes('theirs'))
     await stop()
   })
