@@ -4,12 +4,12 @@ import { kinds } from '../../../api/registry.ts'
 import type { ClusterCertificates } from '../../../cluster/certificates.ts'
 import { type Clock, systemClock } from '../../../host/clock.ts'
 import { type Log, silentLog } from '../../../host/log.ts'
-import { seededRandom } from '../../../host/seeded-random.ts'
+import type { ApiHandler } from '../../../machinery/api-request.ts'
 import { apiVersionOf, resourcePath } from '../../../machinery/group-version.ts'
 import type { KubeObject } from '../../../machinery/object.ts'
+import { StatusError } from '../../../machinery/status.ts'
 import { TestServer } from '../test-server.ts'
-import { Dice } from './dice.ts'
-import { type HostileRequest, hostileRequest, type Sample, type Sender } from './hostile-requests.ts'
+import type { HostileRequest, Sample, Sender } from './hostile-requests.ts'
 import { faultOf } from './judge.ts'
 import { RawConnection } from './raw-connection.ts'
 
@@ -38,25 +38,39 @@ export interface Limits {
   readonly memoryBytes: number
 }
 
+/** Whoever else works through the server's API, until the signal: controllers, a scheduler. */
+export type StartOthers = (deps: { handle: ApiHandler; log: Log; signal: AbortSignal }) => Promise<void>
+
 /** A server with an object of every kind, over TLS, and those who mean it ill. */
 export class FuzzWorld {
+  readonly #stop = new AbortController()
   readonly #server: TestServer
   readonly #samples: readonly Sample[]
   readonly #connections: Readonly<Record<Sender, RawConnection>>
   /** What the server logged as an error. */
   readonly #errors: string[]
 
-  static async open(samples: readonly Sample[], { ca, apiserver, admin, kubeletClient }: ClusterCertificates): Promise<FuzzWorld> {
+  static async open(
+    samples: readonly Sample[],
+    { ca, apiserver, admin, kubeletClient }: ClusterCertificates,
+    startOthers?: StartOthers,
+  ): Promise<FuzzWorld> {
     const errors: string[] = []
     const log: Log = {
       ...silentLog,
-      error: (message, fields) => errors.push(`${message} ${fields?.stack ?? fields?.error ?? ''}`),
+      // What the API refuses somebody may be tried again; that somebody cannot deal with what is there is a fault.
+      warn: (message, { error, ...fields } = {}) => {
+        if (error instanceof Error && !(error instanceof StatusError)) errors.push(`${message} ${JSON.stringify(fields)} ${error.stack}`)
+      },
+      error: (message, fields) =>
+        errors.push(`${message} ${fields?.stack ?? (fields?.error as Error | undefined)?.stack ?? fields?.error ?? ''}`),
       named: () => log,
     }
     const server = await TestServer.start({ clock: hurriedClock, log })
     const { port } = await server.server.listen({ host: '127.0.0.1', port: 0, ca, ...apiserver })
     const world = new FuzzWorld(server, samples, { port, ca, admin, kubeletClient }, errors)
     await world.#fill()
+    await startOthers?.({ handle: server.server.handle, log, signal: world.#stop.signal })
     return world
   }
 
@@ -84,19 +98,18 @@ export class FuzzWorld {
     }
   }
 
-  /** The request of a seed, and what is wrong with its answer; undefined: nothing. */
-  async try(seed: number, limits: Limits): Promise<{ request: HostileRequest; fault: string | undefined; cpuMs: number }> {
-    const request = hostileRequest(this.#samples, new Dice(seededRandom(seed)))
+  /** What is wrong with the answer; undefined: nothing. */
+  async try(request: HostileRequest, limits: Limits): Promise<{ fault: string | undefined; cpuMs: number }> {
     const cpu = process.cpuUsage()
     const peak = process.resourceUsage().maxRSS
     const fault = await this.#faultOf(request)
     const { user, system } = process.cpuUsage(cpu)
     const cpuMs = (user + system) / 1000
     const grown = (process.resourceUsage().maxRSS - peak) * 1024
-    if (fault !== undefined) return { request, fault, cpuMs }
-    if (cpuMs > limits.cpuMs) return { request, fault: `took ${cpuMs.toFixed(0)} ms of processor time`, cpuMs }
-    if (grown > limits.memoryBytes) return { request, fault: `took ${(grown / 2 ** 20).toFixed(0)} MiB`, cpuMs }
-    return { request, fault: undefined, cpuMs }
+    if (fault !== undefined) return { fault, cpuMs }
+    if (cpuMs > limits.cpuMs) return { fault: `took ${cpuMs.toFixed(0)} ms of processor time`, cpuMs }
+    if (grown > limits.memoryBytes) return { fault: `took ${(grown / 2 ** 20).toFixed(0)} MiB`, cpuMs }
+    return { fault: undefined, cpuMs }
   }
 
   async #faultOf(request: HostileRequest): Promise<string | undefined> {
@@ -133,6 +146,7 @@ export class FuzzWorld {
   /** Closes it, and opens another server over what it has stored: whatever that is, it must not keep one from starting. */
   async end(): Promise<void> {
     for (const connection of Object.values(this.#connections)) connection.close()
+    this.#stop.abort(new Error('the world ends'))
     const { store } = this.#server
     await this.#server.server.close()
     const next = await TestServer.start({ store })

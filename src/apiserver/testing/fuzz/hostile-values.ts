@@ -126,6 +126,43 @@ export function mutated(value: unknown, changes: number, dice: Dice): unknown {
   return copy
 }
 
+/** Changes a copy in so many places, each to another value of the same type: what a schema lets pass. */
+export function bent(value: unknown, changes: number, dice: Dice): unknown {
+  const copy = deepCopy(value)
+  for (let i = 0; i < changes; i++) {
+    const containers = containersIn(copy).filter((container) => Object.keys(container).length > 0)
+    if (containers.length === 0) return copy
+    const container = dice.one(containers)
+    if (Array.isArray(container) && dice.percent(60)) bendList(container, dice)
+    else bendEntry(container as Record<string, unknown>, containers, dice)
+  }
+  return copy
+}
+
+function bendList(list: unknown[], dice: Dice): void {
+  const at = dice.below(list.length)
+  if (dice.percent(40)) list.splice(at, 1)
+  else list.splice(at, 0, deepCopy(list[at]))
+}
+
+function bendEntry(object: Record<string, unknown>, containers: readonly Container[], dice: Dice): void {
+  const key = dice.one(Object.keys(object))
+  const old = object[key]
+  if (dice.percent(20)) delete object[key]
+  else if (typeof old === 'boolean') object[key] = !old
+  else if (typeof old === 'number') object[key] = dice.one(dice.percent(80) ? mildNumbers : hostileNumbers)
+  else if (typeof old === 'string') object[key] = dice.percent(50) ? anyText(containers, dice) : dice.one(hostileTexts)
+  else if (Array.isArray(old)) object[key] = []
+  else object[key] = {}
+}
+
+const mildNumbers: readonly number[] = [0, 1, 2, 3, 80, 443, 600, 2 ** 31 - 1]
+
+function anyText(containers: readonly Container[], dice: Dice): string {
+  const texts = Object.values(dice.one(containers)).filter((value) => typeof value === 'string')
+  return texts.length > 0 ? dice.one(texts) : ''
+}
+
 function foreign(containers: readonly Container[], dice: Dice): unknown {
   const values = Object.values(dice.one(containers))
   // A copy: the tree must stay a tree.
