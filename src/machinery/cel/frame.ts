@@ -1,0 +1,66 @@
+import type { Meter } from './budget.ts'
+import type { CelType } from './types.ts'
+import { EvaluationError, ListValue, MapValue, OptionalValue, type Value } from './values.ts'
+
+/** What an evaluation goes along with. */
+export interface Frame {
+  readonly meter: Meter
+  readonly variable: (name: string) => Value | undefined
+  /** What comprehensions bind at the moment, by their depth. */
+  readonly slots: Value[]
+}
+
+/** Throws EvaluationError, and CostExceededError. */
+export type Run = (frame: Frame) => Value
+
+/** An expression as it will run, and what it will come to. */
+export interface Typed {
+  readonly type: CelType
+  readonly run: Run
+}
+
+export const noSuchOverload = (): EvaluationError => new EvaluationError('no such overload')
+
+/** Undefined: there is none of that name. Of an optional, what its value has. */
+export function fieldOf(operand: Value, field: string): Value | undefined {
+  if (operand instanceof OptionalValue) {
+    if (operand.value === undefined) return OptionalValue.none
+    const inner = fieldOf(operand.value, field)
+    return inner === undefined ? OptionalValue.none : new OptionalValue(inner)
+  }
+  if (!(operand instanceof MapValue)) return undefined
+  const value = operand.get(field)
+  return value === undefined ? unescapedField(operand, field) : value
+}
+
+/** Of names that are no identifiers: `__dash__` for `-`, `__namespace__` for a reserved word. */
+function unescapedField(operand: MapValue, field: string): Value | undefined {
+  return field.includes('__') ? operand.get(unescapeName(field)) : undefined
+}
+
+const escapes: Readonly<Record<string, string>> = { __underscores__: '__', __dot__: '.', __dash__: '-', __slash__: '/' }
+
+function unescapeName(name: string): string {
+  const reserved = /^__([a-z]+)__$/.exec(name)?.[1]
+  if (reserved !== undefined && !(name in escapes)) return reserved
+  return name.replace(/__(?:underscores|dot|dash|slash)__/g, (escaped) => escapes[escaped] as string)
+}
+
+/** What an index leads to; undefined: nothing. Throws for what has none. */
+export function itemOf(operand: Value, index: Value): Value | undefined {
+  if (operand instanceof MapValue) return operand.get(index)
+  if (!(operand instanceof ListValue)) throw noSuchOverload()
+  const position = typeof index === 'bigint' ? Number(index) : typeof index === 'number' ? index : undefined
+  if (position === undefined || !Number.isInteger(position)) throw new EvaluationError(`unsupported index type in list: ${String(index)}`)
+  return position >= 0 && position < operand.size ? operand.at(position) : undefined
+}
+
+/** The outcome of either side may do without the other: `false && <error>` is false. */
+export function attempt(run: Run, frame: Frame): Value | EvaluationError {
+  try {
+    return run(frame)
+  } catch (error) {
+    if (error instanceof EvaluationError) return error
+    throw error
+  }
+}
