@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { readEncryptionConfiguration, transformerFor } from './encryption-configuration.ts'
-import { TransformError } from './transformers.ts'
+import { secretbox, TransformError } from './transformers.ts'
 
 const head = 'apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\n'
 const key = (fill: number, bytes = 32): string => Buffer.alloc(bytes, fill).toString('base64')
@@ -38,9 +38,9 @@ describe('a configuration that cannot be used', () => {
         'resources[0].providers[1].aescbc.keys[2].secret: Invalid value: "REDACTED": secret is not of the expected length, got 3, expected one of [16 24 32]]',
     ],
     [
-      one('secrets', `{kms: {name: k}}, {secretbox: {keys: [{name: a, secret: ${key(1)}}]}}`),
-      '[resources[0].providers[0].kms: Forbidden: this server asks no key management service: use aesgcm or aescbc, ' +
-        'resources[0].providers[1].secretbox: Forbidden: XSalsa20 is not among the ciphers that this server has: use aesgcm or aescbc]',
+      one('secrets', `{kms: {name: k}}, {secretbox: {keys: [{name: a, secret: ${key(1, 16)}}]}}`),
+      '[resources[0].providers[0].kms: Forbidden: this server asks no key management service: use secretbox, aesgcm or aescbc, ' +
+        'resources[0].providers[1].secretbox.keys[0].secret: Invalid value: "REDACTED": secret is not of the expected length, got 16, expected one of [32]]',
     ],
     [
       one('secrets, secrets', '{identity: {}}'),
@@ -77,6 +77,7 @@ describe('which kinds are stored how', () => {
   const encryption = readEncryptionConfiguration(`${head}resources:
 - {resources: [secrets], providers: [{aesgcm: {keys: [{name: k1, secret: ${key(1)}}]}}]}
 - {resources: ['*.apps', 'leases.coordination.k8s.io'], providers: [{aescbc: {keys: [{name: k2, secret: ${key(2)}}]}}]}
+- {resources: [configmaps], providers: [{secretbox: {keys: [{name: k4, secret: ${key(4)}}]}}]}
 - {resources: ['*.'], providers: [{identity: {}}]}
 - {resources: ['*.*'], providers: [{aesgcm: {keys: [{name: k3, secret: ${key(3, 16)}}]}}]}
 `)
@@ -84,6 +85,7 @@ describe('which kinds are stored how', () => {
     ['', 'secrets', 'k8s:enc:aesgcm:v1:k1:'],
     ['apps', 'deployments', 'k8s:enc:aescbc:v1:k2:'],
     ['coordination.k8s.io', 'leases', 'k8s:enc:aescbc:v1:k2:'],
+    ['', 'configmaps', 'k8s:enc:secretbox:v1:k4:'],
     ['', 'pods', '{"a"'],
     ['batch', 'jobs', 'k8s:enc:aesgcm:v1:k3:'],
   ])('%s/%s', async (group, plural, prefix) => {
@@ -149,5 +151,29 @@ describe('keys that come and go', () => {
     const blocks = cbc.toStorage(Buffer.from('{}'), at)
     expect(refusal(() => cbc.fromStorage(blocks.subarray(0, -1), at))).toBe('the stored data is not a multiple of the block size')
     expect(cbc.fromStorage(blocks, 'elsewhere').data.toString()).toBe('{}')
+    const box = await configured(`{secretbox: {keys: [{name: a, secret: ${key(1)}}]}}`)
+    const boxed = box.toStorage(Buffer.from('{}'), at)
+    expect(refusal(() => box.fromStorage(boxed.subarray(0, -1), at))).toBe('output array was not large enough for encryption')
+    expect(refusal(() => box.fromStorage(boxed.subarray(0, 60), at))).toBe('the stored data was shorter than the required size')
+    const otherBox = await configured(`{secretbox: {keys: [{name: b, secret: ${key(1)}}]}}`)
+    expect(refusal(() => otherBox.fromStorage(boxed, at))).toBe('no matching key was found for the provided Secretbox transformer')
+  })
+
+  test('a secretbox is laid out as NaCl’s: its published example opens', () => {
+    const bytes = (...hex: string[]): Buffer => Buffer.from(hex.join(''), 'hex')
+    const nonce = bytes('69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37')
+    const opened = secretbox(bytes('1b27556473e985d462cd51197a9a46c76009549eac6474f206c4ee0844f68389')).fromStorage(
+      Buffer.concat([
+        nonce,
+        bytes(
+          'f3ffc7703f9400e52a7dfb4b3d3305d98e993b9f48681273c29650ba32fc76ce48332ea7164d96a4476fb8c531a1186a',
+          'c0dfc17c98dce87b4da7f011ec48c97271d2c20f9b928fe2270d6fb863d51738b48eeee314a7cc8ab932164548e526ae',
+          '90224368517acfeabd6bb3732bc0e9da99832b61ca01b6de56244a9e88d5f9b37973f622a43d14a6599b1f654cb45a74',
+          'e355a5',
+        ),
+      ]),
+      at,
+    )
+    expect(opened.data.toString('hex')).toMatch(/^be075fc53c81f2d5cf141316ebeb0c7b[0-9a-f]{230}$/)
   })
 })

@@ -10,7 +10,7 @@ import {
   refuseUnknown,
   text,
 } from '../configuration-object.ts'
-import { aesCbc, aesGcm, firstOf, identity, type Prefixed, type Transformer } from './transformers.ts'
+import { aesCbc, aesGcm, firstOf, identity, type Prefixed, secretbox, type Transformer } from './transformers.ts'
 
 interface Key {
   readonly name?: string
@@ -82,8 +82,7 @@ function entryFaults({ resources = [], providers = [] }: ResourceConfiguration, 
   ]
 }
 
-const noCrypto = 'XSalsa20 is not among the ciphers that this server has: use aesgcm or aescbc'
-const noKms = 'this server asks no key management service: use aesgcm or aescbc'
+const noKms = 'this server asks no key management service: use secretbox, aesgcm or aescbc'
 
 function providerFaults(path: string, provider: Provider): FieldError[] {
   const { aesgcm, aescbc, secretbox, kms } = provider
@@ -98,23 +97,24 @@ function providerFaults(path: string, provider: Provider): FieldError[] {
   }
   return [
     ...(kms ? [forbiddenField(`${path}.kms`, noKms)] : []),
-    ...(secretbox ? [forbiddenField(`${path}.secretbox`, noCrypto)] : []),
-    ...(aesgcm ? keyFaults(`${path}.aesgcm.keys`, aesgcm) : []),
-    ...(aescbc ? keyFaults(`${path}.aescbc.keys`, aescbc) : []),
+    ...(aesgcm ? keyFaults(`${path}.aesgcm.keys`, aesgcm, aesKeyBytes) : []),
+    ...(aescbc ? keyFaults(`${path}.aescbc.keys`, aescbc, aesKeyBytes) : []),
+    ...(secretbox ? keyFaults(`${path}.secretbox.keys`, secretbox, boxKeyBytes) : []),
   ]
 }
 
-const keyBytes = [16, 24, 32]
+const aesKeyBytes = [16, 24, 32]
+const boxKeyBytes = [32]
 
-function keyFaults(path: string, { keys = [] }: Keys): FieldError[] {
+function keyFaults(path: string, { keys = [] }: Keys, keyBytes: readonly number[]): FieldError[] {
   if (keys.length === 0) return [required(path, 'at least one keys is required')]
   return keys.flatMap(({ name, secret }, index) => [
     ...(name ? [] : [required(`${path}[${index}].name`, 'name is a mandatory field for a key')]),
-    ...secretFaults(`${path}[${index}].secret`, secret),
+    ...secretFaults(`${path}[${index}].secret`, secret, keyBytes),
   ])
 }
 
-function secretFaults(path: string, secret: string | undefined): FieldError[] {
+function secretFaults(path: string, secret: string | undefined, keyBytes: readonly number[]): FieldError[] {
   if (!secret) return [required(path, 'secret is a mandatory field for a key')]
   const redacted = (why: string): FieldError[] => [invalidValue(path, 'REDACTED', why)]
   const key = Buffer.from(secret, 'base64')
@@ -198,15 +198,16 @@ function transformersOf(entries: readonly ResourceConfiguration[]): Encryption {
   return new Map([...lists].map(([name, all]) => [name, firstOf(all, 'no matching prefix found')]))
 }
 
-function prefixedOf({ aesgcm, aescbc }: Provider): Prefixed {
-  if (aesgcm) return { prefix: 'k8s:enc:aesgcm:v1:', transformer: byKeyName(aesgcm, aesGcm) }
-  if (aescbc) return { prefix: 'k8s:enc:aescbc:v1:', transformer: byKeyName(aescbc, aesCbc) }
+function prefixedOf({ aesgcm, aescbc, secretbox: box }: Provider): Prefixed {
+  if (aesgcm) return { prefix: 'k8s:enc:aesgcm:v1:', transformer: byKeyName(aesgcm, aesGcm, 'AES') }
+  if (aescbc) return { prefix: 'k8s:enc:aescbc:v1:', transformer: byKeyName(aescbc, aesCbc, 'AES') }
+  if (box) return { prefix: 'k8s:enc:secretbox:v1:', transformer: byKeyName(box, secretbox, 'Secretbox') }
   return { prefix: '', transformer: identity }
 }
 
-function byKeyName({ keys = [] }: Keys, made: (key: Buffer) => Transformer): Transformer {
+function byKeyName({ keys = [] }: Keys, made: (key: Buffer) => Transformer, cipher: string): Transformer {
   const all = keys.map(({ name, secret = '' }) => ({ prefix: `${name}:`, transformer: made(Buffer.from(secret, 'base64')) }))
-  return firstOf(all, 'no matching key was found for the provided AES transformer')
+  return firstOf(all, `no matching key was found for the provided ${cipher} transformer`)
 }
 
 /** How objects of this kind are stored; undefined: plainly. */

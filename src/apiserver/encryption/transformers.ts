@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js'
 
 /** A stored value that these keys do not open; the message is upstream's. */
 export class TransformError extends Error {}
@@ -119,4 +120,26 @@ function withoutPadding(data: Buffer): Buffer {
   if (count === 0 || count > data.byteLength) throw new TransformError('invalid PKCS7 data (empty or not padded)')
   if (data.subarray(-count).some((byte) => byte !== count)) throw new TransformError('invalid padding on input')
   return data.subarray(0, -count)
+}
+
+const boxNonceBytes = 24
+
+/** NaCl's secretbox, XSalsa20 and Poly1305: nonce, tag, ciphertext. Nothing tells under which key of the store it lay. */
+export function secretbox(key: Buffer): Transformer {
+  return {
+    toStorage(data) {
+      const nonce = randomBytes(boxNonceBytes)
+      return Buffer.concat([nonce, xsalsa20poly1305(key, nonce).encrypt(data)])
+    },
+    fromStorage(data) {
+      if (data.byteLength < boxNonceBytes + tagBytes) throw new TransformError(tooShort)
+      const box = xsalsa20poly1305(key, data.subarray(0, boxNonceBytes))
+      try {
+        return { data: Buffer.from(box.decrypt(data.subarray(boxNonceBytes))), isStale: false }
+      } catch (cause) {
+        // Upstream's words for a tag that does not fit.
+        throw new TransformError('output array was not large enough for encryption', { cause })
+      }
+    },
+  }
 }
