@@ -24,6 +24,7 @@ import { newServiceAccountKey } from './access/token-signatures.ts'
 import { Admission, type AdmissionPlugins, defaultPlugins } from './admission/admission.ts'
 import { AdmissionMetrics } from './admission/admission-metrics.ts'
 import type { AdmissionFacts } from './admission/plugin.ts'
+import { PolicyChecks } from './admission/policies/policy-checks.ts'
 import { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { Api } from './api.ts'
 import { type AuditOptions, Auditor } from './audit/auditor.ts'
@@ -131,7 +132,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const makeNamespace = (name: string): Promise<void> => ensureNamespace(name, writes, cache)
   const admissionMetrics = new AdmissionMetrics(clock)
-  const facts = factsOf(cache, access, random, makeNamespace)
+  const policyChecks = new PolicyChecks(clock)
+  const facts = factsOf(cache, access, { random, makeNamespace, policyChecks })
   const admission = new Admission(options.admissionPlugins ?? defaultPlugins, { facts, metrics: admissionMetrics })
   const quotas = admission.countsQuotas ? new QuotaLedger(cache) : noQuotas
   const writes = new Writes({ objects, cache, addresses, admission, quotas, clock, random })
@@ -144,7 +146,14 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   })
   const auditor = options.audit && (await Auditor.open(options.audit, { clock, random, log }))
   const requestMetrics = new RequestMetrics(clock)
-  const metricSources = [requestMetrics, fairness, admissionMetrics, ...(auditor ? [auditor] : []), ...(options.metricSources ?? [])]
+  const metricSources = [
+    requestMetrics,
+    fairness,
+    admissionMetrics,
+    policyChecks,
+    ...(auditor ? [auditor] : []),
+    ...(options.metricSources ?? []),
+  ]
   const metrics = (): string => metricsText(metricSources, { clock, cache, store })
   const discovery = new Discovery(kinds as readonly Kind[])
   const groupVersions = discovery.groupVersions().filter(({ group }) => group !== apiServices.group)
@@ -237,7 +246,11 @@ async function ensureNamespace(name: string, writes: Writes, cache: WatchCache):
   await cache.fresh()
 }
 
-function factsOf(cache: WatchCache, access: Access, random: Random, makeNamespace: AdmissionFacts['makeNamespace']): AdmissionFacts {
+function factsOf(
+  cache: WatchCache,
+  access: Access,
+  others: Pick<AdmissionFacts, 'random' | 'makeNamespace' | 'policyChecks'>,
+): AdmissionFacts {
   return {
     get: <T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string) =>
       cache.kind(kind).get(namespace, name)?.object as T | undefined,
@@ -246,9 +259,10 @@ function factsOf(cache: WatchCache, access: Access, random: Random, makeNamespac
         .kind(kind)
         .list(namespace)
         .map(({ object }) => object as T),
-    random,
+    states: <T extends KubeObject>(kind: Kind<T>) =>
+      cache.kind(kind).list(undefined) as readonly { readonly object: KubeObject }[] as readonly { readonly object: T }[],
+    ...others,
     allows: (user, route) => access.authorizer.allows(user, route),
-    makeNamespace,
     checkEscalation: access.checkEscalation,
   }
 }

@@ -17,6 +17,7 @@ import {
   invalid,
   isAlreadyExists,
   isNotFound,
+  notFound,
   objectModified,
 } from '../machinery/status.ts'
 import type { Change } from '../storage/store.ts'
@@ -161,10 +162,13 @@ export class Writes {
     const { dryRun, audit } = request
     const deletion = { ...asked, object: undefined, previous: undefined, warnings: new Set<string>(), dryRun, audit }
     this.#deps.admission.admit(deletion)
-    this.#deps.admission.validate(deletion)
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const current = await objects.read(place)
+      const current = await objects.find(place)
+      // What is not there may be refused, too.
+      if (!current) this.#deps.admission.validate(deletion)
+      if (!current) throw notFound(kind, name)
       checkPreconditions(kind, current.object, request)
+      this.#deps.admission.validate({ ...deletion, previous: current.object })
       const step = nextDeletionStep(kind, current.copy(), request, clock.now())
       if (step.do === 'nothing') return { item: current, removed: false }
       if (step.do === 'mark') {
@@ -257,7 +261,8 @@ export class Writes {
     next.kind = previous.kind
     kind.setDefaults(next)
     const { subresource, user, warnings, dryRun, audit } = options
-    const asked = { ...place, user, operation: 'update', subresource } as const
+    const through = options.accountedTo && { through: options.accountedTo }
+    const asked = { ...place, user, operation: 'update', subresource, ...through } as const
     const request: AdmissionRequest = { ...asked, object: next, previous, warnings, dryRun, audit }
     const isJudged = subresource === undefined || partOf(kind, subresource) !== undefined
     if (isJudged) this.#deps.admission.admit(request)

@@ -144,7 +144,7 @@ describe('a policy', () => {
       'that annotates twice',
       policy({
         auditAnnotations: [
-          { key: 'a', valueExpression: '1' },
+          { key: 'a', valueExpression: "'1'" },
           { key: 'a', valueExpression: ' ' },
         ],
       }),

@@ -22,6 +22,7 @@ import type {
   Validation,
   Variable,
 } from '../generated/types.ts'
+import { type Compiled, PolicyEnvironment } from './policy-expressions.ts'
 import { matchConditionsFaults, ruleFaults } from './webhook-validation.ts'
 
 const failurePolicies = ['Fail', 'Ignore']
@@ -87,6 +88,17 @@ function* variablesFaults(path: string, variables: readonly Variable[] = []): Fa
   }
 }
 
+/** An expression that would never run. */
+function* expressionFaults(path: string, expression: string | undefined, { fault }: Pick<Compiled, 'fault'>): Faults {
+  if (expression?.trim() && fault !== undefined) yield invalidValue(path, expression, fault)
+}
+
+function* variableExpressionsFaults(environment: PolicyEnvironment, variables: readonly Variable[] = []): Faults {
+  for (const [index, { compiled }] of environment.variables.entries()) {
+    yield* expressionFaults(`spec.variables[${index}].expression`, variables[index]?.expression, compiled)
+  }
+}
+
 /** What both kinds of policy share. */
 function* policyFaults(spec: NonNullable<ValidatingAdmissionPolicy['spec']> | NonNullable<MutatingAdmissionPolicy['spec']>): Faults {
   yield* choiceFaults('spec.failurePolicy', spec.failurePolicy, failurePolicies)
@@ -100,8 +112,30 @@ function* policyFaults(spec: NonNullable<ValidatingAdmissionPolicy['spec']> | No
   yield* variablesFaults('spec.variables', spec.variables)
 }
 
+/** Expressions that do not compile, or come to something of no use. */
+function* validatingExpressionsFaults(spec: NonNullable<ValidatingAdmissionPolicy['spec']>): Faults {
+  const environment = new PolicyEnvironment(spec)
+  for (const [index, { expression }] of (spec.matchConditions ?? []).entries()) {
+    yield* expressionFaults(`spec.matchConditions[${index}].expression`, expression, environment.condition(expression ?? ''))
+  }
+  yield* variableExpressionsFaults(environment, spec.variables)
+  for (const [index, { expression, messageExpression }] of (spec.validations ?? []).entries()) {
+    const path = `spec.validations[${index}]`
+    yield* expressionFaults(`${path}.expression`, expression, environment.condition(expression ?? ''))
+    yield* expressionFaults(`${path}.messageExpression`, messageExpression, environment.message(messageExpression ?? ''))
+  }
+  for (const [index, { valueExpression }] of (spec.auditAnnotations ?? []).entries()) {
+    yield* expressionFaults(
+      `spec.auditAnnotations[${index}].valueExpression`,
+      valueExpression,
+      environment.annotation(valueExpression ?? ''),
+    )
+  }
+}
+
 export function* validatingPolicyFaults({ metadata, spec }: ValidatingAdmissionPolicy): Faults {
   if (!spec) return
+  yield* validatingExpressionsFaults(spec)
   yield* policyFaults(spec)
   if (!spec.validations?.length && !spec.auditAnnotations?.length) {
     const why = 'validations or auditAnnotations must contain at least one item'

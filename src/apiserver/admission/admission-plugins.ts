@@ -19,6 +19,7 @@ import { ownerReferencesPermissionEnforcement } from './owner-references.ts'
 import type { AdmissionPlugin } from './plugin.ts'
 import { podNodeSelector } from './pod-node-selector.ts'
 import { podSecurity } from './pod-security/pod-security.ts'
+import { validatingAdmissionPolicy } from './policies/validating-policy.ts'
 import { priority } from './priority.ts'
 import { rbacEscalation } from './rbac-escalation.ts'
 import { runtimeClass } from './runtime-class.ts'
@@ -63,6 +64,7 @@ export const allPlugins: readonly AdmissionPlugin[] = [
   certificateSubjectRestriction,
   defaultIngressClass,
   denyServiceExternalIps,
+  validatingAdmissionPolicy(),
   resourceQuota,
 ]
 
@@ -95,6 +97,5 @@ export const notHere: ReadonlySet<string> = new Set([
   'PodResizeValidator',
   'PodTolerationRestriction',
   'PodTopologyLabels',
-  'ValidatingAdmissionPolicy',
   'ValidatingAdmissionWebhook',
 ])

@@ -4,17 +4,20 @@ import type { AuditTrail, UserInfo } from '../../machinery/api-request.ts'
 import type { KubeObject } from '../../machinery/object.ts'
 import { forbidden, type StatusError } from '../../machinery/status.ts'
 import type { Route } from '../route.ts'
+import type { PolicyChecks } from './policies/policy-checks.ts'
 
 export interface AdmissionRequest {
   readonly user: UserInfo
   readonly kind: Kind
   readonly operation: 'create' | 'update' | 'delete'
   readonly subresource: string | undefined
+  /** The form of its own by which the object is changed as a whole: only policies look at it. */
+  readonly through?: 'scale'
   readonly namespace: string | undefined
   readonly name: string
   /** Private to the request: plug-ins may change it while they admit. Undefined for a deletion. */
   readonly object: KubeObject | undefined
-  /** What is stored, for an update. */
+  /** What is stored, for an update or what a deletion validates. */
   readonly previous: KubeObject | undefined
   /** What the client is told beside the answer: each text once. */
   readonly warnings: Set<string>
@@ -27,6 +30,10 @@ export interface AdmissionRequest {
 export interface AdmissionFacts {
   get<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string): T | undefined
   list<T extends KubeObject>(kind: Kind<T>, namespace: string | undefined): readonly T[]
+  /** Of all namespaces: the same array, of the same states, as long as nothing has changed. */
+  states<T extends KubeObject>(kind: Kind<T>): readonly { readonly object: T }[]
+  /** Where policies are counted. */
+  readonly policyChecks: PolicyChecks
   readonly random: Random
   allows(user: UserInfo, route: Route): boolean
   /** Resolves once there is a namespace of that name. */

@@ -1,4 +1,4 @@
-import { costLimitPerCall, Meter, sizeOf, traversal } from './budget.ts'
+import { CostExceededError, costLimitPerCall, Meter, sizeOf, traversal } from './budget.ts'
 import { compileMacro, type Scope } from './comprehensions.ts'
 import { attempt, type Frame, fieldOf, itemOf, noSuchOverload, type Run, type Typed } from './frame.ts'
 import { applied, costOf, type Functions, type Overload, takes } from './functions.ts'
@@ -45,7 +45,7 @@ export interface Program {
   readonly type: CelType
   /**
    * `variable` tells the value of a declared variable, when it is asked for. Throws EvaluationError, or CostExceededError
-   * once `limit` is spent. `spent` is told what it cost, however it ends.
+   * once `limit` is spent. `spent` is told what it cost, whether or not it fails.
    */
   evaluate(variable: (name: string) => Value | undefined, options?: { limit?: number; spent?: (cost: number) => void }): Value
 }
@@ -79,11 +79,20 @@ export function syntaxFaults(source: string): string | undefined {
 function evaluator(run: Run): Program['evaluate'] {
   return (variable, { limit = costLimitPerCall, spent } = {}) => {
     const meter = new Meter(limit)
-    try {
-      return run({ meter, variable, slots: [] })
-    } finally {
-      spent?.(meter.spent)
-    }
+    const value = outcomeOf(run, { meter, variable, slots: [] })
+    spent?.(meter.spent)
+    if (value instanceof Error) throw value
+    return value
+  }
+}
+
+/** A failure is an outcome, so that its cost is told as well. */
+function outcomeOf(run: Run, frame: Frame): Value | Error {
+  try {
+    return attempt(run, frame)
+  } catch (error) {
+    if (error instanceof CostExceededError) return error
+    throw error
   }
 }
 

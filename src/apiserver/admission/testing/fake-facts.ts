@@ -1,8 +1,10 @@
 import type { Kind } from '../../../api/kind.ts'
 import { kinds, namespaces } from '../../../api/registry.ts'
+import { systemClock } from '../../../host/clock.ts'
 import { systemRandom } from '../../../host/random.ts'
 import type { KubeObject } from '../../../machinery/object.ts'
 import type { AdmissionFacts, AdmissionRequest } from '../plugin.ts'
+import { PolicyChecks } from '../policies/policy-checks.ts'
 
 type Loose = { kind: string; metadata: { name: string; namespace?: string; [field: string]: unknown }; [field: string]: unknown }
 
@@ -18,6 +20,8 @@ export function factsOf(...objects: readonly Loose[]): AdmissionFacts {
     get: <T extends KubeObject>(kind: Kind<T>, namespace: string | undefined, name: string) =>
       of(kind as unknown as Kind, namespace).find(({ metadata }) => metadata.name === name) as T | undefined,
     list: <T extends KubeObject>(kind: Kind<T>, namespace: string | undefined) => of(kind as unknown as Kind, namespace) as T[],
+    states: <T extends KubeObject>(kind: Kind<T>) => of(kind as unknown as Kind, undefined).map((object) => ({ object: object as T })),
+    policyChecks: new PolicyChecks(systemClock),
     random: systemRandom,
     allows: () => true,
     makeNamespace: async () => {},
