@@ -23,6 +23,7 @@ import { legacyTokenCleaner } from './legacy-token-cleaner.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
+import { policyStatusController } from './policy-status.ts'
 import { replicaSetController } from './replicaset.ts'
 import { resourceQuotaController } from './resource-quota.ts'
 import { serviceAccountController } from './service-account.ts'
@@ -78,6 +79,7 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     ...(deps.signCertificate ? [certificateSigningController(deps.signCertificate)] : []),
     certificateCleaner,
     podCertificateRequestCleaner,
+    policyStatusController,
     ...(deps.clusterCa ? [trustBundlePublisher(deps.clusterCa)] : []),
   ]
   const runs = controllers.map((controller) => controller({ ...deps, informers }))

@@ -124,6 +124,11 @@ export class PolicyEnvironment {
     return checkedResult(compile(expression, withAuthorizer ? this.#withAuthorizer : this.#plain), results)
   }
 
+  /** What is wrong with an expression, whatever it comes to. */
+  faultsOf(expression: string): string | undefined {
+    return compile(expression, this.#withAuthorizer).faults
+  }
+
   condition(expression: string): Compiled {
     return this.compile(expression, [bool])
   }

@@ -1,4 +1,5 @@
 import type { Meter } from './budget.ts'
+import { unescapedNames } from './field-names.ts'
 import type { CelType } from './types.ts'
 import { EvaluationError, ListValue, MapValue, OptionalValue, type Value } from './values.ts'
 
@@ -29,21 +30,11 @@ export function fieldOf(operand: Value, field: string): Value | undefined {
     return inner === undefined ? OptionalValue.none : new OptionalValue(inner)
   }
   if (!(operand instanceof MapValue)) return undefined
-  const value = operand.get(field)
-  return value === undefined ? unescapedField(operand, field) : value
-}
-
-/** Of names that are no identifiers: `__dash__` for `-`, `__namespace__` for a reserved word. */
-function unescapedField(operand: MapValue, field: string): Value | undefined {
-  return field.includes('__') ? operand.get(unescapeName(field)) : undefined
-}
-
-const escapes: Readonly<Record<string, string>> = { __underscores__: '__', __dot__: '.', __dash__: '-', __slash__: '/' }
-
-function unescapeName(name: string): string {
-  const reserved = /^__([a-z]+)__$/.exec(name)?.[1]
-  if (reserved !== undefined && !(name in escapes)) return reserved
-  return name.replace(/__(?:underscores|dot|dash|slash)__/g, (escaped) => escapes[escaped] as string)
+  for (const name of unescapedNames(field)) {
+    const value = operand.get(name)
+    if (value !== undefined) return value
+  }
+  return undefined
 }
 
 /** What an index leads to; undefined: nothing. Throws for what has none. */
