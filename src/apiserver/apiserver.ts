@@ -163,7 +163,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const paths = { discovery, metrics, store, cache, tokens: access.tokens, serverAddress: () => listeningOn, isClosing: () => closed }
   const components = new ComponentStatuses(new Map([...(options.components ?? []), ['etcd-0', () => store.healthy()]]))
   const api = new Api({
-    resources: new ResourceApi({ reads, writes, cache, access, components, clock, random }),
+    resources: new ResourceApi({ admission, reads, writes, cache, access, components, clock, random }),
     paths: (path, request) => pathAnswer(path, request, paths),
     cache,
     access,

@@ -25,6 +25,8 @@ export interface DeleteRequest {
   readonly audit?: AuditTrail | undefined
   readonly uid: string | undefined
   readonly resourceVersion: string | undefined
+  /** Admission has judged already what leads to it: an eviction. */
+  readonly isJudged?: true
 }
 
 export interface ReadOptions {

@@ -10,6 +10,8 @@ import type { KubeObject } from '../machinery/object.ts'
 import { badRequest, isNotFound, methodNotAllowed, pathNotFound } from '../machinery/status.ts'
 import { type Access, boundObjectsIn } from './access/access.ts'
 import { answerTokenRequest } from './access/token-request.ts'
+import type { Admission } from './admission/admission.ts'
+import { bodyForm, connectionForm, type RequestForm } from './admission/request-form.ts'
 import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { plainBody } from './body.ts'
 import type { CachedObject } from './cached-object.ts'
@@ -32,6 +34,7 @@ import type { WatchCache } from './watch-cache.ts'
 import type { UpdateOptions, Writes } from './writes.ts'
 
 interface Deps {
+  readonly admission: Admission
   readonly reads: Reads
   readonly writes: Writes
   readonly cache: WatchCache
@@ -279,9 +282,11 @@ export class ResourceApi {
 
   async bindPod(place: Place, request: ApiRequest): Promise<ApiResponse> {
     const { dryRun } = writeOptionsOf(request, 'CreateOptions')
-    const target = bindingTargetOf(await requiredBody(request))
+    const body = await requiredBody(request)
+    const target = bindingTargetOf(body)
+    const warnings = this.#judged(place, request, bodyForm('binding', body), dryRun)
     await this.#deps.writes.rewrite(place, dryRun, (pod) => bind(pod, target, this.#deps.clock.now()))
-    return objectAnswer(201, success(201))
+    return objectAnswer(201, success(201), warnings)
   }
 
   async #evict(call: Call): Promise<ApiResponse> {
@@ -292,6 +297,7 @@ export class ResourceApi {
     const place = placeOf(call)
     const { reads, writes, cache, clock } = this.#deps
     const pod = (await reads.get(place, '')).object as Pod
+    const warnings = this.#judged(place, call.request, bodyForm('eviction', body), request.dryRun)
     const budgets = cache.kind(podDisruptionBudgets).list(place.namespace)
     const { budget, resourceVersion } = evictionStep(
       pod,
@@ -301,23 +307,36 @@ export class ResourceApi {
       const at = { kind: podDisruptionBudgets as unknown as Kind, namespace: place.namespace, name: budget.metadata.name }
       await writes.rewrite(at, request.dryRun, (copy) => takeDisruption(copy as PodDisruptionBudget, place.name, clock.now()))
     }
-    await writes.delete(place, { ...request, resourceVersion: request.resourceVersion ?? resourceVersion })
-    return objectAnswer(201, success(201))
+    await writes.delete(place, { ...request, resourceVersion: request.resourceVersion ?? resourceVersion, isJudged: true })
+    return objectAnswer(201, success(201), warnings)
   }
 
   async #token(call: Call): Promise<ApiResponse> {
     if (call.route.verb !== 'create') throw methodNotAllowed()
     const { dryRun } = writeOptionsOf(call.request, 'CreateOptions')
+    const body = await requiredBody(call.request)
     const account = await this.#deps.reads.get(placeOf(call), '')
+    const warnings = this.#judged(placeOf(call), call.request, bodyForm('token', body), dryRun)
     const { access, cache, clock } = this.#deps
     const deps = { user: call.request.user, tokens: access.tokens, facts: boundObjectsIn(cache), dryRun, nowMs: clock.now() }
-    return objectAnswer(201, await answerTokenRequest(account.object as ServiceAccount, await requiredBody(call.request), deps))
+    return objectAnswer(201, await answerTokenRequest(account.object as ServiceAccount, body, deps), warnings)
+  }
+
+  /** Throws what admission says of a request that is about an object and does not change it. What it warns of is answered. */
+  #judged(place: Place, { user, audit }: ApiRequest, form: RequestForm | undefined, dryRun = false): readonly string[] {
+    if (!form) return []
+    const warnings = new Set<string>()
+    const operation = form.kind.endsWith('Options') ? 'connect' : 'create'
+    const nothing = { object: undefined, previous: undefined, subresource: undefined }
+    this.#deps.admission.judgeForm({ ...place, ...nothing, user, audit, form, operation, warnings, dryRun })
+    return [...warnings]
   }
 
   async #proxy({ kind, route, request }: Call): Promise<Answer> {
     const { reads, cache, random } = this.#deps
     const asked = parseProxyName(route.name as string)
     const place = { kind, namespace: route.namespace, name: asked.name }
+    this.#judged({ ...place, name: route.name as string }, request, connectionForm(kind, 'proxy', request))
     const { object } = await reads.get(place, '')
     const rest = pathBehindProxy(request.path)
     const query = request.query.toString()
@@ -342,6 +361,7 @@ export class ResourceApi {
 
   async #kubelet(call: Call, subresource: string): Promise<Answer> {
     const pod = await this.#deps.reads.get(placeOf(call), '')
+    this.#judged(placeOf(call), call.request, connectionForm(call.kind, subresource, call.request))
     // Nothing has been written where nothing has run.
     if (subresource === 'log' && !(pod.object as Pod).spec.nodeName) return textAnswer(200, '')
     const nodeOf = (name: string): Node | undefined => this.#deps.cache.kind(nodes).get(undefined, name)?.object as Node | undefined

@@ -23,6 +23,7 @@ import {
 import type { Change } from '../storage/store.ts'
 import type { Admission } from './admission/admission.ts'
 import type { AdmissionRequest } from './admission/plugin.ts'
+import { scaleForm } from './admission/request-form.ts'
 import type { QuotaLedger } from './admission/resource-quota/ledger.ts'
 import { CachedObject, decodeValue, encodeValue } from './cached-object.ts'
 import { checkPreconditions, nextDeletionStep } from './deletion.ts'
@@ -168,7 +169,7 @@ export class Writes {
       if (!current) this.#deps.admission.validate(deletion)
       if (!current) throw notFound(kind, name)
       checkPreconditions(kind, current.object, request)
-      this.#deps.admission.validate({ ...deletion, previous: current.object })
+      if (!request.isJudged) this.#deps.admission.validate({ ...deletion, previous: current.object })
       const step = nextDeletionStep(kind, current.copy(), request, clock.now())
       if (step.do === 'nothing') return { item: current, removed: false }
       if (step.do === 'mark') {
@@ -261,8 +262,8 @@ export class Writes {
     next.kind = previous.kind
     kind.setDefaults(next)
     const { subresource, user, warnings, dryRun, audit } = options
-    const through = options.accountedTo && { through: options.accountedTo }
-    const asked = { ...place, user, operation: 'update', subresource, ...through } as const
+    const form = options.accountedTo && { form: scaleForm(kind, next, previous) }
+    const asked = { ...place, user, operation: 'update', subresource, ...form } as const
     const request: AdmissionRequest = { ...asked, object: next, previous, warnings, dryRun, audit }
     const isJudged = subresource === undefined || partOf(kind, subresource) !== undefined
     if (isJudged) this.#deps.admission.admit(request)

@@ -10,7 +10,7 @@ import { nodeNameOf } from './node-authorizer.ts'
 interface Write {
   readonly user: UserInfo
   readonly kind: Kind
-  readonly operation: 'create' | 'update' | 'delete'
+  readonly operation: 'create' | 'update' | 'delete' | 'connect'
   readonly subresource: string | undefined
   readonly name: string
   readonly object: KubeObject | undefined

@@ -16,6 +16,7 @@ interface Deps {
 export class Admission {
   readonly #plugins: AdmissionPlugins
   readonly #providers: AdmissionPlugins
+  readonly #formJudges: AdmissionPlugins
   readonly #facts: AdmissionFacts
   readonly #metrics: AdmissionMetrics
   readonly countsQuotas: boolean
@@ -23,6 +24,7 @@ export class Admission {
   constructor(plugins: AdmissionPlugins, { facts, metrics }: Deps) {
     this.#plugins = [...plugins, ...alwaysOn]
     this.#providers = plugins.filter(({ provide }) => provide !== undefined)
+    this.#formJudges = plugins.filter(({ judgeForm }) => judgeForm !== undefined)
     this.countsQuotas = plugins.includes(resourceQuota)
     this.#facts = facts
     this.#metrics = metrics
@@ -39,6 +41,11 @@ export class Admission {
 
   validate(request: AdmissionRequest): void {
     this.#step('validate', request)
+  }
+
+  /** Of a request whose form changes no object by itself. */
+  judgeForm(request: AdmissionRequest & { readonly form: object }): void {
+    for (const plugin of this.#formJudges) plugin.judgeForm?.(request, this.#facts)
   }
 
   #step(type: 'admit' | 'validate', request: AdmissionRequest): void {

@@ -5,14 +5,16 @@ import type { KubeObject } from '../../machinery/object.ts'
 import { forbidden, type StatusError } from '../../machinery/status.ts'
 import type { Route } from '../route.ts'
 import type { PolicyChecks } from './policies/policy-checks.ts'
+import type { RequestForm } from './request-form.ts'
 
 export interface AdmissionRequest {
   readonly user: UserInfo
   readonly kind: Kind
-  readonly operation: 'create' | 'update' | 'delete'
+  /** connect: a stream to an object, or to what is behind it. */
+  readonly operation: 'create' | 'update' | 'delete' | 'connect'
   readonly subresource: string | undefined
-  /** The form of its own by which the object is changed as a whole: only policies look at it. */
-  readonly through?: 'scale'
+  /** What was sent, where that is of another kind than the object is: only policies look at it. */
+  readonly form?: RequestForm
   readonly namespace: string | undefined
   readonly name: string
   /** Private to the request: plug-ins may change it while they admit. Undefined for a deletion. */
@@ -52,6 +54,8 @@ export interface AdmissionPlugin {
   readonly admit?: (request: AdmissionRequest, facts: AdmissionFacts) => void
   /** Checks what would be stored, after all plug-ins have changed it and the kind has found it valid. */
   readonly validate?: (request: AdmissionRequest, facts: AdmissionFacts) => void
+  /** Judges what is asked of an object and changes none by itself: a stream, a Binding, an Eviction. */
+  readonly judgeForm?: (request: AdmissionRequest, facts: AdmissionFacts) => void
 }
 
 interface Resource {

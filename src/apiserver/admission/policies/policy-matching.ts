@@ -5,12 +5,12 @@ import { labelSelectorMatcher } from '../../../machinery/label-selector.ts'
 import { notFound } from '../../../machinery/status.ts'
 import type { AdmissionFacts, AdmissionRequest } from '../plugin.ts'
 
-type Asked = Pick<AdmissionRequest, 'kind' | 'operation' | 'subresource' | 'through' | 'namespace' | 'name' | 'object' | 'previous'>
+type Asked = Pick<AdmissionRequest, 'kind' | 'operation' | 'subresource' | 'form' | 'namespace' | 'name' | 'object' | 'previous'>
 
 const isNamespace = ({ group, plural }: { group: string; plural: string }): boolean => group === '' && plural === 'namespaces'
 
 /** What policies call the subresource: none is an empty text. */
-export const subresourceOf = ({ subresource, through }: Pick<Asked, 'subresource' | 'through'>): string => through ?? subresource ?? ''
+export const subresourceOf = ({ subresource, form }: Pick<Asked, 'subresource' | 'form'>): string => form?.subresource ?? subresource ?? ''
 
 /** Namespaces are in themselves. */
 export function namespaceOf({ kind, namespace, name }: Pick<Asked, 'kind' | 'namespace' | 'name'>): string {

@@ -1,6 +1,5 @@
 import type { Kind } from '../../../api/kind.ts'
 import type { KubeObject } from '../../../machinery/object.ts'
-import { scaleOf } from '../../scale.ts'
 import type { AdmissionRequest } from '../plugin.ts'
 import { namespaceOf, subresourceOf } from './policy-matching.ts'
 
@@ -8,23 +7,24 @@ import { namespaceOf, subresourceOf } from './policy-matching.ts'
 export function objectsAs(kind: Kind, request: AdmissionRequest): { readonly object: unknown; readonly oldObject: unknown } {
   const shown = (object: KubeObject | undefined): unknown => {
     if (!object) return null
-    if (request.through === 'scale') return scaleOf(kind, object)
     return kind.storedAs ? kind.storedAs.fromStored(structuredClone(object)) : object
   }
+  const { form } = request
+  if (form) return { object: form.object(), oldObject: form.oldObject() }
   return { object: shown(request.object), oldObject: shown(request.previous) }
 }
 
-const scaleKind = { group: 'autoscaling', version: 'v1', kind: 'Scale' }
-const optionsOf = { create: 'CreateOptions', update: 'UpdateOptions', delete: 'DeleteOptions' } as const
+const optionsOf = { create: 'CreateOptions', update: 'UpdateOptions', delete: 'DeleteOptions', connect: undefined } as const
 
 /** `request`, as admission.k8s.io has it; `kind` is as which the policy sees it. */
 export function requestValue(request: AdmissionRequest, kind: Kind): object {
   const named = (one: Kind): object => {
-    const { group, version } = one
-    return request.through === 'scale' ? scaleKind : { group, version, kind: one.kind }
+    const { group, version, kind: name } = request.form ?? one
+    return { group, version, kind: name }
   }
   const resource = ({ group, version, plural }: Kind): object => ({ group, version, resource: plural })
   const { user, operation, dryRun } = request
+  const options = optionsOf[operation]
   const subresource = subresourceOf(request)
   const namespace = namespaceOf(request)
   return {
@@ -38,6 +38,6 @@ export function requestValue(request: AdmissionRequest, kind: Kind): object {
     operation: operation.toUpperCase(),
     userInfo: { username: user.name, ...(user.uid ? { uid: user.uid } : {}), groups: user.groups, extra: user.extra },
     dryRun,
-    options: { kind: optionsOf[operation], apiVersion: 'meta.k8s.io/v1', ...(dryRun ? { dryRun: ['All'] } : {}) },
+    options: options ? { kind: options, apiVersion: 'meta.k8s.io/v1', ...(dryRun ? { dryRun: ['All'] } : {}) } : null,
   }
 }

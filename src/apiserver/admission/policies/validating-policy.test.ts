@@ -279,6 +279,55 @@ describe('whom a policy concerns', () => {
     expect((await server.ask('PATCH', `${deployments}/web/status`, { ...whole, body: { status: { replicas: 7 } } })).code).toBe(200)
   })
 
+  it.each<[name: string, operation: string, resource: string, expression: string, ask: { url: string; body?: object }]>([
+    [
+      'streams to pods',
+      'CONNECT',
+      'pods/exec',
+      "request.kind.kind == 'PodExecOptions' && object.command == ['sh'] && object.container == 'main' && oldObject == null",
+      { url: 'pods/web/exec?command=sh&container=main&stdout=1' },
+    ],
+    ['other streams', 'CONNECT', 'pods/portforward', 'object.ports == [80]', { url: 'pods/web/portforward?ports=80' }],
+    ['what is behind a proxy', 'CONNECT', 'pods/proxy', "object.path == '/x/y'", { url: 'pods/web/proxy/x/y' }],
+    [
+      'evictions',
+      'CREATE',
+      'pods/eviction',
+      "request.kind.group == 'policy' && object.metadata.name == 'web'",
+      { url: 'pods/web/eviction', body: { metadata: { name: 'web' } } },
+    ],
+    [
+      'bindings',
+      'CREATE',
+      'pods/binding',
+      "object.target.name == 'node'",
+      { url: 'pods/web/binding', body: { metadata: { name: 'web' }, target: { name: 'node' } } },
+    ],
+    [
+      'tokens',
+      'CREATE',
+      'serviceaccounts/token',
+      'object.spec.expirationSeconds == 600',
+      { url: 'serviceaccounts/one/token', body: { spec: { expirationSeconds: 600, audiences: ['a'] } } },
+    ],
+  ])('%s', async (_, operation, resource, expression, { url, body }) => {
+    await made('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'one' } })
+    await made('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } })
+    await made('/api/v1/namespaces/default/pods', { metadata: { name: 'web' }, spec: { containers: [{ name: 'main', image: 'web:1' }] } })
+    // What would be let in is refused, and the other way round: so that it is known that the policy decides.
+    const constraints = { resourceRules: [rule([resource], { operations: [operation] })] }
+    const refusing = { matchConstraints: constraints, ...validating(`!(${expression})`, { message: 'seen' }) }
+    await policy(refusing)
+    const path = `/api/v1/namespaces/default/${url}`
+    const refusal = await server.refusal(body ? 'POST' : 'GET', path, body ? { body } : {})
+    expect(refusal).toBe(
+      `422 ${resource.split('/')[0]} "${url.split('/')[1]}" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: seen`,
+    )
+    await server.ask('DELETE', `${group}/validatingadmissionpolicybindings/b`)
+    const { code } = await server.ask(body ? 'POST' : 'GET', path, body ? { body } : {}).catch(() => ({ code: 101 }))
+    expect(code).not.toBe(422)
+  })
+
   it('objects in another of their versions', async () => {
     const one = { apiGroups: ['autoscaling'], apiVersions: ['v1'], operations: ['*'], resources: ['horizontalpodautoscalers'] }
     await policy({

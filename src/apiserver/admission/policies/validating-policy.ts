@@ -12,20 +12,18 @@ import { ConfigurationError, paramsOf } from './policy-params.ts'
 /** ValidatingAdmissionPolicies (https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/). */
 export function validatingAdmissionPolicy(): AdmissionPlugin {
   const inUse = new PoliciesInUse()
-  return {
-    name: 'ValidatingAdmissionPolicy',
-    validate: (request, facts) => {
-      const policies = inUse.now(facts)
-      if (policies.length === 0 || isExempt(request) || isAboutNothing(request)) return
-      const hearing = new Hearing(request, facts)
-      for (const policy of policies) hearing.ask(policy)
-      hearing.conclude()
-    },
+  const judge = (request: AdmissionRequest, facts: AdmissionFacts): void => {
+    const policies = inUse.now(facts)
+    if (policies.length === 0 || isExempt(request) || isAboutNothing(request)) return
+    const hearing = new Hearing(request, facts)
+    for (const policy of policies) hearing.ask(policy)
+    hearing.conclude()
   }
+  return { name: 'ValidatingAdmissionPolicy', validate: judge, judgeForm: judge }
 }
 
 /** A deletion of what is not there. */
-const isAboutNothing = ({ object, previous }: AdmissionRequest): boolean => object === undefined && previous === undefined
+const isAboutNothing = ({ operation, previous }: AdmissionRequest): boolean => operation === 'delete' && previous === undefined
 
 interface Denial {
   readonly policy: string
