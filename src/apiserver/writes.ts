@@ -103,11 +103,12 @@ export class Writes {
     object.apiVersion = apiVersionOf(kind)
     object.kind = kind.kind
     for (let attempt = 1; ; attempt++) {
-      if (isGenerated) metadata.name = generatedName(metadata.generateName as string, this.#deps.random)
+      // Policies may have put another in the place of its metadata.
+      if (isGenerated) object.metadata.name = generatedName(metadata.generateName as string, this.#deps.random)
       const made = await this.#alone(kind, () => this.#insert(kind, namespace, isService(kind) ? structuredClone(object) : object, options))
       if (made) return made
       if (!isGenerated) throw alreadyExists(kind, metadata.name)
-      if (attempt === generatedNameAttempts) throw generatedNameTaken(kind, metadata.name)
+      if (attempt === generatedNameAttempts) throw generatedNameTaken(kind, object.metadata.name)
     }
   }
 
@@ -266,7 +267,8 @@ export class Writes {
     const asked = { ...place, user, operation: 'update', subresource, ...form } as const
     const request: AdmissionRequest = { ...asked, object: next, previous, warnings, dryRun, audit }
     const isJudged = subresource === undefined || partOf(kind, subresource) !== undefined
-    if (isJudged) this.#deps.admission.admit(request)
+    // What they may not change here is put back.
+    if (isJudged && this.#deps.admission.admit(request)) limitUpdate(kind, next, current.copy(), options.subresource)
     if (subresource === undefined) {
       kind.prepareForUpdate(next, previous)
       await this.#assign(place, next, previous)

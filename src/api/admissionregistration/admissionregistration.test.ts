@@ -165,7 +165,7 @@ describe('a policy', () => {
   test('that changes objects says how', () => {
     const mutating = (mutations: object[]): string[] =>
       faultsOf(mutatingAdmissionPolicies, { spec: { matchConstraints: { resourceRules: [rule] }, mutations } })
-    expect(mutating([{ patchType: 'JSONPatch', jsonPatch: { expression: '[]' } }])).toEqual([])
+    expect(mutating([{ patchType: 'JSONPatch', jsonPatch: { expression: '[JSONPatch{op: "remove", path: "/a"}]' } }])).toEqual([])
     expect(mutating([{ patchType: 'JSONPatch' }])).toEqual([
       'spec.mutations[0].jsonPatch: Required value: must be specified when patchType is JSONPatch',
     ])

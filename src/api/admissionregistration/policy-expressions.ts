@@ -1,5 +1,5 @@
 import { type Compilation, compile, type Environment, type Program } from '../../machinery/cel/compile.ts'
-import { kubernetesFunctions } from '../../machinery/cel/kubernetes-functions.ts'
+import { kubernetesFunctions, patchFunctions } from '../../machinery/cel/kubernetes-functions.ts'
 import { authorizerTypeName, resourceCheckTypeName } from '../../machinery/cel/library/authorizer.ts'
 import {
   bool,
@@ -89,18 +89,25 @@ const reviewer: readonly (readonly [string, CelType])[] = [
   ['authorizer.requestResource', opaque(resourceCheckTypeName)],
 ]
 
+const anyFields = (name: string): CelType => objectType(name, () => dyn)
+const objectToApply = anyFields('Object')
+const patchOperation = objectOf('JSONPatch', { op: string, path: string, from: string, value: dyn })
+
+/** `Object{spec: Object.spec{…}}` and `JSONPatch{op: …}`: whether the names go with the fields is seen when they are put to use. */
+function patchTypes(name: string): CelType | undefined {
+  if (name === 'JSONPatch') return patchOperation
+  return name === 'Object' || name.startsWith('Object.') ? anyFields(name) : undefined
+}
+
 /** What the expressions of one policy may speak of; each of its variables may speak of those before it. */
 export class PolicyEnvironment {
   /** Those of the policy, in their order. */
   readonly variables: readonly CompiledVariable[]
   readonly #withAuthorizer: Environment
   readonly #plain: Environment
+  readonly #patching: Environment
 
-  constructor(
-    { paramKind, variables = [] }: Pick<PolicySpec, 'paramKind' | 'variables'>,
-    types: ObjectTypes = {},
-    functions = kubernetesFunctions,
-  ) {
+  constructor({ paramKind, variables = [] }: Pick<PolicySpec, 'paramKind' | 'variables'>, types: ObjectTypes = {}) {
     const known = new Map<string, CelType>()
     const common: readonly (readonly [string, CelType])[] = [
       ['object', types.object ?? dyn],
@@ -110,8 +117,9 @@ export class PolicyEnvironment {
       ...(paramKind ? [['params', types.params ?? dyn] as const] : []),
       ['variables', objectType('kubernetes.variables', (name) => known.get(name))],
     ]
-    this.#plain = { functions, variables: new Map(common) }
-    this.#withAuthorizer = { functions, variables: new Map([...common, ...reviewer]) }
+    this.#plain = { functions: kubernetesFunctions, variables: new Map(common) }
+    this.#withAuthorizer = { functions: kubernetesFunctions, variables: new Map([...common, ...reviewer]) }
+    this.#patching = { ...this.#withAuthorizer, functions: patchFunctions, structs: patchTypes }
     this.variables = variables.map((variable) => {
       const compiled = this.compile(variable.expression)
       known.set(variable.name, compiled.program?.type ?? dyn)
@@ -136,6 +144,15 @@ export class PolicyEnvironment {
   /** Messages are told to whoever asks: they say nothing of what others may do. */
   message(expression: string): Compiled {
     return this.compile(expression, [string], false)
+  }
+
+  /** What a mutation applies: fields of the object. */
+  applyConfiguration(expression: string): Compiled {
+    return checkedResult(compile(expression, this.#patching), [objectToApply])
+  }
+
+  jsonPatch(expression: string): Compiled {
+    return checkedResult(compile(expression, this.#patching), [listOf(patchOperation)])
   }
 
   annotation(expression: string): Compiled {

@@ -183,8 +183,23 @@ export function* validatingPolicyStatusFaults({ status }: ValidatingAdmissionPol
   yield* conditionsFaults('status.conditions', status?.conditions)
 }
 
+function* mutatingExpressionsFaults(spec: NonNullable<MutatingAdmissionPolicy['spec']>): Faults {
+  const environment = new PolicyEnvironment(spec)
+  for (const [index, { expression }] of (spec.matchConditions ?? []).entries()) {
+    yield* expressionFaults(`spec.matchConditions[${index}].expression`, expression, environment.condition(expression ?? ''))
+  }
+  yield* variableExpressionsFaults(environment, spec.variables)
+  for (const [index, { applyConfiguration, jsonPatch }] of (spec.mutations ?? []).entries()) {
+    const path = `spec.mutations[${index}]`
+    const [applied = '', patched = ''] = [applyConfiguration?.expression, jsonPatch?.expression]
+    yield* expressionFaults(`${path}.applyConfiguration.expression`, applied, environment.applyConfiguration(applied))
+    yield* expressionFaults(`${path}.jsonPatch.expression`, patched, environment.jsonPatch(patched))
+  }
+}
+
 export function* mutatingPolicyFaults({ spec }: MutatingAdmissionPolicy): Faults {
   if (!spec) return
+  yield* mutatingExpressionsFaults(spec)
   yield* policyFaults(spec)
   for (const { operations = [] } of spec.matchConstraints?.resourceRules ?? []) {
     for (const operation of operations) {

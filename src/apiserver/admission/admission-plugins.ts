@@ -19,6 +19,7 @@ import { ownerReferencesPermissionEnforcement } from './owner-references.ts'
 import type { AdmissionPlugin } from './plugin.ts'
 import { podNodeSelector } from './pod-node-selector.ts'
 import { podSecurity } from './pod-security/pod-security.ts'
+import { mutatingAdmissionPolicy } from './policies/mutating-policy.ts'
 import { validatingAdmissionPolicy } from './policies/validating-policy.ts'
 import { priority } from './priority.ts'
 import { rbacEscalation } from './rbac-escalation.ts'
@@ -64,6 +65,7 @@ export const allPlugins: readonly AdmissionPlugin[] = [
   certificateSubjectRestriction,
   defaultIngressClass,
   denyServiceExternalIps,
+  mutatingAdmissionPolicy(),
   validatingAdmissionPolicy(),
   resourceQuota,
 ]
@@ -89,7 +91,6 @@ export const notHere: ReadonlySet<string> = new Set([
   'EventRateLimit',
   'ImagePolicyWebhook',
   'JobValidation',
-  'MutatingAdmissionPolicy',
   'MutatingAdmissionWebhook',
   'NodeDeclaredFeatureValidator',
   'PodGroupProtection',

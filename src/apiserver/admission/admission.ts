@@ -17,6 +17,7 @@ export class Admission {
   readonly #plugins: AdmissionPlugins
   readonly #providers: AdmissionPlugins
   readonly #formJudges: AdmissionPlugins
+  readonly #mutators: AdmissionPlugins
   readonly #facts: AdmissionFacts
   readonly #metrics: AdmissionMetrics
   readonly countsQuotas: boolean
@@ -24,6 +25,7 @@ export class Admission {
   constructor(plugins: AdmissionPlugins, { facts, metrics }: Deps) {
     this.#plugins = [...plugins, ...alwaysOn]
     this.#providers = plugins.filter(({ provide }) => provide !== undefined)
+    this.#mutators = plugins.filter(({ mutate }) => mutate !== undefined)
     this.#formJudges = plugins.filter(({ judgeForm }) => judgeForm !== undefined)
     this.countsQuotas = plugins.includes(resourceQuota)
     this.#facts = facts
@@ -35,8 +37,20 @@ export class Admission {
     for (const plugin of this.#providers) await plugin.provide?.(request, this.#facts)
   }
 
-  admit(request: AdmissionRequest): void {
+  /** Whether users' rules have changed the object. */
+  admit(request: AdmissionRequest): boolean {
     this.#step('admit', request)
+    const isMutated = this.#mutate(request)
+    if (!isMutated) return false
+    this.#step('admit', request)
+    this.#mutate(request)
+    return true
+  }
+
+  #mutate(request: AdmissionRequest): boolean {
+    let isMutated = false
+    for (const plugin of this.#mutators) if (plugin.mutate?.(request, this.#facts)) isMutated = true
+    return isMutated
   }
 
   validate(request: AdmissionRequest): void {

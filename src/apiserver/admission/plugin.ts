@@ -52,6 +52,8 @@ export interface AdmissionPlugin {
   readonly provide?: (request: AdmissionRequest, facts: AdmissionFacts) => Promise<void>
   /** Fills in what the request left out; runs before the kind's own validation. */
   readonly admit?: (request: AdmissionRequest, facts: AdmissionFacts) => void
+  /** Changes what has been filled in, as users' rules say; runs after every `admit`. True: those who fill in are asked once more, and then this again. */
+  readonly mutate?: (request: AdmissionRequest, facts: AdmissionFacts) => boolean
   /** Checks what would be stored, after all plug-ins have changed it and the kind has found it valid. */
   readonly validate?: (request: AdmissionRequest, facts: AdmissionFacts) => void
   /** Judges what is asked of an object and changes none by itself: a stream, a Binding, an Eviction. */

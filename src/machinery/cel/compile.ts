@@ -341,7 +341,7 @@ class Compiler implements Scope {
         const value = optionalValue(field.value.run(frame), field.optional)
         if (value !== undefined) made.push([field.name, value])
       }
-      return MapValue.of(made)
+      return MapValue.of(made, name)
     }
     return { type, run }
   }

@@ -1,4 +1,5 @@
-import { type Functions, functionsOf } from './functions.ts'
+import { traversal } from './budget.ts'
+import { type Functions, functionsOf, overload } from './functions.ts'
 import { arithmetic } from './library/arithmetic.ts'
 import { authorization } from './library/authorizer.ts'
 import { conversions } from './library/conversions.ts'
@@ -13,8 +14,7 @@ import { strings } from './library/strings.ts'
 import { time } from './library/time.ts'
 import { urls } from './library/url.ts'
 
-/** All that expressions of Kubernetes 1.37 may call. */
-export const kubernetesFunctions: Functions = functionsOf(
+const libraries = [
   arithmetic,
   conversions,
   time,
@@ -30,4 +30,15 @@ export const kubernetesFunctions: Functions = functionsOf(
   semver,
   namedFormats,
   authorization,
-)
+]
+
+/** As a step of a JSON pointer. */
+const escapeKey = (key: string): string => key.replace(/[/~]/g, (character) => (character === '/' ? '~1' : '~0'))
+
+/** All that expressions of Kubernetes 1.37 may call. */
+export const kubernetesFunctions: Functions = functionsOf(...libraries)
+
+/** What those may call as well that make patches. */
+export const patchFunctions: Functions = functionsOf(...libraries, [
+  overload('jsonpatch.escapeKey(string) -> string', escapeKey, (key: string) => Math.max(1, traversal(key.length))),
+])

@@ -114,18 +114,21 @@ export interface MapSource {
 }
 
 export class MapValue {
+  /** As which type it was written, `Name{…}`; undefined: it is a plain map. */
+  readonly structName: string | undefined
   readonly #source: MapSource
 
-  constructor(source: MapSource) {
+  constructor(source: MapSource, structName?: string) {
     this.#source = source
+    this.structName = structName
   }
 
   static ofJson(object: Readonly<Record<string, unknown>>): MapValue {
     return new MapValue(new JsonSource(object))
   }
 
-  static of(entries: Iterable<readonly [Value, Value]>): MapValue {
-    return new MapValue(new EntrySource(entries))
+  static of(entries: Iterable<readonly [Value, Value]>, structName?: string): MapValue {
+    return new MapValue(new EntrySource(entries), structName)
   }
 
   get size(): number {
@@ -244,7 +247,7 @@ export function typeNameOf(value: Value): string {
   if (value instanceof Duration) return 'google.protobuf.Duration'
   if (value instanceof Timestamp) return 'google.protobuf.Timestamp'
   if (value instanceof ListValue) return 'list'
-  if (value instanceof MapValue) return 'map'
+  if (value instanceof MapValue) return value.structName ?? 'map'
   if (value instanceof TypeValue) return 'type'
   return value instanceof OptionalValue ? 'optional_type' : value.typeName
 }

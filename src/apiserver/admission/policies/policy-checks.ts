@@ -10,6 +10,7 @@ export interface PolicyCheck {
 }
 
 const labels = ['policy', 'policy_binding', 'error_type', 'enforcement_action']
+const mutationLabels = labels.slice(0, 3)
 const bounds = [0.0000005, 0.001, 0.01, 0.1, 1]
 
 /** What came of policies' expressions, under upstream's names. */
@@ -27,6 +28,18 @@ export class PolicyChecks {
     this.#clock = clock
   }
 
+  readonly #mutations = new Counter(
+    'apiserver_mutating_admission_policy_check_total',
+    mutationLabels,
+    'Mutations by policies, and whether they could be made.',
+  )
+  readonly #mutationDuration = new Histogram(
+    'apiserver_mutating_admission_policy_check_duration_seconds',
+    mutationLabels,
+    bounds,
+    'Latency in seconds of single mutations by policies.',
+  )
+
   nowMs(): number {
     return this.#clock.monotonic()
   }
@@ -36,7 +49,13 @@ export class PolicyChecks {
     this.#duration.observe([policy, binding, error, action], milliseconds / 1000)
   }
 
+  mutated({ policy, binding, error, milliseconds }: Omit<PolicyCheck, 'action'>): void {
+    this.#mutations.add([policy, binding, error])
+    this.#mutationDuration.observe([policy, binding, error], milliseconds / 1000)
+  }
+
   lines(): string[] {
-    return [...this.#count.lines(), ...this.#duration.lines()]
+    const counters = [this.#count, this.#duration, this.#mutations, this.#mutationDuration]
+    return counters.flatMap((one) => one.lines())
   }
 }

@@ -1,7 +1,8 @@
 import { costLimitPerPolicy } from '../../../machinery/cel/budget.ts'
 import type { Value } from '../../../machinery/cel/values.ts'
 import { type Activation, type Budget, BudgetError, type Outcome } from './activation.ts'
-import type { CompiledAnnotation, CompiledCondition, CompiledValidation, PolicyExpressions } from './compiled-policy.ts'
+import type { CompiledAnnotation, CompiledValidation, ValidatingExpressions } from './compiled-policy.ts'
+import { conditionsHold } from './policy-conditions.ts'
 
 /** What one validation of a policy says to a request. */
 export interface Decision {
@@ -29,8 +30,6 @@ export interface Evaluation {
   readonly annotations: readonly Annotated[]
 }
 
-/** Upstream's: of all conditions together. */
-const conditionsBudget = 2_500_000
 const maxMessageBytes = 5 * 1024
 const nothingSaid: Evaluation = { decisions: [], annotations: [] }
 
@@ -42,10 +41,10 @@ interface Judge {
 }
 
 /** What a policy says to a request that it has been matched with. */
-export function evaluated(expressions: PolicyExpressions, judge: Judge): Evaluation {
+export function evaluated(expressions: ValidatingExpressions, judge: Judge): Evaluation {
   const failed = (message: string): Evaluation => ({ decisions: [failure(0, message, judge, 0)], annotations: [] })
   try {
-    const matched = matches(expressions.conditions, judge)
+    const matched = conditionsHold(expressions.conditions, judge.activation, judge.ignoresFailures)
     if (matched !== true) return matched === false ? nothingSaid : failed(matched.error)
     const decisions = decided(expressions.validations, judge)
     return { decisions, annotations: annotated(expressions.annotations, judge) }
@@ -63,19 +62,6 @@ const failure = (index: number, message: string, { ignoresFailures }: Judge, mil
   reason: 'Invalid',
   milliseconds,
 })
-
-/** One that is false decides, whatever became of the others. */
-function matches(conditions: readonly CompiledCondition[], { activation, ignoresFailures }: Judge): boolean | { readonly error: string } {
-  const budget: Budget = { left: conditionsBudget }
-  const errors: string[] = []
-  for (const { expression, compiled } of conditions) {
-    const { value, error } = activation.evaluate(expression, compiled, budget)
-    if (error !== undefined) errors.push(error)
-    else if (value === false) return false
-  }
-  if (errors.length === 0) return true
-  return ignoresFailures ? false : { error: errors.length === 1 ? (errors[0] as string) : `[${[...new Set(errors)].join(', ')}]` }
-}
 
 function decided(validations: readonly CompiledValidation[], judge: Judge): Decision[] {
   const { activation, nowMs } = judge

@@ -3,7 +3,7 @@ import type { Kind } from '../../../api/kind.ts'
 import { StatusError } from '../../../machinery/status.ts'
 import { type AdmissionFacts, type AdmissionPlugin, type AdmissionRequest, refused } from '../plugin.ts'
 import { Activation } from './activation.ts'
-import { PoliciesInUse, type PolicyInUse } from './compiled-policy.ts'
+import { type ValidatingPolicyInUse, validatingPoliciesInUse } from './compiled-policy.ts'
 import type { PolicyCheck } from './policy-checks.ts'
 import { type Decision, type Evaluation, evaluated } from './policy-evaluation.ts'
 import { isExempt, matchedKind, namespaceOf } from './policy-matching.ts'
@@ -11,7 +11,7 @@ import { ConfigurationError, paramsOf } from './policy-params.ts'
 
 /** ValidatingAdmissionPolicies (https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/). */
 export function validatingAdmissionPolicy(): AdmissionPlugin {
-  const inUse = new PoliciesInUse()
+  const inUse = validatingPoliciesInUse()
   const judge = (request: AdmissionRequest, facts: AdmissionFacts): void => {
     const policies = inUse.now(facts)
     if (policies.length === 0 || isExempt(request) || isAboutNothing(request)) return
@@ -48,7 +48,7 @@ class Hearing {
     this.#facts = facts
   }
 
-  ask(used: PolicyInUse): void {
+  ask(used: ValidatingPolicyInUse): void {
     const { policy, bindings } = used
     const kind = this.#configured(used, undefined, () => this.#matched(policy.spec?.matchConstraints))
     if (!kind) return
@@ -75,7 +75,7 @@ class Hearing {
     return matchedKind(match, this.#request, this.#facts)
   }
 
-  #evaluated(used: PolicyInUse, binding: ValidatingAdmissionPolicyBinding, kind: Kind): readonly Evaluation[] {
+  #evaluated(used: ValidatingPolicyInUse, binding: ValidatingAdmissionPolicyBinding, kind: Kind): readonly Evaluation[] {
     const { policy, expressions } = used
     const { spec } = binding
     if (spec?.matchResources && !matchedKind(spec.matchResources, this.#request, this.#facts)) return []
@@ -88,7 +88,7 @@ class Hearing {
   }
 
   /** What is wrong with the policy or binding itself counts as its failure policy says. */
-  #configured<T>({ policy }: PolicyInUse, binding: ValidatingAdmissionPolicyBinding | undefined, ask: () => T): T | undefined {
+  #configured<T>({ policy }: ValidatingPolicyInUse, binding: ValidatingAdmissionPolicyBinding | undefined, ask: () => T): T | undefined {
     try {
       return ask()
     } catch (error) {
@@ -100,7 +100,12 @@ class Hearing {
     }
   }
 
-  #note(used: PolicyInUse, binding: ValidatingAdmissionPolicyBinding, evaluation: Evaluation, annotations: Map<string, string[]>): void {
+  #note(
+    used: ValidatingPolicyInUse,
+    binding: ValidatingAdmissionPolicyBinding,
+    evaluation: Evaluation,
+    annotations: Map<string, string[]>,
+  ): void {
     for (const decision of evaluation.decisions) {
       if (!decision.holds) this.#enforce(used, binding, decision)
       else if (decision.failed) this.#count(used, binding, decision, 'allow')
@@ -117,7 +122,7 @@ class Hearing {
     }
   }
 
-  #enforce(used: PolicyInUse, binding: ValidatingAdmissionPolicyBinding, decision: Decision): void {
+  #enforce(used: ValidatingPolicyInUse, binding: ValidatingAdmissionPolicyBinding, decision: Decision): void {
     const { policy } = used
     const validationActions = binding.spec?.validationActions ?? []
     const { message, index } = decision
@@ -138,11 +143,16 @@ class Hearing {
     }
   }
 
-  #deny({ policy }: PolicyInUse, binding: ValidatingAdmissionPolicyBinding, { message, reason }: Decision): void {
+  #deny({ policy }: ValidatingPolicyInUse, binding: ValidatingAdmissionPolicyBinding, { message, reason }: Decision): void {
     this.#denials.push({ policy: policy.metadata.name, binding: binding.metadata.name, message, reason })
   }
 
-  #count({ policy }: PolicyInUse, binding: ValidatingAdmissionPolicyBinding, decision: Decision, action: PolicyCheck['action']): void {
+  #count(
+    { policy }: ValidatingPolicyInUse,
+    binding: ValidatingAdmissionPolicyBinding,
+    decision: Decision,
+    action: PolicyCheck['action'],
+  ): void {
     const { milliseconds } = decision
     this.#facts.policyChecks.checked({
       policy: policy.metadata.name,
