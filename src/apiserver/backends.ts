@@ -34,6 +34,11 @@ export class Backends {
     return answer.type === 'proxy' ? this.#proxies.open(answer, method, headers, signal, true) : undefined
   }
 
+  /** A log, as it comes. Throws the {@link StatusError} that the client is told where there is none. */
+  readLog(answer: KubeletRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    return this.#kubelets.read(answer, signal)
+  }
+
   /** The API without HTTP: what others answer, as one text; streams need a connection of their own. */
   async answered(api: Api, request: ApiRequest): Promise<ApiResponse> {
     const answer = await api.serve(request)

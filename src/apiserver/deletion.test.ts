@@ -30,7 +30,11 @@ test('a pod without a node goes at once; an evicted one gracefully', async () =>
   expect(await server.refusal('GET', `${pods}/pending`)).toMatch(/^404/)
   await server.ask('POST', pods, { body: pod('evicted', { nodeName: 'n1' }) })
   expect((await server.ask('POST', `${pods}/evicted/eviction`, { body: { metadata: { name: 'evicted' } } })).code).toBe(201)
-  expect((await server.ask('GET', `${pods}/evicted`)).object.metadata.deletionGracePeriodSeconds).toBe(30)
+  const evicted = (await server.ask('GET', `${pods}/evicted`)).object
+  expect(evicted.metadata.deletionGracePeriodSeconds).toBe(30)
+  expect(evicted.status).toMatchObject({
+    conditions: [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting' }],
+  })
 })
 
 test('finalizers keep an object until the last is gone', async () => {

@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
 import type { ApiResponse } from '../machinery/api-request.ts'
-import { badRequest, serviceUnavailable } from '../machinery/status.ts'
+import { badRequest, StatusError, serviceUnavailable } from '../machinery/status.ts'
 import { errorAnswer, type KubeletRequest, textAnswer } from './answer.ts'
 import { drained, type Exchange, type Headers } from './exchange.ts'
 import { kubeletRefusal, kubeletUnreachable } from './kubelet-request.ts'
@@ -36,36 +36,45 @@ export class KubeletConnections {
     return httpsRequest({ host, port, path, method, headers: headers as Record<string, string>, signal, ...own })
   }
 
-  /** The kubelet's answer, passed on as it comes: each line of a followed log at once. */
-  async forward(request: KubeletRequest, exchange: Exchange, signal: AbortSignal): Promise<void> {
-    if (request.upgrades) return refuse(exchange, badRequest('Upgrade request required'))
+  /** The kubelet's answer, to be read as it comes. Throws the {@link StatusError} that the client is told: it refused, or cannot be reached. */
+  async read(request: KubeletRequest, signal: AbortSignal): Promise<IncomingMessage> {
     let answer: IncomingMessage
     try {
       answer = await answered(this.open(request, 'GET', {}, signal))
     } catch (error) {
-      return refuse(exchange, kubeletUnreachable(request, error as Error))
+      throw kubeletUnreachable(request, error as Error)
     }
     const code = answer.statusCode ?? 500
-    if (!isSuccess(code)) return refuse(exchange, kubeletRefusal(code, await startOf(answer)))
-    exchange.respond(code, {
-      'content-type': answer.headers['content-type'] ?? 'text/plain',
-      'cache-control': 'no-cache, private',
-    })
-    for await (const chunk of answer) if (!exchange.output.write(chunk)) await drained(exchange.output)
-    exchange.output.end()
+    if (!isSuccess(code)) throw kubeletRefusal(code, await startOf(answer))
+    return answer
+  }
+
+  /** Passes the kubelet's answer on: each line of a followed log at once. */
+  async forward(request: KubeletRequest, exchange: Exchange, signal: AbortSignal): Promise<void> {
+    try {
+      if (request.upgrades) throw badRequest('Upgrade request required')
+      const answer = await this.read(request, signal)
+      exchange.respond(answer.statusCode ?? 500, {
+        'content-type': answer.headers['content-type'] ?? 'text/plain',
+        'cache-control': 'no-cache, private',
+      })
+      for await (const chunk of answer) if (!exchange.output.write(chunk)) await drained(exchange.output)
+      exchange.output.end()
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error
+      refuse(exchange, error)
+    }
   }
 
   /** The whole answer, such as a log, as one text. */
   async answered(request: KubeletRequest, signal: AbortSignal): Promise<ApiResponse> {
     try {
-      const response = await answered(this.open(request, 'GET', {}, signal))
-      const code = response.statusCode ?? 500
-      if (!isSuccess(code)) return errorAnswer(kubeletRefusal(code, await startOf(response)))
+      const answer = await this.read(request, signal)
       const chunks: Buffer[] = []
-      for await (const chunk of response) chunks.push(chunk as Buffer)
-      return textAnswer(code, Buffer.concat(chunks).toString())
+      for await (const chunk of answer) chunks.push(chunk as Buffer)
+      return textAnswer(answer.statusCode ?? 500, Buffer.concat(chunks).toString())
     } catch (error) {
-      return errorAnswer(kubeletUnreachable(request, error as Error))
+      return errorAnswer(error instanceof StatusError ? error : kubeletUnreachable(request, error as Error))
     }
   }
 }

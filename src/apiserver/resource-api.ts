@@ -1,3 +1,4 @@
+import { withDisruptionTarget } from '../api/core/disruption-target.ts'
 import type { EndpointSlice, Node, Pod, PodDisruptionBudget, Service, ServiceAccount } from '../api/generated/types.ts'
 import type { Kind } from '../api/kind.ts'
 import { endpointSlices, nodes, podDisruptionBudgets, pods } from '../api/registry.ts'
@@ -16,6 +17,7 @@ import { type Answer, objectAnswer, textAnswer } from './answer.ts'
 import { plainBody } from './body.ts'
 import type { CachedObject } from './cached-object.ts'
 import { type ComponentStatuses, componentStatusKind } from './component-statuses.ts'
+import { checkPreconditions } from './deletion.ts'
 import { evictionStep, takeDisruption } from './eviction.ts'
 import { kubeletRequestOf } from './kubelet-request.ts'
 import { negotiate } from './negotiation.ts'
@@ -307,7 +309,15 @@ export class ResourceApi {
       const at = { kind: podDisruptionBudgets as unknown as Kind, namespace: place.namespace, name: budget.metadata.name }
       await writes.rewrite(at, request.dryRun, (copy) => takeDisruption(copy as PodDisruptionBudget, place.name, clock.now()))
     }
-    await writes.delete(place, { ...request, resourceVersion: request.resourceVersion ?? resourceVersion, isJudged: true })
+    const asDecided: DeleteRequest = { ...request, resourceVersion: request.resourceVersion ?? resourceVersion, isJudged: true }
+    const marked = await writes.rewrite(place, request.dryRun, (copy) => {
+      checkPreconditions(place.kind, copy, asDecided)
+      return withDisruptionTarget(copy as Pod, {
+        ...{ reason: 'EvictionByEvictionAPI', message: 'Eviction API: evicting', time: timestamp(clock.now()) },
+      })
+    })
+    const isHeld = asDecided.resourceVersion !== undefined && !request.dryRun
+    await writes.delete(place, isHeld ? { ...asDecided, resourceVersion: marked.object.metadata.resourceVersion } : asDecided)
     return objectAnswer(201, success(201), warnings)
   }
 

@@ -9,7 +9,9 @@ import type { Api } from './api.ts'
 import { type Backends, backendUnreachable } from './backends.ts'
 import { answerTo, arrivalOf, batches, eventEncoderFor } from './exchange.ts'
 import { originOf } from './request-origin.ts'
-import { isWebSocket, serveWatchSocket } from './streams/watch-socket.ts'
+import { isWebSocket } from './streams/listening-socket.ts'
+import { serveLogSocket } from './streams/log-socket.ts'
+import { serveWatchSocket } from './streams/watch-socket.ts'
 import { serveWebSocket, translationOf } from './streams/websocket.ts'
 
 interface Upgrade {
@@ -31,7 +33,7 @@ interface Deps {
 const notForwarded = new Set(['host', 'authorization', 'content-length'])
 
 /**
- * A request that wants its connection for itself: a watch over WebSocket, or exec, attach, port-forward over it or SPDY. Once the kubelet
+ * A request that wants its connection for itself: a watch or a log over WebSocket, or exec, attach, port-forward over it or SPDY. Once the kubelet
  * agrees, bytes pass both ways unread, or as streams/ translates them. Never rejects.
  */
 export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Deps): Promise<void> {
@@ -49,6 +51,11 @@ export async function serveUpgrade(upgrade: Upgrade, { api, backends, log }: Dep
     if (answer.type === 'kubelet' || answer.type === 'proxy') tellWhenDone(answer, socket)
     if (answer.type === 'watch' && isWebSocket(request))
       return await serveWatchSocket(upgrade, batches(answer.events), await eventEncoderFor(exchange))
+    if (answer.type === 'kubelet' && !answer.upgrades && isWebSocket(request)) {
+      const log = await backends.readLog(answer, gone.signal)
+      answer.audit?.started(101)
+      return await serveLogSocket(upgrade, log)
+    }
     const translation = answer.type === 'kubelet' ? translationOf(request, answer) : undefined
     const outgoing = translation
       ? backends.upgrade(answer, 'POST', translation.headers, gone.signal)

@@ -1,3 +1,4 @@
+import { podCondition } from '../api/core/pod-facts.ts'
 import { tolerates } from '../api/core/tolerations.ts'
 import type { Node, NodeCondition, Pod, Taint } from '../api/generated/types.ts'
 import { timestamp } from '../host/clock.ts'
@@ -58,8 +59,12 @@ export function wantedTaints(node: Node, nowMs: number): Taint[] | undefined {
   return [...kept, ...added.map((one) => (one.effect === 'NoExecute' ? { ...one, timeAdded: timestamp(nowMs) } : one))]
 }
 
-/** When the pod has to leave its node because of NoExecute taints, in ms since the epoch; undefined: it may stay. */
-export function evictionAtMs(pod: Pod, node: Node, nowMs: number): number | undefined {
+/**
+ * When the pod has to leave its node because of NoExecute taints, in ms since the epoch; undefined: it may stay. What it tolerates for
+ * a while it tolerates from when the taint came (`seenAtMs` tells of one that does not say so itself) or the pod did, whichever is later.
+ */
+export function evictionAtMs(pod: Pod, node: Node, nowMs: number, seenAtMs: (taint: Taint) => number): number | undefined {
+  const boundAt = podCondition(pod, 'PodScheduled')?.lastTransitionTime
   let at: number | undefined
   for (const taint of node.spec.taints ?? []) {
     if (taint.effect !== 'NoExecute') continue
@@ -67,8 +72,8 @@ export function evictionAtMs(pod: Pod, node: Node, nowMs: number): number | unde
     if (tolerations.length === 0) return nowMs
     const seconds = tolerations.flatMap((one) => (one.tolerationSeconds === undefined ? [] : [Math.max(0, one.tolerationSeconds)]))
     if (seconds.length === 0) continue
-    const since = taint.timeAdded ? Date.parse(taint.timeAdded) : nowMs
-    const due = since + Math.min(...seconds) * 1000
+    const taintedAt = taint.timeAdded ? Date.parse(taint.timeAdded) : seenAtMs(taint)
+    const due = Math.max(taintedAt, boundAt ? Date.parse(boundAt) : 0) + Math.min(...seconds) * 1000
     at = Math.min(at ?? due, due)
   }
   return at

@@ -268,7 +268,7 @@ describe('nodes', () => {
   ])('a pod that tolerates $tolerations leaves after $after ms', ({ tolerations, after }) => {
     const taint = { key: 'k', value: 'v', effect: 'NoExecute', timeAdded: new Date(nowMs).toISOString() }
     const guest = { ...pod('p', '1'), spec: { containers: [], tolerations } }
-    expect(evictionAtMs(guest, node('True', [taint]), nowMs)).toBe(after === undefined ? undefined : nowMs + after)
+    expect(evictionAtMs(guest, node('True', [taint]), nowMs, () => 0)).toBe(after === undefined ? undefined : nowMs + after)
   })
 })
 

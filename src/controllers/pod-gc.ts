@@ -1,3 +1,4 @@
+import { withDisruptionTarget } from '../api/core/disruption-target.ts'
 import { isTerminated } from '../api/core/pod-facts.ts'
 import type { Pod } from '../api/generated/types.ts'
 import { nodes as nodeKind, pods as podKind } from '../api/registry.ts'
@@ -70,11 +71,9 @@ async function remove(deps: ControllerDeps, pod: Pod): Promise<void> {
   const client = deps.client.resource<Pod>(podKind, pod.metadata.namespace)
   try {
     if (!isTerminated(pod)) {
-      const message = 'PodGC: node no longer exists'
-      const lastTransitionTime = timestamp(deps.clock.now())
-      const disruption = { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByPodGC', message, lastTransitionTime }
-      const conditions = [...(pod.status?.conditions ?? []).filter((one) => one.type !== 'DisruptionTarget'), disruption]
-      await client.updateStatus({ ...pod, status: { ...pod.status, phase: 'Failed', conditions } })
+      const time = timestamp(deps.clock.now())
+      const marked = withDisruptionTarget(pod, { reason: 'DeletionByPodGC', message: 'PodGC: node no longer exists', time })
+      await client.updateStatus({ ...marked, status: { ...marked.status, phase: 'Failed' } })
     }
     await client.delete(pod.metadata.name, { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } })
   } catch (error) {

@@ -1,4 +1,5 @@
 import { amountsOf, podRequests } from '../api/core/pod-requests.ts'
+import { safeSysctls } from '../api/core/safe-sysctls.ts'
 import type { Node, Pod } from '../api/generated/types.ts'
 import type { ResizeRefusal } from './resizing.ts'
 
@@ -18,10 +19,29 @@ export function refusalOf(pod: Pod, others: readonly Pod[], node: Node): { reaso
       reason: 'OutOfpods',
       message: `Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: ${others.length}, capacity: ${capacity}`,
     }
+  const sysctl = sysctlRefusalOf(pod)
+  if (sysctl) return sysctl
   const short = shortage(pod, others, node)
   if (!short) return undefined
   const { resource, requested, used, capacity: whole } = short
   return { reason: `OutOf${resource}`, message: `Pod was rejected: ${shortageText(resource, requested, used, whole)}` }
+}
+
+/** A pod may set what is its own, not what it shares with the node. */
+function sysctlRefusalOf({ spec }: Pod): { reason: string; message: string } | undefined {
+  for (const { name } of spec.securityContext?.sysctls ?? []) {
+    const sysctl = name.replaceAll('/', '.')
+    const why =
+      safeSysctls[sysctl] === undefined
+        ? 'not allowlisted'
+        : spec.hostNetwork && sysctl.startsWith('net.')
+          ? 'not allowed with host net enabled'
+          : spec.hostIPC && sysctl.startsWith('kernel.')
+            ? 'not allowed with host ipc enabled'
+            : undefined
+    if (why) return { reason: 'SysctlForbidden', message: `Pod was rejected: forbidden sysctl: ${JSON.stringify(name)} ${why}` }
+  }
+  return undefined
 }
 
 /** Why what a running pod wants (`pod`) is not granted to it; `others` as far as they are granted. */

@@ -5,6 +5,7 @@ import type { Clock } from '../host/clock.ts'
 import type { Exec } from '../host/exec.ts'
 import type { Log } from '../host/log.ts'
 import type { Random } from '../host/random.ts'
+import type { NodeFacts } from './env/field-ref.ts'
 import type { PodObserver } from './observed-pod.ts'
 import type { ReferencedObjectCache } from './referenced-objects.ts'
 import type { SandboxSources } from './sandbox-config.ts'
@@ -35,4 +36,15 @@ export interface PodDeps {
   readonly hostsText: string
   readonly cpuCores: number
   readonly memoryBytes: number
+}
+
+/** What the downward API tells a pod of itself and its node. */
+export function factsOf(
+  pod: Pod,
+  sandbox: { readonly ip: string; readonly additionalIps: readonly string[] } | undefined,
+  { nodeName, nodeAddress, secondNodeAddress, cpuCores, memoryBytes }: PodDeps,
+): NodeFacts {
+  const nodeAddresses = secondNodeAddress === undefined ? [nodeAddress] : [nodeAddress, secondNodeAddress]
+  const podIps = pod.spec.hostNetwork ? nodeAddresses : sandbox?.ip ? [sandbox.ip, ...sandbox.additionalIps] : []
+  return { nodeName, nodeAddresses, podIps, cpuCores, memoryBytes }
 }

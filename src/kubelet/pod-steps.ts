@@ -10,7 +10,7 @@ import { killContainer } from './kill-container.ts'
 import { namespaceOf, podDescription, podLogFolder } from './labels.ts'
 import type { ObservedPod } from './observed-pod.ts'
 import type { PodMemory, Step } from './plan-pod.ts'
-import type { PodDeps } from './pod-deps.ts'
+import { factsOf, type PodDeps } from './pod-deps.ts'
 import { notePullBackOff, type PullBackOffs, pullForContainer } from './pull-image.ts'
 import { resizeContainer } from './resize-container.ts'
 import { cgroupParents } from './resources.ts'
@@ -106,13 +106,12 @@ async function kill(step: Extract<Step, { do: 'kill' }>, { pod, observed, memory
 }
 
 async function mountVolumes({ pod, observed, memory, deps, objects }: StepContext): Promise<void> {
-  const { clock, nodeName, nodeAddress, cpuCores, memoryBytes } = deps
+  const { clock } = deps
   const changes = memory.volumeChanges
-  const podIp = pod.spec.hostNetwork ? nodeAddress : (observed.sandbox?.ip ?? '')
   let renewAt: number | undefined
   const sources: PayloadSources = {
     objects,
-    facts: { nodeName, nodeAddress, podIp, cpuCores, memoryBytes },
+    facts: factsOf(pod, observed.sandbox, deps),
     token(of, audience, expirationSeconds) {
       // Upstream renews when a fifth of the time is left.
       renewAt = Math.min(renewAt ?? Number.POSITIVE_INFINITY, clock.now() + expirationSeconds * 800)

@@ -115,9 +115,11 @@ export class PodWorker {
     if (Number(pod.metadata.resourceVersion) < Number(this.#pod.metadata.resourceVersion)) return
     const { labels, annotations } = this.#pod.metadata
     this.#pod = pod
+    if (isDeepStrictEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations])) return
+    // What a container is made of may name them: its variables, its parts of volumes.
+    this.#memory.startFailures.clear()
     // Downward files show labels and annotations as they are now.
-    const shown = (pod.spec.volumes ?? []).some(({ downwardAPI, projected }) => downwardAPI ?? projected)
-    if (shown && !isDeepStrictEqual([labels, annotations], [pod.metadata.labels, pod.metadata.annotations])) this.#volumesChanged()
+    if ((pod.spec.volumes ?? []).some(({ downwardAPI, projected }) => downwardAPI ?? projected)) this.#volumesChanged()
   }
 
   #referenceChanged(): void {

@@ -53,7 +53,7 @@ describe('resources', () => {
   })
 
   test('a resourceFieldRef is rounded up by its divisor', () => {
-    const facts = { nodeName: '', nodeAddress: '', podIp: '', cpuCores: 4, memoryBytes: 2 ** 30 }
+    const facts = { nodeName: '', nodeAddresses: [], podIps: [], cpuCores: 4, memoryBytes: 2 ** 30 }
     expect(resourceText(using({}, { cpu: '1500m' }), { resource: 'limits.cpu' }, facts)).toBe('2')
     expect(resourceText(using({}, { cpu: '1500m' }), { resource: 'limits.cpu', divisor: '1m' }, facts)).toBe('1500')
     expect(resourceText(using({}), { resource: 'limits.memory', divisor: '1Mi' }, facts)).toBe('1024')

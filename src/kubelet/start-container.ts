@@ -11,7 +11,7 @@ import { runHook } from './hooks.ts'
 import { podDescription } from './labels.ts'
 import { latestOf, type ObservedPod } from './observed-pod.ts'
 import type { PodMemory, Step } from './plan-pod.ts'
-import type { PodDeps } from './pod-deps.ts'
+import { factsOf, type PodDeps } from './pod-deps.ts'
 import { forgetGiven } from './resizing.ts'
 import { hostNameOf, sandboxConfigOf } from './sandbox-config.ts'
 import { mountsOf, podFolder } from './volumes/pod-volumes.ts'
@@ -81,13 +81,12 @@ async function createContainer(
   attempt: number,
   { pod, sandbox, memory, deps, objects, observed }: StartContext,
 ): Promise<string> {
-  const { runtime, rootDir, nodeName, nodeAddress, cpuCores, memoryBytes } = deps
+  const { runtime, rootDir, nodeAddress, memoryBytes } = deps
   const folder = podFolder(rootDir, pod.metadata.uid)
   const podIp = pod.spec.hostNetwork ? nodeAddress : sandbox.ip
   const config = await named('CreateContainerConfigError', async () => {
     const services = await deps.services()
-    const facts = { nodeName, nodeAddress, podIp, cpuCores, memoryBytes }
-    const env = await environmentOf(pod, container, { objects, services, facts })
+    const env = await environmentOf(pod, container, { objects, services, facts: factsOf(pod, sandbox, deps) })
     const mounts = await mountsOf(pod, container, env, rootDir)
     const ownMounts = await podFiles(pod, folder, podIp, deps, mounts)
     const terminationMessageFile = join(folder, 'containers', container.name, deps.random.uuid().slice(0, 8))

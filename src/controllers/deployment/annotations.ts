@@ -20,17 +20,21 @@ const longestHistory = 2_000
 
 export type Annotations = Readonly<Record<string, string>>
 
-/** 0: none yet. */
-export function revisionOf(object: Deployment | ReplicaSet): number {
-  return Number(object.metadata.annotations?.[revisionAnnotation] ?? 0) || 0
+/** 0: none yet. Some tools number by time: it is of 64 bits. */
+export function revisionOf({ metadata }: Deployment | ReplicaSet): bigint {
+  return revisionFrom(metadata.annotations?.[revisionAnnotation])
+}
+
+function revisionFrom(text: string | undefined): bigint {
+  return text !== undefined && /^[+-]?\d{1,19}$/.test(text) ? BigInt(text) : 0n
 }
 
 /** The annotations that the new ReplicaSet should have; a revision only ever grows, so that a rollback gets a new number. */
-export function newSetAnnotations(deployment: Deployment, before: Annotations, revision: number): Annotations {
+export function newSetAnnotations(deployment: Deployment, before: Annotations, revision: bigint): Annotations {
   const after: Record<string, string> = { ...before }
   for (const [key, value] of Object.entries(deployment.metadata.annotations ?? {})) if (!notCopied.has(key)) after[key] = value
   const old = before[revisionAnnotation]
-  if (Number(old ?? 0) >= revision) return after
+  if (revisionFrom(old) >= revision) return after
   after[revisionAnnotation] = String(revision)
   if (old !== undefined) {
     const history = [...(before[historyAnnotation]?.split(',') ?? []), old].filter(Boolean)

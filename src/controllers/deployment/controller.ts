@@ -106,7 +106,7 @@ interface Outcome {
   error: unknown
 }
 
-async function setRevision(revision: number | undefined, deployment: Deployment, clients: Clients): Promise<Deployment> {
+async function setRevision(revision: bigint | undefined, deployment: Deployment, clients: Clients): Promise<Deployment> {
   if (revision === undefined) return deployment
   const { name, resourceVersion } = deployment.metadata
   const body = { metadata: { resourceVersion, annotations: { [revisionAnnotation]: String(revision) } } }

@@ -28,12 +28,12 @@ export interface DeploymentPlan {
   readonly newSet: ReplicaSet | undefined
   readonly oldSets: readonly ReplicaSet[]
   /** The ReplicaSet of the current template has to be made, of this size and revision. */
-  readonly create: { readonly replicas: number; readonly revision: number; readonly annotations: Annotations } | undefined
+  readonly create: { readonly replicas: number; readonly revision: bigint; readonly annotations: Annotations } | undefined
   readonly changes: readonly SetChange[]
   /** Old revisions beyond the limit. */
   readonly remove: readonly ReplicaSet[]
   /** What the Deployment's own revision annotation should say; undefined: leave it. */
-  readonly revision: number | undefined
+  readonly revision: bigint | undefined
 }
 
 /** `podsOf` answers the pods of a ReplicaSet, those on their way out included. */
@@ -44,7 +44,7 @@ export function planDeployment(
 ): DeploymentPlan {
   const newSet = newReplicaSetOf(deployment, sets)
   const oldSets = sets.filter((set) => set !== newSet)
-  const revision = Math.max(0, ...oldSets.map(revisionOf)) + 1
+  const revision = latest(oldSets.map(revisionOf)) + 1n
   const base = { newSet, oldSets, create: undefined, changes: [], remove: [], revision: undefined }
   if (deployment.metadata.deletionTimestamp !== undefined) return base
   const active = sets.filter((set) => sizeOf(set) > 0)
@@ -58,7 +58,7 @@ export function planDeployment(
   const changes = changesOf(deployment, { newSet, oldSets, revision, sizes: resized.sizes, stamp: resized.stamp })
   const settled = changes.length === 0 && !create
   const mayClean = deployment.spec.paused || (settled && isComplete(deployment, newSet, sets))
-  const newRevision = newSet ? Math.max(revisionOf(newSet), revision) : create ? revision : undefined
+  const newRevision = newSet ? latest([revisionOf(newSet), revision]) : create ? revision : undefined
   return {
     ...base,
     create,
@@ -67,6 +67,8 @@ export function planDeployment(
     revision: newRevision !== undefined && newRevision !== revisionOf(deployment) ? newRevision : undefined,
   }
 }
+
+const latest = (revisions: readonly bigint[]): bigint => revisions.reduce((a, b) => (a > b ? a : b), 0n)
 
 interface Resizing {
   readonly sizes: ReadonlyMap<string, number>
@@ -117,13 +119,13 @@ function planRecreate(
   return { sizes: new Map([[newSet.metadata.uid, wanted]]), stamp: new Set() }
 }
 
-function annotationsAtBirth(deployment: Deployment, revision: number): Annotations {
+function annotationsAtBirth(deployment: Deployment, revision: bigint): Annotations {
   return sizeAnnotations(newSetAnnotations(deployment, {}, revision), wantedOf(deployment), maxSizeOf(deployment))
 }
 
 function changesOf(
   deployment: Deployment,
-  plan: Resizing & { newSet: ReplicaSet | undefined; oldSets: readonly ReplicaSet[]; revision: number },
+  plan: Resizing & { newSet: ReplicaSet | undefined; oldSets: readonly ReplicaSet[]; revision: bigint },
 ): SetChange[] {
   const changes: SetChange[] = []
   for (const set of plan.newSet ? [plan.newSet, ...plan.oldSets] : plan.oldSets) {
@@ -149,7 +151,7 @@ function beyondHistory(deployment: Deployment, oldSets: readonly ReplicaSet[]): 
   const alive = oldSets.filter((set) => set.metadata.deletionTimestamp === undefined)
   const excess = alive.length - (deployment.spec.revisionHistoryLimit ?? 10)
   if (excess <= 0) return []
-  const sorted = [...alive].sort((a, b) => revisionOf(a) - revisionOf(b) || byAge(a, b))
+  const sorted = [...alive].sort((a, b) => Number(revisionOf(a) - revisionOf(b)) || byAge(a, b))
   return sorted.slice(0, excess).filter((set) => {
     const seen = (set.metadata.generation ?? 0) <= (set.status?.observedGeneration ?? 0)
     return sizeOf(set) === 0 && (set.status?.replicas ?? 0) === 0 && seen

@@ -2,13 +2,14 @@ import type { Pod } from '../../api/generated/types.ts'
 import { pods } from '../../api/registry.ts'
 import { legacyTokenSigner } from '../../apiserver/access/legacy-tokens.ts'
 import { newServiceAccountKey } from '../../apiserver/access/token-signatures.ts'
-import { createApiServer } from '../../apiserver/apiserver.ts'
+import { type ApiServer, createApiServer } from '../../apiserver/apiserver.ts'
 import type { Client } from '../../client/client.ts'
 import { directClient } from '../../client/direct-client.ts'
 import { timestamp } from '../../host/clock.ts'
 import { lineLog } from '../../host/log.ts'
 import { seededRandom } from '../../host/seeded-random.ts'
 import { VirtualClock } from '../../host/virtual-clock.ts'
+import type { KubeObject } from '../../machinery/object.ts'
 import { anyCertificate } from '../../machinery/testing/certificate-requests.ts'
 import { MemoryStore } from '../../storage/memory-store.ts'
 import type { SignCertificate } from '../certificates/signing.ts'
@@ -21,9 +22,11 @@ export class ControlPlane {
   readonly clock: VirtualClock
   readonly client: Client
   readonly errors: string[]
+  readonly #api: ApiServer
   readonly #close: () => Promise<void>
 
-  private constructor(clock: VirtualClock, client: Client, errors: string[], close: () => Promise<void>) {
+  private constructor(clock: VirtualClock, client: Client, errors: string[], api: ApiServer, close: () => Promise<void>) {
+    this.#api = api
     this.clock = clock
     this.client = client
     this.errors = errors
@@ -58,7 +61,7 @@ export class ControlPlane {
       signCertificate,
       signAccountToken: legacyTokenSigner(serviceAccountKey),
     })
-    return new ControlPlane(clock, client, errors, async () => {
+    return new ControlPlane(clock, client, errors, api, async () => {
       stop.abort(new Error('the test is over'))
       await api.close()
       await store.close()
@@ -68,6 +71,17 @@ export class ControlPlane {
   /** Lets everything that follows from what was done come to rest. */
   async rest(): Promise<void> {
     await this.clock.advance(2_000)
+  }
+
+  /** A request as it is, for what the client has no method for. Answers what it is answered, refusals too. */
+  async ask(method: 'GET' | 'PUT', path: string, body?: object): Promise<KubeObject> {
+    const answer = await this.#api.handle({
+      ...{ method, path, query: new URLSearchParams(), contentType: 'application/json', accept: 'application/json' },
+      ...{ userAgent: 'test', user: admin, signal: new AbortController().signal },
+      body: body === undefined ? undefined : Buffer.from(JSON.stringify(body)),
+    })
+    if (answer.type !== 'object') throw new Error(`${path} answered with ${answer.type}`)
+    return answer.object as KubeObject
   }
 
   async pods(namespace = 'default'): Promise<Pod[]> {

@@ -3,8 +3,9 @@ import { quantityNumber } from '../../machinery/quantity.ts'
 
 export interface NodeFacts {
   readonly nodeName: string
-  readonly nodeAddress: string
-  readonly podIp: string
+  /** One of each family, the first one first. */
+  readonly nodeAddresses: readonly string[]
+  readonly podIps: readonly string[]
   /** Allocatable: what limits default to. */
   readonly cpuCores: number
   readonly memoryBytes: number
@@ -38,11 +39,13 @@ export function fieldText(pod: Pod, fieldPath: string, facts: NodeFacts): string
     case 'spec.serviceAccountName':
       return pod.spec.serviceAccountName ?? ''
     case 'status.hostIP':
+      return facts.nodeAddresses[0] ?? ''
     case 'status.hostIPs':
-      return facts.nodeAddress
+      return facts.nodeAddresses.join(',')
     case 'status.podIP':
+      return facts.podIps[0] ?? ''
     case 'status.podIPs':
-      return facts.podIp
+      return facts.podIps.join(',')
     default:
       throw new Error(`unsupported fieldPath: ${fieldPath}`)
   }

@@ -2,7 +2,9 @@ import { connect } from 'node:net'
 import type { Container, Probe } from '../../api/generated/types.ts'
 import { type ContainerRuntime, RuntimeError } from '../../cri/runtime.ts'
 import type { Clock } from '../../host/clock.ts'
+import { grpcCheck } from './grpc-check.ts'
 import { httpGet, portOf } from './http-get.ts'
+import type { ProbeResult } from './probe-loop.ts'
 
 export interface ProbeTarget {
   readonly container: Container
@@ -10,17 +12,11 @@ export interface ProbeTarget {
   readonly podIp: string
 }
 
-/** `error`: the probe could not be carried out, which is told but counts for nothing. */
-export interface ProbeResult {
-  result: 'success' | 'failure' | 'error'
-  output: string
-}
-
 /** One try of a probe, ended by its own timeout. */
 export async function check(probe: Probe, target: ProbeTarget, deps: { runtime: ContainerRuntime; clock: Clock }): Promise<ProbeResult> {
   const timeoutSeconds = probe.timeoutSeconds ?? 1
   if (probe.exec) return checkExec(probe.exec.command ?? [], target, timeoutSeconds, deps.runtime)
-  if (probe.grpc) return { result: 'error', output: 'gRPC probes are not supported by this node' }
+  if (probe.grpc) return grpcCheck(probe.grpc, target.podIp, timeoutSeconds, deps.clock)
   const late = new AbortController()
   const cancel = deps.clock.after(timeoutSeconds * 1000, () =>
     late.abort(new Error('context deadline exceeded (Client.Timeout exceeded while awaiting headers)')),

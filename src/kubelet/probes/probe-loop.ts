@@ -1,5 +1,11 @@
 import type { Probe } from '../../api/generated/types.ts'
 
+/** Of one try. `error`: the probe could not be carried out, which is told but counts for nothing. */
+export interface ProbeResult {
+  result: 'success' | 'failure' | 'error'
+  output: string
+}
+
 /** How a probe's tries so far add up: thresholds in one place, pure. */
 export interface Tally {
   readonly last: 'success' | 'failure' | undefined

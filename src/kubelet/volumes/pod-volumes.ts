@@ -104,7 +104,7 @@ export async function mountsOf(pod: Pod, container: Container, env: ReadonlyMap<
     const volume = pod.spec.volumes?.find(({ name }) => name === mount.name)
     if (!volume) throw new ConfigError(`volume ${JSON.stringify(mount.name)} of container ${container.name} does not exist`)
     const root = volumePath(rootDir, pod, volume)
-    const subPath = mount.subPathExpr ? expand(mount.subPathExpr, (name) => env.get(name)) : mount.subPath
+    const subPath = mount.subPathExpr ? expandedSubPath(mount.subPathExpr, env) : mount.subPath
     mounts.push({
       containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
       hostPath: subPath ? await insideVolume(root, subPath, mount.name) : root,
@@ -118,6 +118,16 @@ export async function mountsOf(pod: Pod, container: Container, env: ReadonlyMap<
     })
   }
   return mounts
+}
+
+/** Throws {@link ConfigError} where a variable is not there: its name would become a folder's. */
+function expandedSubPath(subPathExpr: string, env: ReadonlyMap<string, string>): string {
+  return expand(subPathExpr, (name) => {
+    const value = env.get(name)
+    if (value === undefined)
+      throw new ConfigError(`failed to expand subPathExpr ${JSON.stringify(subPathExpr)}: missing value for "${name}"`)
+    return value
+  })
 }
 
 /** Files that follow API objects are not the container's to write. */
