@@ -96,6 +96,19 @@ describe('a webhook', () => {
       ['webhooks[0].rules[0].operations: Invalid value: ["*","CREATE"]: if \'*\' is present, must not specify other operations'],
     ],
     [
+      'with a condition that cannot hold',
+      hook({
+        matchConditions: [
+          { name: 'c', expression: 'object.spec' },
+          { name: 'd', expression: 'params.x' },
+        ],
+      }),
+      [
+        'webhooks[0].matchConditions[0].expression: Invalid value: "object.spec": must evaluate to bool but got dyn',
+        `webhooks[0].matchConditions[1].expression: Invalid value: "params.x": compilation failed: ERROR: <input>:1:1: undeclared reference to 'params' (in container '')\n | params.x\n | ^`,
+      ],
+    ],
+    [
       'under a name that is taken',
       { webhooks: [...(hook({}).webhooks as object[]), ...(hook({}).webhooks as object[])] },
       ['webhooks[1].name: Duplicate value: "a.example.com"'],

@@ -15,6 +15,7 @@ import type {
   MatchResources,
   MutatingAdmissionPolicy,
   MutatingAdmissionPolicyBinding,
+  Mutation,
   ParamKind,
   ParamRef,
   ValidatingAdmissionPolicy,
@@ -22,8 +23,8 @@ import type {
   Validation,
   Variable,
 } from '../generated/types.ts'
-import { type Compiled, PolicyEnvironment } from './policy-expressions.ts'
-import { matchConditionsFaults, ruleFaults } from './webhook-validation.ts'
+import { PolicyEnvironment } from './policy-expressions.ts'
+import { expressionFaults, matchConditionsFaults, ruleFaults } from './webhook-validation.ts'
 
 const failurePolicies = ['Fail', 'Ignore']
 const actions = ['Audit', 'Deny', 'Warn']
@@ -79,28 +80,22 @@ function* resourceNamesFaults(path: string, given: readonly string[] = []): Faul
   }
 }
 
-function* variablesFaults(path: string, variables: readonly Variable[] = []): Faults {
+function* variablesFaults(path: string, variables: readonly Variable[] = [], environment: PolicyEnvironment): Faults {
   for (const [index, { name, expression }] of variables.entries()) {
     if (!name?.trim()) yield required(`${path}[${index}].name`, 'name is not specified')
     else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || reservedNames.has(name))
       yield invalidValue(`${path}[${index}].name`, name, 'must be a valid CEL identifier')
     if (!expression?.trim()) yield required(`${path}[${index}].expression`, 'expression is not specified')
-  }
-}
-
-/** An expression that would never run. */
-function* expressionFaults(path: string, expression: string | undefined, { fault }: Pick<Compiled, 'fault'>): Faults {
-  if (expression?.trim() && fault !== undefined) yield invalidValue(path, expression, fault)
-}
-
-function* variableExpressionsFaults(environment: PolicyEnvironment, variables: readonly Variable[] = []): Faults {
-  for (const [index, { compiled }] of environment.variables.entries()) {
-    yield* expressionFaults(`spec.variables[${index}].expression`, variables[index]?.expression, compiled)
+    const compiled = environment.variables[index]?.compiled
+    if (compiled) yield* expressionFaults(`${path}[${index}].expression`, expression, compiled)
   }
 }
 
 /** What both kinds of policy share. */
-function* policyFaults(spec: NonNullable<ValidatingAdmissionPolicy['spec']> | NonNullable<MutatingAdmissionPolicy['spec']>): Faults {
+function* policyFaults(
+  spec: NonNullable<ValidatingAdmissionPolicy['spec']> | NonNullable<MutatingAdmissionPolicy['spec']>,
+  environment: PolicyEnvironment,
+): Faults {
   yield* choiceFaults('spec.failurePolicy', spec.failurePolicy, failurePolicies)
   yield* paramKindFaults('spec.paramKind', spec.paramKind)
   if (!spec.matchConstraints) yield required('spec.matchConstraints')
@@ -108,55 +103,40 @@ function* policyFaults(spec: NonNullable<ValidatingAdmissionPolicy['spec']> | No
     yield* matchFaults('spec.matchConstraints', spec.matchConstraints)
     if (!spec.matchConstraints.resourceRules?.length) yield required('spec.matchConstraints.resourceRules')
   }
-  yield* matchConditionsFaults('spec.matchConditions', spec.matchConditions)
-  yield* variablesFaults('spec.variables', spec.variables)
-}
-
-/** Expressions that do not compile, or come to something of no use. */
-function* validatingExpressionsFaults(spec: NonNullable<ValidatingAdmissionPolicy['spec']>): Faults {
-  const environment = new PolicyEnvironment(spec)
-  for (const [index, { expression }] of (spec.matchConditions ?? []).entries()) {
-    yield* expressionFaults(`spec.matchConditions[${index}].expression`, expression, environment.condition(expression ?? ''))
-  }
-  yield* variableExpressionsFaults(environment, spec.variables)
-  for (const [index, { expression, messageExpression }] of (spec.validations ?? []).entries()) {
-    const path = `spec.validations[${index}]`
-    yield* expressionFaults(`${path}.expression`, expression, environment.condition(expression ?? ''))
-    yield* expressionFaults(`${path}.messageExpression`, messageExpression, environment.message(messageExpression ?? ''))
-  }
-  for (const [index, { valueExpression }] of (spec.auditAnnotations ?? []).entries()) {
-    yield* expressionFaults(
-      `spec.auditAnnotations[${index}].valueExpression`,
-      valueExpression,
-      environment.annotation(valueExpression ?? ''),
-    )
-  }
+  yield* matchConditionsFaults('spec.matchConditions', spec.matchConditions, environment)
+  yield* variablesFaults('spec.variables', spec.variables, environment)
 }
 
 export function* validatingPolicyFaults({ metadata, spec }: ValidatingAdmissionPolicy): Faults {
   if (!spec) return
-  yield* validatingExpressionsFaults(spec)
-  yield* policyFaults(spec)
+  const environment = new PolicyEnvironment(spec)
+  yield* policyFaults(spec, environment)
   if (!spec.validations?.length && !spec.auditAnnotations?.length) {
     const why = 'validations or auditAnnotations must contain at least one item'
     yield required('spec.validations', why)
     yield required('spec.auditAnnotations', why)
   }
-  for (const [index, one] of (spec.validations ?? []).entries()) yield* validationFaults(`spec.validations[${index}]`, one)
-  yield* auditFaults('spec.auditAnnotations', metadata.name, spec.auditAnnotations ?? [])
+  for (const [index, one] of (spec.validations ?? []).entries()) yield* validationFaults(`spec.validations[${index}]`, one, environment)
+  yield* auditFaults('spec.auditAnnotations', metadata.name, spec.auditAnnotations ?? [], environment)
 }
 
-function* validationFaults(path: string, { expression, message, messageExpression, reason }: Validation): Faults {
+function* validationFaults(
+  path: string,
+  { expression, message, messageExpression, reason }: Validation,
+  environment: PolicyEnvironment,
+): Faults {
   if (!expression?.trim()) yield required(`${path}.expression`, 'expression is not specified')
+  else yield* expressionFaults(`${path}.expression`, expression, environment.condition(expression))
   if (messageExpression && !messageExpression.trim()) {
     yield invalidValue(`${path}.messageExpression`, messageExpression, 'must be non-empty if specified')
-  }
+  } else if (messageExpression)
+    yield* expressionFaults(`${path}.messageExpression`, messageExpression, environment.message(messageExpression))
   if (message && !message.trim()) yield invalidValue(`${path}.message`, message, 'must be non-empty if specified')
   else if (/[\n\r]/.test(message?.trim() ?? '')) yield invalidValue(`${path}.message`, message, 'must not contain line breaks')
   yield* optionalChoiceFaults(`${path}.reason`, reason, reasons)
 }
 
-function* auditFaults(path: string, policy: string, annotations: readonly AuditAnnotation[]): Faults {
+function* auditFaults(path: string, policy: string, annotations: readonly AuditAnnotation[], environment: PolicyEnvironment): Faults {
   if (annotations.length > maxAnnotations)
     yield invalidValue(path, annotations, `must not have more than ${maxAnnotations} auditAnnotations`)
   const seen = new Set<string>()
@@ -167,7 +147,7 @@ function* auditFaults(path: string, policy: string, annotations: readonly AuditA
     if (!expression) yield required(`${at}.valueExpression`, 'valueExpression is not specified')
     else if (Buffer.byteLength(expression) > maxExpressionBytes) {
       yield required(`${at}.valueExpression`, `must not exceed ${maxExpressionBytes} bytes in length`)
-    }
+    } else yield* expressionFaults(`${at}.valueExpression`, expression, environment.annotation(expression))
     if (seen.has(key)) yield duplicate(`${at}.key`, key)
     seen.add(key)
   }
@@ -183,24 +163,10 @@ export function* validatingPolicyStatusFaults({ status }: ValidatingAdmissionPol
   yield* conditionsFaults('status.conditions', status?.conditions)
 }
 
-function* mutatingExpressionsFaults(spec: NonNullable<MutatingAdmissionPolicy['spec']>): Faults {
-  const environment = new PolicyEnvironment(spec)
-  for (const [index, { expression }] of (spec.matchConditions ?? []).entries()) {
-    yield* expressionFaults(`spec.matchConditions[${index}].expression`, expression, environment.condition(expression ?? ''))
-  }
-  yield* variableExpressionsFaults(environment, spec.variables)
-  for (const [index, { applyConfiguration, jsonPatch }] of (spec.mutations ?? []).entries()) {
-    const path = `spec.mutations[${index}]`
-    const [applied = '', patched = ''] = [applyConfiguration?.expression, jsonPatch?.expression]
-    yield* expressionFaults(`${path}.applyConfiguration.expression`, applied, environment.applyConfiguration(applied))
-    yield* expressionFaults(`${path}.jsonPatch.expression`, patched, environment.jsonPatch(patched))
-  }
-}
-
 export function* mutatingPolicyFaults({ spec }: MutatingAdmissionPolicy): Faults {
   if (!spec) return
-  yield* mutatingExpressionsFaults(spec)
-  yield* policyFaults(spec)
+  const environment = new PolicyEnvironment(spec)
+  yield* policyFaults(spec, environment)
   for (const { operations = [] } of spec.matchConstraints?.resourceRules ?? []) {
     for (const operation of operations) {
       if (!mutableOperations.includes(operation)) {
@@ -209,23 +175,26 @@ export function* mutatingPolicyFaults({ spec }: MutatingAdmissionPolicy): Faults
     }
   }
   if (!spec.mutations?.length) yield required('spec.mutations', 'mutations must contain at least one item')
-  for (const [index, { patchType, applyConfiguration, jsonPatch }] of (spec.mutations ?? []).entries()) {
-    const path = `spec.mutations[${index}]`
-    const field = { ApplyConfiguration: 'applyConfiguration', JSONPatch: 'jsonPatch' }[patchType]
-    if (!patchType) yield required(`${path}.patchType`)
-    else if (!field) yield notSupported(`${path}.patchType`, patchType, ['ApplyConfiguration', 'JSONPatch'])
-    else if (!(field === 'jsonPatch' ? jsonPatch : applyConfiguration))
-      yield required(`${path}.${field}`, `must be specified when patchType is ${patchType}`)
-    else if (!(field === 'jsonPatch' ? jsonPatch : applyConfiguration)?.expression?.trim()) yield required(`${path}.${field}.expression`)
-    const other = field === 'jsonPatch' ? 'applyConfiguration' : 'jsonPatch'
-    if (field && (field === 'jsonPatch' ? applyConfiguration : jsonPatch)) {
-      yield invalidValue(`${path}.${other}`, `{${other}}`, `must not be specified when patchType is ${patchType}`)
-    }
-  }
+  for (const [index, one] of (spec.mutations ?? []).entries()) yield* mutationFaults(`spec.mutations[${index}]`, one, environment)
   if (!spec.reinvocationPolicy) yield required('spec.reinvocationPolicy')
   else if (!['IfNeeded', 'Never'].includes(spec.reinvocationPolicy)) {
     yield notSupported('spec.reinvocationPolicy', spec.reinvocationPolicy, ['IfNeeded', 'Never'])
   }
+}
+
+function* mutationFaults(path: string, mutation: Mutation, environment: PolicyEnvironment): Faults {
+  const { patchType } = mutation
+  if (!patchType) return yield required(`${path}.patchType`)
+  if (patchType !== 'ApplyConfiguration' && patchType !== 'JSONPatch') {
+    return yield notSupported(`${path}.patchType`, patchType, ['ApplyConfiguration', 'JSONPatch'])
+  }
+  const [field, other] =
+    patchType === 'JSONPatch' ? (['jsonPatch', 'applyConfiguration'] as const) : (['applyConfiguration', 'jsonPatch'] as const)
+  const expression = mutation[field]?.expression
+  if (!mutation[field]) yield required(`${path}.${field}`, `must be specified when patchType is ${patchType}`)
+  else if (!expression?.trim()) yield required(`${path}.${field}.expression`)
+  else yield* expressionFaults(`${path}.${field}.expression`, expression, environment[field](expression))
+  if (mutation[other]) yield invalidValue(`${path}.${other}`, `{${other}}`, `must not be specified when patchType is ${patchType}`)
 }
 
 function* paramRefFaults(path: string, { name, selector, parameterNotFoundAction }: ParamRef): Faults {

@@ -8,6 +8,7 @@ import type {
   RuleWithOperations,
   ValidatingWebhook,
 } from '../generated/types.ts'
+import { type Compiled, PolicyEnvironment } from './policy-expressions.ts'
 
 const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
 const scopes = ['*', 'Cluster', 'Namespaced']
@@ -62,12 +63,22 @@ export function* ruleFaults(path: string, rule: RuleWithOperations): Faults {
   if (rule.scope !== undefined && !scopes.includes(rule.scope)) yield notSupported(`${path}.scope`, rule.scope, scopes)
 }
 
-export function* matchConditionsFaults(path: string, conditions: readonly MatchCondition[] = []): Faults {
+/** An expression that would never run. */
+export function* expressionFaults(path: string, expression: string | undefined, { fault }: Pick<Compiled, 'fault'>): Faults {
+  if (expression?.trim() && fault !== undefined) yield invalidValue(path, expression, fault)
+}
+
+export function* matchConditionsFaults(
+  path: string,
+  conditions: readonly MatchCondition[] = [],
+  environment: PolicyEnvironment = new PolicyEnvironment({}),
+): Faults {
   const seen = new Set<string>()
   if (conditions.length > maxConditions) yield tooMany(path, conditions.length, maxConditions)
   for (const [index, { name, expression }] of conditions.entries()) {
     const at = `${path}[${index}]`
     if (!expression?.trim()) yield required(`${at}.expression`)
+    else yield* expressionFaults(`${at}.expression`, expression, environment.condition(expression))
     if (!name) yield required(`${at}.name`)
     else yield* qualifiedNameFaults(`${at}.name`, name)
     if (name && seen.has(name)) yield duplicate(`${at}.name`, name)

@@ -1,5 +1,3 @@
-import { ListValue, MapValue, type Value } from './values.ts'
-
 /** Ran longer than it may; nothing absorbs it. */
 export class CostExceededError extends Error {
   constructor() {
@@ -45,8 +43,14 @@ export function matching(textLength: number, patternLength: number): number {
   return Math.ceil((1 + textLength) * perCharacter) * Math.ceil(patternLength * 0.25)
 }
 
-/** Characters, bytes or items; one of everything else. */
-export function sizeOf(value: Value): number {
-  if (typeof value === 'string' || value instanceof Uint8Array) return value.length
-  return value instanceof ListValue || value instanceof MapValue ? value.size : 1
+/**
+ * Bounds the walk through a value. One that holds another many times over is small to make and endless to go through.
+ * Throws {@link CostExceededError}.
+ */
+export class Steps {
+  #left = costLimitPerCall
+
+  take(): void {
+    if (--this.#left < 0) throw new CostExceededError()
+  }
 }

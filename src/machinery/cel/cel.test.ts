@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { CostExceededError } from './budget.ts'
 import { compile, type Environment } from './compile.ts'
 import { kubernetesFunctions } from './kubernetes-functions.ts'
 import { declaredName, dyn, int, listOf, mapOf, objectOf, string } from './types.ts'
@@ -289,6 +291,27 @@ describe('hostile expressions', () => {
     expect(failureOf(expression)).toBe('operation cancelled: actual cost limit exceeded')
   })
 
+  const deep = (from: string): string => `[${from}]${Array.from({ length: 60 }, () => '.map(x, [x, x])').join('')}`
+
+  it.each<[name: string, expression: string]>([
+    ['compared', `${deep('1')} == ${deep('1')}`],
+    ['printed', `'%s'.format([${deep('1')}])`],
+    ['flattened', `dyn(${deep('1')}).flatten(100).size() > 0`],
+    ['looked for', `${deep('2')} in [${deep('1')}, ${deep('2')}]`],
+  ])('values that hold others many times over are not endlessly %s', (_name, expression) => {
+    expect(failureOf(expression)).toBe('operation cancelled: actual cost limit exceeded')
+  })
+
+  it.each<[name: string, expression: string]>([
+    ['maps of maps', `[1]${Array.from({ length: 100 }, (_, index) => `.map(x${index}, {x${index}: x${index}})`).join('')}.size() == 1`],
+    ['many calls', `[${Array.from({ length: 6000 }, () => 'n == object.x').join(', ')}].size() > 0`],
+    ['many faults', `[${Array.from({ length: 6000 }, () => "n > 'x'").join(', ')}].size() > 0`],
+    ['a long text', `'${'x'.repeat(99_000)}' == 'y'`],
+  ])('%s compile in little time and words', (_name, expression) => {
+    const { faults = '' } = compile(expression, environment)
+    expect(faults.length).toBeLessThan(20_000)
+  })
+
   it('does not let || hide that its cost ran out', () => {
     const endless = `${range}.all(a, ${range}.all(b, ${range}.all(c, ${range}.all(d, ${range}.all(e, ${range}.all(f, true))))))`
     expect(failureOf(`${endless} || true`)).toBe('operation cancelled: actual cost limit exceeded')
@@ -308,6 +331,134 @@ describe('hostile expressions', () => {
       expect(failureOf(expression)).toMatch(/^no such key/)
     }
   })
+})
+
+/** Expressions that parse, and whose types mostly do not matter until they run. */
+const { expression: anyExpression } = fc.letrec<{ expression: string }>((tie) => {
+  const inner = tie('expression')
+  const operator = fc.constantFrom('+', '-', '*', '/', '%', '==', '!=', '<', '>=', '&&', '||', 'in')
+  const member = fc.constantFrom(
+    'size',
+    'getFullYear',
+    'hasValue',
+    'value',
+    'min',
+    'sum',
+    'isSorted',
+    'trim',
+    'distinct',
+    'flatten',
+    'sort',
+    'join',
+  )
+  const member1 = fc.constantFrom(
+    'contains',
+    'matches',
+    'indexOf',
+    'split',
+    'orValue',
+    'includes',
+    'findAll',
+    'format',
+    'getHours',
+    'charAt',
+  )
+  const unary = fc.constantFrom(
+    'dyn',
+    'type',
+    'string',
+    'int',
+    'uint',
+    'double',
+    'bytes',
+    'duration',
+    'timestamp',
+    'size',
+    'quantity',
+    'ip',
+    'cidr',
+    'url',
+    'semver',
+    'optional.of',
+    '!',
+    '-',
+    'lists.range',
+  )
+  const macro = fc.constantFrom('all', 'exists', 'exists_one', 'map', 'filter', 'sortBy', 'optMap')
+  const leaf = fc.constantFrom(
+    'object',
+    'object.list',
+    'object.spec.replicas',
+    'object.labels',
+    'n',
+    'x',
+    '1',
+    '-9223372036854775808',
+    '2u',
+    '1e308',
+    "'a'",
+    "'10.0.0.0/8'",
+    "'1h'",
+    "b'x'",
+    'null',
+    'true',
+    '[]',
+    '{}',
+    'optional.none()',
+    'int',
+  )
+  return {
+    expression: fc.oneof(
+      { maxDepth: 5 },
+      leaf,
+      fc.tuple(inner, operator, inner).map(([a, by, b]) => `(dyn(${a}) ${by} dyn(${b}))`),
+      fc.tuple(unary, inner).map(([name, a]) => `${name}(${a})`),
+      fc.tuple(inner, member).map(([a, name]) => `dyn(${a}).${name}()`),
+      fc.tuple(inner, member1, inner).map(([a, name, b]) => `dyn(${a}).${name}(dyn(${b}))`),
+      fc.tuple(inner, macro, inner).map(([a, name, b]) => `dyn(${a}).${name}(x, dyn(${b}))`),
+      fc.tuple(inner, inner).map(([a, b]) => `dyn(${a})[dyn(${b})]`),
+      fc.tuple(inner, inner).map(([a, b]) => `dyn(${a})[?dyn(${b})]`),
+      fc.tuple(inner, inner).map(([a, b]) => `[dyn(${a}), dyn(${b})]`),
+      fc.tuple(inner, inner).map(([a, b]) => `{dyn(${a}): dyn(${b})}`),
+      fc.tuple(inner, inner, inner).map(([a, b, c]) => `(dyn(${a}) ? dyn(${b}) : dyn(${c}))`),
+      inner.map((a) => `has(dyn(${a}).spec)`),
+    ),
+  }
+})
+
+describe('has an answer', () => {
+  const answers = (expression: string): void => {
+    const { program, faults } = compile(expression, environment)
+    expect(program === undefined).toBe(faults !== undefined)
+    try {
+      if (program) toJson(program.evaluate(variable))
+    } catch (error) {
+      if (!(error instanceof EvaluationError || error instanceof CostExceededError)) throw error
+    }
+  }
+  const pieces = 'object . .? spec ( ) [ [? ] { } , : ? 1 2u 0.5 + - * / % ! && || == < true null x n typed .names'.split(' ')
+  const longer = [
+    "'a'",
+    'b"x"',
+    ' in ',
+    '.map(x, ',
+    '.all(x, ',
+    '.size()',
+    'has(',
+    'type(',
+    'int(',
+    'optional.of(',
+    '[1, 2]',
+    '{"a": 1}',
+    '.matches(',
+  ]
+
+  it('to whatever it is given', () => {
+    const given = fc.array(fc.constantFrom(...pieces, ...longer), { maxLength: 25 }).map((parts) => parts.join(''))
+    fc.assert(fc.property(given, answers), { numRuns: 2000 })
+  })
+
+  it('to whatever means something', () => fc.assert(fc.property(anyExpression, answers), { numRuns: 2000 }))
 })
 
 it('tells failures apart from its own mistakes', () => {

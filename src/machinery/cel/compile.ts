@@ -1,4 +1,4 @@
-import { CostExceededError, costLimitPerCall, Meter, sizeOf, traversal } from './budget.ts'
+import { CostExceededError, costLimitPerCall, Meter, traversal } from './budget.ts'
 import { compileMacro, type Scope } from './comprehensions.ts'
 import { attempt, type Frame, fieldOf, itemOf, noSuchOverload, type Run, type Typed } from './frame.ts'
 import { applied, costOf, type Functions, type Overload, takes } from './functions.ts'
@@ -18,6 +18,7 @@ import {
   int,
   isOptional,
   listOf,
+  mapKeyedBy,
   mapOf,
   nullType,
   opaque,
@@ -28,7 +29,7 @@ import {
   typeOf,
   uint,
 } from './types.ts'
-import { areEqual, EvaluationError, ListValue, MapValue, OptionalValue, shownKey, TypeValue, Uint, type Value } from './values.ts'
+import { areEqual, EvaluationError, ListValue, MapValue, OptionalValue, shownKey, sizeOf, TypeValue, Uint, type Value } from './values.ts'
 
 /** What expressions may speak of. */
 export interface Environment {
@@ -318,7 +319,7 @@ class Compiler implements Scope {
       }
       return MapValue.of(made)
     }
-    return { type: mapOf(keyType, valueType), run }
+    return { type: mapKeyedBy(this.bindings.resolve(keyType), valueType), run }
   }
 
   #struct({ name, fields, at }: Extract<Node, { type: 'struct' }>): Typed {

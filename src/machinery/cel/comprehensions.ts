@@ -1,7 +1,7 @@
 import { attempt, type Frame, noSuchOverload, type Run, type Typed } from './frame.ts'
 import type { Issue } from './source.ts'
 import type { Node } from './syntax.ts'
-import { type Bindings, bool, type CelType, dyn, formatType, int, isOptional, listOf, mapOf, optionalOf } from './types.ts'
+import { type Bindings, bool, type CelType, dyn, formatType, int, isOptional, listOf, mapKeyedBy, optionalOf } from './types.ts'
 import { compareValues, EvaluationError, ListValue, MapValue, OptionalValue, type Value } from './values.ts'
 
 export type Macro = Extract<Node, { type: 'macro' }>
@@ -109,7 +109,7 @@ function compileLoop(node: Macro, parts: Parts): Typed {
     case 'transformList':
       return { type: listOf(last.type), run: gathering(parts.loop, condition?.run, last.run) }
     case 'transformMap':
-      return { type: mapOf(key, last.type), run: gatheringEntries(parts.loop, condition?.run, last.run) }
+      return { type: mapKeyedBy(key, last.type), run: gatheringEntries(parts.loop, condition?.run, last.run) }
     case 'transformMapEntry':
       return { type: scope.bindings.resolve(last.type), run: merging(parts.loop, condition?.run, last.run) }
     case 'sortBy':

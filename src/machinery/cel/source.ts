@@ -5,12 +5,19 @@ export interface Issue {
   readonly message: string
 }
 
+/** As upstream's. */
+const maxTold = 100
+/** A line that nobody could read is not shown with each of its faults. */
+const maxShown = 1000
+
 /** In the words of upstream's parser: `ERROR: <input>:1:5: undeclared reference to 'x' (in container '')`, with the line below. */
 export function formatIssues(source: string, issues: readonly Issue[]): string {
-  return [...issues]
+  const told = [...issues]
     .sort((a, b) => a.at - b.at)
+    .slice(0, maxTold)
     .map((issue) => formatIssue(source, issue))
-    .join('\n')
+  if (issues.length > maxTold) told.push(`${issues.length - maxTold} more errors were truncated`)
+  return told.join('\n')
 }
 
 function formatIssue(source: string, { at, message }: Issue): string {
@@ -19,7 +26,8 @@ function formatIssue(source: string, { at, message }: Issue): string {
   const line = source.slice(start, end === -1 ? undefined : end)
   const column = [...source.slice(start, at)].length
   const row = source.slice(0, start).split('\n').length
-  return `ERROR: <input>:${row}:${column + 1}: ${message}\n | ${line}\n | ${'.'.repeat(column)}^`
+  const fault = `ERROR: <input>:${row}:${column + 1}: ${message}`
+  return line.length > maxShown ? fault : `${fault}\n | ${line}\n | ${'.'.repeat(column)}^`
 }
 
 /** The text is no expression. */

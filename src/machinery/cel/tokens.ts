@@ -11,7 +11,7 @@ export interface Token {
 }
 
 const blank = /(?:[\t\n\f\r ]+|\/\/[^\n]*)*/y
-const number = /0x[0-9a-fA-F]+[uU]?|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?[uU]?|\.\d+(?:[eE][+-]?\d+)?/y
+const number = /0x[0-9a-fA-F]+[uU]?|\d*\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+[uU]?/y
 const identifier = /[A-Za-z_][A-Za-z0-9_]*/y
 const quotedIdentifier = /`[A-Za-z0-9_.\-/ ]+`/y
 const symbol = /==|!=|<=|>=|&&|\|\||[-+*/%<>!?:.,()[\]{}=]/y

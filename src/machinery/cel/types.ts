@@ -25,6 +25,11 @@ export const timestamp = scalar('timestamp')
 
 export const listOf = (item: CelType): CelType => ({ kind: 'list', name: 'list', params: [item] })
 export const mapOf = (key: CelType, value: CelType): CelType => ({ kind: 'map', name: 'map', params: [key, value] })
+/**
+ * A map whose keys come from an expression. Keys are scalars, or what is written fails when it runs; a type that holds the keys' own
+ * would otherwise grow twofold with each map of maps.
+ */
+export const mapKeyedBy = (key: CelType, value: CelType): CelType => mapOf(key.kind === 'scalar' || key.kind === 'param' ? key : dyn, value)
 export const optionalOf = (value: CelType): CelType => ({ kind: 'opaque', name: 'optional_type', params: [value] })
 export const typeOf = (of: CelType): CelType => ({ kind: 'type', name: 'type', params: [of] })
 export const opaque = (name: string): CelType => ({ kind: 'opaque', name, params: [] })
@@ -62,7 +67,9 @@ export function declaredName({ name, params }: CelType): string {
 
 /** What type parameters stand for, so far: list literals and calls of generic functions are settled as they are used. */
 export class Bindings {
-  #bound = new Map<string, CelType>()
+  readonly #bound = new Map<string, CelType>()
+  /** What has been bound, in its order: so that what turns out wrong is taken back. */
+  readonly #trail: string[] = []
   #count = 0
 
   fresh(): CelType {
@@ -101,9 +108,9 @@ export class Bindings {
   /** Whether all go where they are to go; binds parameters only if they do. */
   allAssignable(from: readonly CelType[], to: readonly CelType[]): boolean {
     if (from.length !== to.length) return false
-    const before = new Map(this.#bound)
+    const before = this.#trail.length
     if (from.every((type, index) => this.#assignable(type, to[index] as CelType))) return true
-    this.#bound = before
+    for (const name of this.#trail.splice(before)) this.#bound.delete(name)
     return false
   }
 
@@ -134,6 +141,7 @@ export class Bindings {
     const [variable, type] = to.kind === 'param' ? [to, from] : [from, to]
     if (occursIn(variable.name, type, this)) return false
     this.#bound.set(variable.name, type.kind === 'error' ? dyn : type)
+    this.#trail.push(variable.name)
     return true
   }
 }

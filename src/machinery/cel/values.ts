@@ -1,4 +1,5 @@
 import { isObject } from '../equality.ts'
+import { Steps } from './budget.ts'
 
 /**
  * A value: int is bigint, double is number. Objects and lists of JSON stay as they are, and are turned into values as
@@ -218,14 +219,15 @@ export function fromJson(json: unknown): Value {
 }
 
 /** Undefined of what JSON cannot say. */
-export function toJson(value: Value): unknown {
+export function toJson(value: Value, steps = new Steps()): unknown {
+  steps.take()
   if (value === null || typeof value === 'boolean' || typeof value === 'string' || typeof value === 'number') return value
   if (typeof value === 'bigint') return Number(value)
   if (value instanceof Uint) return Number(value.value)
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
-  if (value instanceof ListValue) return [...value].map(toJson)
-  if (value instanceof MapValue) return Object.fromEntries([...value.entries()].map(([key, item]) => [shownKey(key), toJson(item)]))
-  if (value instanceof OptionalValue) return value.value === undefined ? null : toJson(value.value)
+  if (value instanceof ListValue) return [...value].map((item) => toJson(item, steps))
+  if (value instanceof MapValue) return Object.fromEntries([...value.entries()].map(([key, item]) => [shownKey(key), toJson(item, steps)]))
+  if (value instanceof OptionalValue) return value.value === undefined ? null : toJson(value.value, steps)
   return undefined
 }
 
@@ -263,7 +265,8 @@ export function compareNumbers(a: Value, b: Value): number | undefined {
 }
 
 /** Whatever their types: what cannot be the same is different. */
-export function areEqual(a: Value, b: Value): boolean {
+export function areEqual(a: Value, b: Value, steps = new Steps()): boolean {
+  steps.take()
   if (a === b) return true
   const numbers = compareNumbers(a, b)
   if (numbers !== undefined) return numbers === 0
@@ -272,29 +275,29 @@ export function areEqual(a: Value, b: Value): boolean {
   if (a instanceof Duration) return b instanceof Duration && a.nanoseconds === b.nanoseconds
   if (a instanceof Timestamp) return b instanceof Timestamp && a.nanoseconds === b.nanoseconds
   if (a instanceof TypeValue) return b instanceof TypeValue && a.name === b.name
-  if (a instanceof ListValue) return b instanceof ListValue && equalLists(a, b)
-  if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b)
-  if (a instanceof OptionalValue) return b instanceof OptionalValue && equalOptionals(a, b)
+  if (a instanceof ListValue) return b instanceof ListValue && equalLists(a, b, steps)
+  if (a instanceof MapValue) return b instanceof MapValue && equalMaps(a, b, steps)
+  if (a instanceof OptionalValue) return b instanceof OptionalValue && equalOptionals(a, b, steps)
   return a instanceof Opaque && b instanceof Opaque && a.typeName === b.typeName && a.equals(b)
 }
 
-function equalLists(a: ListValue, b: ListValue): boolean {
+function equalLists(a: ListValue, b: ListValue, steps: Steps): boolean {
   if (a.size !== b.size) return false
-  for (let index = 0; index < a.size; index++) if (!areEqual(a.at(index), b.at(index))) return false
+  for (let index = 0; index < a.size; index++) if (!areEqual(a.at(index), b.at(index), steps)) return false
   return true
 }
 
-function equalMaps(a: MapValue, b: MapValue): boolean {
+function equalMaps(a: MapValue, b: MapValue, steps: Steps): boolean {
   if (a.size !== b.size) return false
   for (const [key, value] of a.entries()) {
     const other = b.get(key)
-    if (other === undefined || !areEqual(value, other)) return false
+    if (other === undefined || !areEqual(value, other, steps)) return false
   }
   return true
 }
 
-function equalOptionals({ value: a }: OptionalValue, { value: b }: OptionalValue): boolean {
-  return a === undefined || b === undefined ? a === b : areEqual(a, b)
+function equalOptionals({ value: a }: OptionalValue, { value: b }: OptionalValue, steps: Steps): boolean {
+  return a === undefined || b === undefined ? a === b : areEqual(a, b, steps)
 }
 
 /** Negative, zero or positive; undefined of what has no order. */
@@ -308,4 +311,10 @@ export function compareValues(a: Value, b: Value): number | undefined {
   if (!isTime) return undefined
   const difference = (a as Duration).nanoseconds - (b as Duration).nanoseconds
   return difference < 0n ? -1 : difference > 0n ? 1 : 0
+}
+
+/** Characters, bytes or items; one of everything else. */
+export function sizeOf(value: Value): number {
+  if (typeof value === 'string' || value instanceof Uint8Array) return value.length
+  return value instanceof ListValue || value instanceof MapValue ? value.size : 1
 }

@@ -1,6 +1,6 @@
 import type { MutatingAdmissionPolicyBinding } from '../../../api/generated/types.ts'
 import type { Kind } from '../../../api/kind.ts'
-import { costLimitPerPolicy } from '../../../machinery/cel/budget.ts'
+import { CostExceededError, costLimitPerPolicy } from '../../../machinery/cel/budget.ts'
 import { deepEqual } from '../../../machinery/equality.ts'
 import type { KubeObject } from '../../../machinery/object.ts'
 import { StatusError } from '../../../machinery/status.ts'
@@ -164,7 +164,8 @@ function attempted<T>(run: () => T): T | { readonly error: string } {
   try {
     return run()
   } catch (error) {
-    if (error instanceof BudgetError || error instanceof MutationError) return { error: error.message }
+    if (error instanceof BudgetError || error instanceof MutationError || error instanceof CostExceededError)
+      return { error: error.message }
     throw error
   }
 }

@@ -1,6 +1,7 @@
 import type { Kind } from '../../../api/kind.ts'
 import { childOf, mergingOf } from '../../../machinery/apply/field-set.ts'
 import { mergeApplied } from '../../../machinery/apply/merge-applied.ts'
+import { Steps } from '../../../machinery/cel/budget.ts'
 import { ListValue, MapValue, shownKey, toJson, type Value } from '../../../machinery/cel/values.ts'
 import { decodeObject } from '../../../machinery/decode.ts'
 import { isObject } from '../../../machinery/equality.ts'
@@ -19,7 +20,7 @@ export class MutationError extends Error {
   }
 }
 
-/** The object as the mutation makes it; `made` is what its expression came to. Throws {@link MutationError}. */
+/** The object as the mutation makes it; `made` is what its expression came to. Throws {@link MutationError}, and CostExceededError. */
 export function mutated(kind: Kind, object: KubeObject, patchType: CompiledMutation['patchType'], made: Value): KubeObject {
   const form = kind.storedAs
   const before = form ? form.fromStored(structuredClone(object)) : object
@@ -55,7 +56,10 @@ function patchedBy(object: KubeObject, made: Value): unknown {
     if (value instanceof MapValue && value.structName !== undefined) checkNames(value, value.structName)
   }
   try {
-    return jsonPatch(object, operations.map(toJson))
+    return jsonPatch(
+      object,
+      operations.map((operation) => toJson(operation)),
+    )
   } catch (error) {
     if (!(error instanceof StatusError)) throw error
     const why = error.status.details?.causes?.[0]?.message ?? error.message
@@ -85,15 +89,16 @@ function appliedTo(kind: Kind, object: KubeObject, made: Value): unknown {
 }
 
 /** `Object.spec{…}` stands where its name says. */
-function checkNames(value: Value, path: string): void {
-  if (value instanceof ListValue) for (const item of value) checkNames(item, path)
+function checkNames(value: Value, path: string, steps = new Steps()): void {
+  steps.take()
+  if (value instanceof ListValue) for (const item of value) checkNames(item, path, steps)
   if (!(value instanceof MapValue)) return
   const { structName } = value
   if (structName !== undefined && structName !== path) {
     const expected = `${JSON.stringify(path)}, which matches field name path from root Object type`
     throw new MutationError(`type mismatch: unexpected type name ${JSON.stringify(structName)}, expected ${expected}`)
   }
-  for (const [key, item] of value.entries()) checkNames(item, structName === undefined ? path : `${path}.${shownKey(key)}`)
+  for (const [key, item] of value.entries()) checkNames(item, structName === undefined ? path : `${path}.${shownKey(key)}`, steps)
 }
 
 /** The path of the first field that there is none of. */

@@ -1,4 +1,4 @@
-import { sizeOf, traversal } from '../budget.ts'
+import { Steps, traversal } from '../budget.ts'
 import { type Overload, overload } from '../functions.ts'
 import {
   areEqual,
@@ -7,6 +7,7 @@ import {
   EvaluationError,
   ListValue,
   type MapValue,
+  sizeOf,
   type Timestamp,
   Uint,
   type Value,
@@ -53,7 +54,8 @@ function comparison(name: string, holds: (order: number) => boolean): Overload[]
 }
 
 function contains(list: ListValue, wanted: Value): boolean {
-  for (const item of list) if (areEqual(item, wanted)) return true
+  const steps = new Steps()
+  for (const item of list) if (areEqual(item, wanted, steps)) return true
   return false
 }
 

@@ -1,10 +1,11 @@
-import { sizeOf, traversal } from '../budget.ts'
+import { traversal } from '../budget.ts'
 import { type Overload, overload } from '../functions.ts'
 import {
   Duration,
   EvaluationError,
   type ListValue,
   type MapValue,
+  sizeOf,
   type Timestamp,
   TypeValue,
   typeNameOf,

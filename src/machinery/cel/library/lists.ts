@@ -1,6 +1,6 @@
-import { CostExceededError, costLimitPerCall, sizeOf } from '../budget.ts'
+import { CostExceededError, costLimitPerCall, Steps } from '../budget.ts'
 import { type Overload, overload } from '../functions.ts'
-import { areEqual, compareValues, Duration, EvaluationError, ListValue, OptionalValue, Uint, type Value } from '../values.ts'
+import { areEqual, compareValues, Duration, EvaluationError, ListValue, OptionalValue, sizeOf, Uint, type Value } from '../values.ts'
 import { checkedInt, checkedUint } from './arithmetic.ts'
 import { checkedDuration } from './time.ts'
 
@@ -25,13 +25,14 @@ function extreme(list: ListValue, name: string, isBetter: (order: number) => boo
   return [...list].reduce((best, item) => (isBetter(orderOf(item, best)) ? item : best))
 }
 
-function indexOf(list: ListValue, wanted: Value): bigint {
-  for (let index = 0; index < list.size; index++) if (areEqual(list.at(index), wanted)) return BigInt(index)
+function indexOf(list: ListValue, wanted: Value, steps = new Steps()): bigint {
+  for (let index = 0; index < list.size; index++) if (areEqual(list.at(index), wanted, steps)) return BigInt(index)
   return -1n
 }
 
 function lastIndexOf(list: ListValue, wanted: Value): bigint {
-  for (let index = list.size - 1; index >= 0; index--) if (areEqual(list.at(index), wanted)) return BigInt(index)
+  const steps = new Steps()
+  for (let index = list.size - 1; index >= 0; index--) if (areEqual(list.at(index), wanted, steps)) return BigInt(index)
   return -1n
 }
 
@@ -71,7 +72,7 @@ export const lists: readonly Overload[] = [
   ...comparable.map((type) =>
     overload(`(list(${type})) max() -> ${type}`, (list: ListValue) => extreme(list, 'max', (order) => order > 0), once),
   ),
-  overload('(list(A)) indexOf(A) -> int', indexOf, once),
+  overload('(list(A)) indexOf(A) -> int', (list: ListValue, wanted: Value) => indexOf(list, wanted), once),
   overload('(list(A)) lastIndexOf(A) -> int', lastIndexOf, once),
   overload('(dyn) includes(dyn) -> bool', includes, once),
 ]
@@ -83,9 +84,10 @@ function slice(list: ListValue, from: bigint, to: bigint): ListValue {
   return ListValue.of([...list].slice(Number(from), Number(to)))
 }
 
-function flattened(list: ListValue, depth: bigint): Value[] {
+function flattened(list: ListValue, depth: bigint, steps = new Steps()): Value[] {
   if (depth < 0n) throw new EvaluationError('level must be non-negative')
-  return [...list].flatMap((item) => (item instanceof ListValue && depth > 0n ? flattened(item, depth - 1n) : [item]))
+  steps.take()
+  return [...list].flatMap((item) => (item instanceof ListValue && depth > 0n ? flattened(item, depth - 1n, steps) : [item]))
 }
 
 function range(count: bigint): ListValue {
@@ -98,8 +100,9 @@ function ranging(count: bigint): number {
 }
 
 function distinct(list: ListValue): ListValue {
+  const steps = new Steps()
   const found: Value[] = []
-  for (const item of list) if (!found.some((other) => areEqual(other, item))) found.push(item)
+  for (const item of list) if (!found.some((other) => areEqual(other, item, steps))) found.push(item)
   return ListValue.of(found)
 }
 
@@ -122,14 +125,18 @@ export const listExtensions: readonly Overload[] = [
   overload('(list(A)) last() -> optional(A)', (list: ListValue) => optionalItem(list.size > 0 ? list.at(list.size - 1) : undefined)),
 ]
 
-const containsAll = (list: ListValue, wanted: ListValue): boolean => [...wanted].every((item) => indexOf(list, item) >= 0n)
+function containsAll(list: ListValue, wanted: ListValue): boolean {
+  const steps = new Steps()
+  return [...wanted].every((item) => indexOf(list, item, steps) >= 0n)
+}
+
+function intersects(a: ListValue, b: ListValue): boolean {
+  const steps = new Steps()
+  return [...a].some((item) => indexOf(b, item, steps) >= 0n)
+}
 
 export const sets: readonly Overload[] = [
   overload('sets.contains(list(A), list(A)) -> bool', containsAll, pairwise),
   overload('sets.equivalent(list(A), list(A)) -> bool', (a: ListValue, b: ListValue) => containsAll(a, b) && containsAll(b, a), pairwise),
-  overload(
-    'sets.intersects(list(A), list(A)) -> bool',
-    (a: ListValue, b: ListValue) => [...a].some((item) => indexOf(b, item) >= 0n),
-    pairwise,
-  ),
+  overload('sets.intersects(list(A), list(A)) -> bool', intersects, pairwise),
 ]

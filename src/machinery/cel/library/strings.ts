@@ -1,6 +1,6 @@
-import { CostExceededError, sizeOf, traversal } from '../budget.ts'
+import { CostExceededError, traversal } from '../budget.ts'
 import { type Overload, overload } from '../functions.ts'
-import { EvaluationError, ListValue } from '../values.ts'
+import { EvaluationError, ListValue, sizeOf } from '../values.ts'
 import { lengthOf } from './conversions.ts'
 import { formatText } from './text-format.ts'
 

@@ -1,3 +1,4 @@
+import { Steps } from '../budget.ts'
 import { Duration, EvaluationError, ListValue, MapValue, Timestamp, TypeValue, typeNameOf, Uint, type Value } from '../values.ts'
 import { formatDecimal, formatDouble } from './conversions.ts'
 import { formatDuration, formatTimestamp } from './time.ts'
@@ -66,7 +67,8 @@ function fixed(verb: 'f' | 'e', value: Value, precision: number): string {
   return number.toExponential(Math.min(precision, 100)).replace(/e([+-])(\d)$/, 'e$10$2')
 }
 
-function shown(value: Value): string {
+function shown(value: Value, steps = new Steps()): string {
+  steps.take()
   if (value === null) return 'null'
   if (typeof value === 'string') return value
   if (typeof value === 'number') return formatDecimal(value).replace('+Inf', '∞').replace('-Inf', '-∞')
@@ -76,9 +78,9 @@ function shown(value: Value): string {
   if (value instanceof Duration) return formatDuration(value)
   if (value instanceof Timestamp) return formatTimestamp(value)
   if (value instanceof TypeValue) return value.name
-  if (value instanceof ListValue) return `[${[...value].map(shown).join(', ')}]`
+  if (value instanceof ListValue) return `[${[...value].map((item) => shown(item, steps)).join(', ')}]`
   if (value instanceof MapValue) {
-    const entries = [...value.entries()].map(([key, item]) => `${shown(key)}: ${shown(item)}`)
+    const entries = [...value.entries()].map(([key, item]) => `${shown(key, steps)}: ${shown(item, steps)}`)
     return `{${entries.sort().join(', ')}}`
   }
   throw wrongArgument(
