@@ -88,6 +88,7 @@ export {
   priorityClasses,
   priorityLevelConfigurations,
   replicaSets,
+  replicationControllers,
   resourceQuotas,
   roleBindings,
   roles,

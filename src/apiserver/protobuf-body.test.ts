@@ -68,6 +68,12 @@ test('what JSON leaves to the reader survives the way there and back', () => {
   expect(there(definition)).toMatchObject(definition)
 })
 
+test('a time of long ago is a time, to the microsecond', () => {
+  const spec = { holderIdentity: 'holder', acquireTime: '0001-01-01T00:00:02.000000Z', renewTime: '0001-01-01T00:00:05.000007Z' }
+  const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'lease' }, spec }
+  expect(there(lease)).toMatchObject(lease)
+})
+
 test('zero is written and read where it says something, and left out where it doesn’t', () => {
   const pod = {
     apiVersion: 'v1',

@@ -66,8 +66,10 @@ function setAt(object: Record<string, unknown>, path: string, value: unknown): v
   at[last] = value
 }
 
-/** A LabelSelector in the form of a query: `app=web,tier in (a,b)`. */
+/** A LabelSelector, or the labels that a ReplicationController asks for, in the form of a query: `app=web,tier in (a,b)`. */
 function selectorText(selector: unknown): string {
   if (!isObject(selector)) return ''
-  return formatLabelSelector([...requirementsOf(selector)].sort((a, b) => (a.key < b.key ? -1 : 1)))
+  const isLabels = Object.values(selector).every((value) => typeof value === 'string')
+  const requirements = requirementsOf(isLabels ? { matchLabels: selector as Record<string, string> } : selector)
+  return formatLabelSelector([...requirements].sort((a, b) => (a.key < b.key ? -1 : 1)))
 }

@@ -1,5 +1,6 @@
-import type { Pod, ReplicaSet } from '../api/generated/types.ts'
-import { pods as podKind, replicaSets } from '../api/registry.ts'
+import type { Pod, ReplicaSet, ReplicaSetStatus, ReplicationController } from '../api/generated/types.ts'
+import type { Kind } from '../api/kind.ts'
+import { pods as podKind, replicaSets, replicationControllers } from '../api/registry.ts'
 import { EventRecorder } from '../client/event-recorder.ts'
 import { WorkQueue } from '../client/work-queue.ts'
 import { deepEqual } from '../machinery/equality.ts'
@@ -13,64 +14,92 @@ import { OwnWrites } from './own-writes.ts'
 import { planReplicas, type ReplicaFailure, replicaStatus } from './replica-plan.ts'
 import { unlessGone } from './unless-gone.ts'
 
-const name = 'replicaset-controller'
+/** What differs between ReplicaSets and their elder, ReplicationControllers: all else is worked out for a ReplicaSet. */
+interface SetKind<T extends KubeObject> {
+  readonly name: string
+  readonly kind: Kind<T>
+  readonly asSet: (object: T) => ReplicaSet
+  readonly withStatus: (object: T, status: ReplicaSetStatus) => T
+}
 
 /** Keeps as many pods running as each ReplicaSet asks for. */
-export const replicaSetController: Controller = (deps) => {
-  const log = deps.log.named(name)
-  const queue = new WorkQueue({ ...deps, log, name })
-  const sets = deps.informers.of(replicaSets)
-  const pods = deps.informers.of(podKind)
-  const writes = new OwnWrites(pods, deps.clock)
-  const recorder = new EventRecorder({ ...deps, log, component: name })
+export const replicaSetController: Controller = setController<ReplicaSet>({
+  name: 'replicaset-controller',
+  kind: replicaSets,
+  asSet: (set) => set,
+  withStatus: (set, status) => ({ ...set, status }),
+})
 
-  const ownerKey = (pod: Pod): string | undefined => {
-    const owner = controllerOf(pod)
-    if (owner?.kind !== 'ReplicaSet') return undefined
-    const key = `${pod.metadata.namespace}/${owner.name}`
-    return sets.get(key)?.metadata.uid === owner.uid ? key : undefined
-  }
-  const touch = (pod: Pod): void => {
-    const key = ownerKey(pod)
-    if (key) queue.add(key)
-    else if (!controllerOf(pod)) {
-      for (const set of sets.byIndex('namespace', pod.metadata.namespace ?? '')) {
-        if (labelSelectorMatcher(set.spec.selector)(pod.metadata.labels)) queue.add(objectKey(set))
+/** The same for ReplicationControllers. */
+export const replicationController: Controller = setController<ReplicationController>({
+  name: 'replication-controller',
+  kind: replicationControllers,
+  asSet({ spec, ...rest }) {
+    const { selector, ...same } = spec ?? {}
+    return { ...rest, spec: { ...same, selector: { matchLabels: selector ?? {} } } } as ReplicaSet
+  },
+  withStatus: (controller, { terminatingReplicas: _, ...status }) => ({ ...controller, status }),
+})
+
+function setController<T extends KubeObject>({ name, kind, asSet, withStatus }: SetKind<T>): Controller {
+  return (deps) => {
+    const log = deps.log.named(name)
+    const queue = new WorkQueue({ ...deps, log, name })
+    const objects = deps.informers.of(kind)
+    const pods = deps.informers.of(podKind)
+    const writes = new OwnWrites(pods, deps.clock)
+    const recorder = new EventRecorder({ ...deps, log, component: name })
+
+    const ownerKey = (pod: Pod): string | undefined => {
+      const owner = controllerOf(pod)
+      if (owner?.kind !== kind.kind) return undefined
+      const key = `${pod.metadata.namespace}/${owner.name}`
+      return objects.get(key)?.metadata.uid === owner.uid ? key : undefined
+    }
+    const touch = (pod: Pod): void => {
+      const key = ownerKey(pod)
+      if (key) queue.add(key)
+      else if (!controllerOf(pod)) {
+        for (const object of objects.byIndex('namespace', pod.metadata.namespace ?? '')) {
+          if (labelSelectorMatcher(asSet(object).spec.selector)(pod.metadata.labels)) queue.add(objectKey(object))
+        }
       }
     }
-  }
-  sets.on({
-    added: (set) => queue.add(objectKey(set)),
-    updated: (set) => queue.add(objectKey(set)),
-    deleted: (set) => writes.forget(objectKey(set)),
-  })
-  pods.on({
-    added: touch,
-    updated(pod, previous) {
-      if (controllerOf(previous)?.uid !== controllerOf(pod)?.uid) touch(previous)
-      touch(pod)
-    },
-    deleted: touch,
-  })
+    objects.on({
+      added: (object) => queue.add(objectKey(object)),
+      updated: (object) => queue.add(objectKey(object)),
+      deleted: (object) => writes.forget(objectKey(object)),
+    })
+    pods.on({
+      added: touch,
+      updated(pod, previous) {
+        if (controllerOf(previous)?.uid !== controllerOf(pod)?.uid) touch(previous)
+        touch(pod)
+      },
+      deleted: touch,
+    })
 
-  const sync = async (key: string): Promise<void> => {
-    const set = sets.get(key)
-    if (!set) return
-    const { namespace } = splitKey(key)
-    const podClient = deps.client.resource<Pod>(podKind, namespace)
-    const setClient = deps.client.resource<ReplicaSet>(replicaSets, namespace)
-    const shown = writes.over(key, pods.byIndex('namespace', namespace ?? ''))
-    const plan = planClaim(set, labelSelectorMatcher(set.spec.selector), shown)
-    const owned = await claim(plan, set, { owners: setClient, owned: podClient })
-    const work = planReplicas(set, owned, relatedPods(deps, set), deps.clock.now())
-    const failure = await carryOut({ deps, set, key, work, writes, recorder })
-    const after = ownedAfter(writes.over(key, pods.byIndex('namespace', namespace ?? '')), set, owned)
-    const { status, changesAtMs } = replicaStatus(set, after, failure?.failure, deps.clock.now())
-    if (changesAtMs !== undefined) queue.addAfter(key, changesAtMs - deps.clock.now())
-    if (!deepEqual(status, set.status)) await unlessGone(() => setClient.updateStatus({ ...set, status }))
-    if (failure) throw failure.error
+    const sync = async (key: string): Promise<void> => {
+      const object = objects.get(key)
+      if (!object) return
+      const set = asSet(object)
+      const { namespace } = splitKey(key)
+      const podClient = deps.client.resource<Pod>(podKind, namespace)
+      const owners = deps.client.resource<T>(kind, namespace)
+      const shown = writes.over(key, pods.byIndex('namespace', namespace ?? ''))
+      const plan = planClaim(set, labelSelectorMatcher(set.spec.selector), shown)
+      const owned = await claim(plan, object, { owners, owned: podClient })
+      const work = planReplicas(set, owned, relatedPods(deps, set), deps.clock.now())
+      const failure = await carryOut({ deps, set, key, work, writes, recorder })
+      const after = ownedAfter(writes.over(key, pods.byIndex('namespace', namespace ?? '')), set, owned)
+      const { status, changesAtMs } = replicaStatus(set, after, failure?.failure, deps.clock.now())
+      if (changesAtMs !== undefined) queue.addAfter(key, changesAtMs - deps.clock.now())
+      const next = withStatus(object, status)
+      if (!deepEqual(asSet(next).status, set.status)) await unlessGone(() => owners.updateStatus(next))
+      if (failure) throw failure.error
+    }
+    return () => queue.runWorkers(5, sync)
   }
-  return () => queue.runWorkers(5, sync)
 }
 
 /** With the adopted ones, whose new owner the informer may not show yet. */
@@ -83,7 +112,7 @@ function ownedAfter(shown: readonly Pod[], set: ReplicaSet, owned: readonly Pod[
 /** Pods of all ReplicaSets of the same Deployment. */
 function relatedPods(deps: ControllerDeps, set: ReplicaSet): readonly Pod[] {
   const owner = controllerOf(set)
-  const siblings: readonly KubeObject[] = owner ? deps.informers.of(replicaSets).byIndex('owner', owner.uid) : [set]
+  const siblings: readonly KubeObject[] = owner?.kind === 'Deployment' ? deps.informers.of(replicaSets).byIndex('owner', owner.uid) : [set]
   return siblings.flatMap((sibling) => deps.informers.of(podKind).byIndex('owner', sibling.metadata.uid))
 }
 
@@ -146,7 +175,7 @@ async function removePods({ deps, set, key, work, writes, recorder }: Work): Pro
 /** A pod after the set's template, owned by the set. */
 export function podOf(set: ReplicaSet): NewObject<Pod> {
   const { metadata = {}, spec } = set.spec.template ?? {}
-  if (!spec) throw new TypeError(`ReplicaSet ${objectKey(set)} has no pod template`)
+  if (!spec) throw new TypeError(`${set.kind} ${objectKey(set)} has no pod template`)
   return {
     metadata: {
       generateName: `${set.metadata.name}-`,

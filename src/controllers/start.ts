@@ -24,7 +24,7 @@ import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { policyStatusController } from './policy-status.ts'
-import { replicaSetController } from './replicaset.ts'
+import { replicaSetController, replicationController } from './replicaset.ts'
 import { resourceQuotaController } from './resource-quota.ts'
 import { serviceAccountController } from './service-account.ts'
 import { serviceCidrController } from './service-cidr.ts'
@@ -64,6 +64,7 @@ export async function startControllers(deps: StartControllersDeps): Promise<void
     clusterRoleAggregationController,
     deploymentController,
     replicaSetController,
+    replicationController,
     endpointSliceController,
     endpointsController,
     nodeLifecycleController,

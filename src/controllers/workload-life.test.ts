@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Deployment, Node, Pod, PodDisruptionBudget, ReplicaSet, ResourceQuota } from '../api/generated/types.ts'
-import { deployments, nodes, podDisruptionBudgets, pods, replicaSets, resourceQuotas } from '../api/registry.ts'
+import type {
+  Deployment,
+  Node,
+  Pod,
+  PodDisruptionBudget,
+  ReplicaSet,
+  ReplicationController,
+  ResourceQuota,
+} from '../api/generated/types.ts'
+import { deployments, nodes, podDisruptionBudgets, pods, replicaSets, replicationControllers, resourceQuotas } from '../api/registry.ts'
 import type { ResourceClient } from '../client/client.ts'
 import type { NewObject } from '../machinery/object.ts'
 import { StatusError } from '../machinery/status.ts'
@@ -244,6 +252,70 @@ describe('a ReplicaSet', () => {
     await of.sets().patch('condition-test', { type: 'merge', body: { spec: { replicas: 2 } } })
     await plane.clock.advance(30_000)
     expect((await of.sets().get('condition-test')).status?.conditions ?? []).toEqual([])
+  })
+})
+
+describe('a ReplicationController', () => {
+  const controllers = () => plane.client.resource<ReplicationController>(replicationControllers, 'default')
+  const controller = (name: string, replicas: number): NewObject<ReplicationController> => ({
+    metadata: { name, labels: { static: 'true' } },
+    spec: { replicas, selector: labels, template: template('httpd:1') },
+  })
+
+  test('through its life: its pods run, it is patched and scaled, its status is taken from others, it goes by its label', async () => {
+    await controllers().create(controller('rc-test', 1))
+    await allRun()
+    const { status } = await controllers().get('rc-test')
+    expect(status).toEqual({ replicas: 1, fullyLabeledReplicas: 1, readyReplicas: 1, availableReplicas: 1, observedGeneration: 1 })
+    await controllers().patch('rc-test', { type: 'strategic', body: { metadata: { labels: { test: 'patched' } } } })
+    const body = { status: { readyReplicas: 0, availableReplicas: 0 } }
+    const patched = await controllers().patch('rc-test', { type: 'strategic', body }, { subresource: 'status' })
+    expect([patched.metadata.labels?.test, patched.status?.readyReplicas ?? 0]).toEqual(['patched', 0])
+    await plane.rest()
+    expect((await controllers().get('rc-test')).status?.readyReplicas).toBe(1)
+    const path = '/api/v1/namespaces/default/replicationcontrollers/rc-test/scale'
+    const scale = await plane.ask('GET', path)
+    expect(scale).toMatchObject({ spec: { replicas: 1 }, status: { replicas: 1, selector: 'name=sample-pod' } })
+    expect(await plane.ask('PUT', path, { ...scale, spec: { replicas: 2 } })).toMatchObject({ spec: { replicas: 2 } })
+    expect(await allRun()).toHaveLength(2)
+    const read = await controllers().get('rc-test')
+    expect(read.status).toMatchObject({ replicas: 2, readyReplicas: 2, observedGeneration: read.metadata.generation })
+    await controllers().deleteCollection({ labelSelector: 'static=true', propagationPolicy: 'Background' })
+    await plane.clock.advance(10_000)
+    expect([...(await controllers().list()).items, ...(await plane.pods())]).toEqual([])
+  })
+
+  test('takes over a pod that matches, and lets go one that does no longer', async () => {
+    const spec = { containers: [{ name: 'web', image: 'httpd:1' }] }
+    await of.pods().create({ metadata: { name: 'pod-adoption', labels }, spec })
+    await controllers().create(controller('pod-adoption', 1))
+    const [adopted] = await allRun()
+    expect([adopted?.metadata.name, adopted?.metadata.ownerReferences]).toMatchObject([
+      'pod-adoption',
+      [{ apiVersion: 'v1', kind: 'ReplicationController', name: 'pod-adoption', controller: true }],
+    ])
+    await of.pods().patch('pod-adoption', { type: 'merge', body: { metadata: { labels: { name: 'not-matching-name' } } } })
+    expect(await allRun()).toHaveLength(2)
+    expect((await of.pods().get('pod-adoption')).metadata.ownerReferences).toBeUndefined()
+  })
+
+  test('says that it cannot have the pods it wants, until it wants fewer', async () => {
+    const quotas = plane.client.resource<ResourceQuota>(resourceQuotas, 'default')
+    await quotas.create({ metadata: { name: 'condition-test' }, spec: { hard: { pods: '2' } } })
+    await plane.rest()
+    await controllers().create(controller('condition-test', 3))
+    await plane.rest()
+    expect((await controllers().get('condition-test')).status?.conditions).toMatchObject([
+      {
+        type: 'ReplicaFailure',
+        status: 'True',
+        reason: 'FailedCreate',
+        message: expect.stringContaining('exceeded quota: condition-test'),
+      },
+    ])
+    await controllers().patch('condition-test', { type: 'merge', body: { spec: { replicas: 2 } } })
+    await plane.clock.advance(30_000)
+    expect((await controllers().get('condition-test')).status?.conditions ?? []).toEqual([])
   })
 })
 

@@ -100,9 +100,10 @@ export function connectContainerd(options: { socket: string; clock: Clock; log: 
       }
     },
 
-    async runPodSandbox(config) {
+    async runPodSandbox(config, handler = '') {
+      const request = { config: sandboxMessage(config), runtimeHandler: handler }
       // Network plugins may be slow: upstream allows twice the usual time.
-      return (await call(methods.runPodSandbox, { config: sandboxMessage(config) }, 2 * callTimeoutMs)).podSandboxId
+      return (await call(methods.runPodSandbox, request, 2 * callTimeoutMs)).podSandboxId
     },
     stopPodSandbox: (podSandboxId) => callUnlessGone(methods.stopPodSandbox, { podSandboxId }),
     async removePodSandbox(podSandboxId) {

@@ -144,8 +144,10 @@ export class FakeRuntime implements ContainerRuntime {
     return { runtimeReady: true, networkReady: this.networkReady, reason: this.networkReady ? '' : 'NetworkPluginNotReady' }
   }
 
-  async runPodSandbox(config: SandboxConfig): Promise<string> {
+  async runPodSandbox(config: SandboxConfig, handler = ''): Promise<string> {
     this.#enter('runPodSandbox', `${config.podNamespace}/${config.podName}`)
+    if (handler !== '' && handler !== 'runc')
+      throw new RuntimeError('Unknown', `failed to get sandbox runtime: no runtime for ${JSON.stringify(handler)} is configured`)
     for (const { config: other } of this.#sandboxes.values()) {
       if (other.podUid === config.podUid && other.attempt === config.attempt)
         throw new RuntimeError('Unknown', `failed to reserve sandbox name: the pod ${config.podName} has attempt ${config.attempt} already`)

@@ -61,6 +61,13 @@ export function runtimeContract(name: string, get: () => RuntimeUnderTest): void
   }
 
   describe(`${name}: container runtime contract`, () => {
+    test('a sandbox is run by what it asks for, and by nothing else', async () => {
+      const { runtime } = get()
+      const config = sandboxConfig(get())
+      await expect(runtime.runPodSandbox(config, 'nobody')).rejects.toThrow('no runtime for "nobody" is configured')
+      await gone(await runtime.runPodSandbox(config, 'runc'))
+    })
+
     test('a sandbox has an address and is found by its pod', async () => {
       const { runtime } = get()
       const config = sandboxConfig(get())

@@ -8,8 +8,11 @@ export interface ContainerRuntime {
   /** Ready conditions as the runtime reports them; `networkReady` is false until a CNI configuration is there. */
   status(): Promise<{ runtimeReady: boolean; networkReady: boolean; reason: string }>
 
-  /** Creates and starts a sandbox: namespaces, cgroup, pause process, network. Answers its id. */
-  runPodSandbox(config: SandboxConfig): Promise<string>
+  /**
+   * Creates and starts a sandbox: namespaces, cgroup, pause process, network. Answers its id. `handler`: what is to run it, as the
+   * runtime's configuration calls it (`runc`); '': whatever runs those that ask for nothing.
+   */
+  runPodSandbox(config: SandboxConfig, handler?: string): Promise<string>
   stopPodSandbox(sandboxId: string): Promise<void>
   removePodSandbox(sandboxId: string): Promise<void>
   podSandboxStatus(sandboxId: string): Promise<SandboxStatus>

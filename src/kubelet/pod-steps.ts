@@ -1,7 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Pod } from '../api/generated/types.ts'
-import { pods, serviceAccounts } from '../api/registry.ts'
+import type { Pod, RuntimeClass } from '../api/generated/types.ts'
+import { pods, runtimeClasses, serviceAccounts } from '../api/registry.ts'
+import type { Client } from '../client/client.ts'
 import { errorText } from '../machinery/error-text.ts'
 import { isConflict, isNotFound } from '../machinery/status.ts'
 import { removeCgroup } from './cgroups.ts'
@@ -159,7 +160,7 @@ async function createSandbox(step: Extract<Step, { do: 'create-sandbox' }>, { po
   const config = sandboxConfigOf(pod, step.attempt, deps.sandbox)
   try {
     await mkdir(config.logDirectory, { recursive: true, mode: 0o755 })
-    const sandbox = await deps.runtime.runPodSandbox(config)
+    const sandbox = await deps.runtime.runPodSandbox(config, await runtimeHandlerOf(pod, deps.client))
     deps.observer.claim(sandbox, pod.metadata.uid)
     deps.log.info('pod starts', { pod: podDescription(pod), sandbox: sandbox.slice(0, 13) })
     memory.sandboxFailure = undefined
@@ -172,6 +173,12 @@ async function createSandbox(step: Extract<Step, { do: 'create-sandbox' }>, { po
   const old = spentSandboxes(observed)
   for (const { id } of old) await deps.runtime.removePodSandbox(id)
   deps.observer.forget(old.map(({ id }) => id))
+}
+
+/** What is to run a pod, as its RuntimeClass has it; '': whatever runs those that ask for nothing. */
+async function runtimeHandlerOf({ spec }: Pod, client: Client): Promise<string> {
+  if (!spec.runtimeClassName) return ''
+  return (await client.resource<RuntimeClass>(runtimeClasses).get(spec.runtimeClassName)).handler
 }
 
 /**
