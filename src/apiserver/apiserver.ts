@@ -263,6 +263,7 @@ function factsOf(
       cache.kind(kind).list(undefined) as readonly { readonly object: KubeObject }[] as readonly { readonly object: T }[],
     ...others,
     allows: (user, route) => access.authorizer.allows(user, route),
+    reasonFor: (user, route) => access.authorizer.reasonFor(user, route),
     checkEscalation: access.checkEscalation,
   }
 }

@@ -38,6 +38,8 @@ export interface AdmissionFacts {
   readonly policyChecks: PolicyChecks
   readonly random: Random
   allows(user: UserInfo, route: Route): boolean
+  /** Why; empty where there is nothing to say. */
+  reasonFor(user: UserInfo, route: Route): string
   /** Resolves once there is a namespace of that name. */
   makeNamespace(name: string): Promise<void>
   /** Throws Forbidden for a role or binding that grants more than its writer holds. */

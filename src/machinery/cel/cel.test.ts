@@ -155,6 +155,11 @@ describe('functions', () => {
     ["'  trim '.trim()", 'trim'],
     ["'%s has %d of %.2f, %x'.format([dyn('a'), 2, 1.5, 255])", 'a has 2 of 1.50, ff'],
     ["'%s'.format([{'b': dyn([dyn(1), 2.0]), 'a': null}])", '{a: null, b: [1, 2]}'],
+    ["'%.0f %.1f %.2f'.format([2.5, 0.25, 1.005])", '2 0.2 1.00'],
+    ["'%s %d'.format([double('Infinity'), -double('inf')])", 'Infinity -Infinity'],
+    ['dyn(9223372036854775807) < 9223372036854775808.0', false],
+    ['[7, 8, 9][dyn(0u)]', 7],
+    ["has({'foo': optional.none()}.foo)", true],
     ["'abc123'.find('[0-9]+')", '123'],
     ["'a1b22'.findAll('[0-9]+')", ['1', '22']],
     ["'a1b22'.findAll('[0-9]+', 1)", ['1']],
@@ -218,6 +223,14 @@ describe('failures', () => {
     ["{'a': 1, 'a': 2}", 'Failed with repeated key: a'],
     ["int('x')", "type conversion error from 'string' to 'int'"],
     ['optional.none().value()', 'optional.none() dereference'],
+    ["quantity('9999999999999999999999999999G').asInteger()", 'cannot convert value to integer'],
+    [
+      "cidr('192.168.0.0/')",
+      'network address parse error during conversion from string: network address parse error during conversion from string: netip.ParsePrefix("192.168.0.0/"): bad bits after slash: ""',
+    ],
+    ["{'null_key': dyn(null)}.?null_key.invalid.hasValue()", 'no such key: invalid'],
+    ['int(-9223372036854775808.0)', 'integer overflow'],
+    ["timestamp('0001-01-01T00:00:00Z') + duration('-1ns')", 'timestamp overflow'],
     ['lists.range(4000000000)', 'operation cancelled: actual cost limit exceeded'],
   ])('%s', (expression, message) => expect(failureOf(expression)).toBe(message))
 })

@@ -248,8 +248,9 @@ class Compiler implements Scope {
     const operand = this.node(node.operand)
     this.#fieldType(operand.type, node.field, node.at)
     const run: Run = (frame) => {
-      const found = fieldOf(operand.run(frame), node.field)
-      return found instanceof OptionalValue ? found.value !== undefined : found !== undefined
+      const value = operand.run(frame)
+      const found = fieldOf(value, node.field)
+      return value instanceof OptionalValue ? (found as OptionalValue).value !== undefined : found !== undefined
     }
     return { type: bool, run }
   }

@@ -1,7 +1,7 @@
 import type { Meter } from './budget.ts'
 import { unescapedNames } from './field-names.ts'
 import type { CelType } from './types.ts'
-import { EvaluationError, ListValue, MapValue, OptionalValue, type Value } from './values.ts'
+import { EvaluationError, ListValue, MapValue, OptionalValue, typeNameOf, Uint, type Value } from './values.ts'
 
 /** What an evaluation goes along with. */
 export interface Frame {
@@ -26,6 +26,7 @@ export const noSuchOverload = (): EvaluationError => new EvaluationError('no suc
 export function fieldOf(operand: Value, field: string): Value | undefined {
   if (operand instanceof OptionalValue) {
     if (operand.value === undefined) return OptionalValue.none
+    if (!(operand.value instanceof MapValue || operand.value instanceof OptionalValue)) throw new EvaluationError(`no such key: ${field}`)
     const inner = fieldOf(operand.value, field)
     return inner === undefined ? OptionalValue.none : new OptionalValue(inner)
   }
@@ -41,8 +42,10 @@ export function fieldOf(operand: Value, field: string): Value | undefined {
 export function itemOf(operand: Value, index: Value): Value | undefined {
   if (operand instanceof MapValue) return operand.get(index)
   if (!(operand instanceof ListValue)) throw noSuchOverload()
-  const position = typeof index === 'bigint' ? Number(index) : typeof index === 'number' ? index : undefined
-  if (position === undefined || !Number.isInteger(position)) throw new EvaluationError(`unsupported index type in list: ${String(index)}`)
+  const whole = index instanceof Uint ? index.value : index
+  const position = typeof whole === 'bigint' || typeof whole === 'number' ? Number(whole) : undefined
+  if (position === undefined || !Number.isInteger(position))
+    throw new EvaluationError(`unsupported index type in list: ${typeNameOf(index)}`)
   return position >= 0 && position < operand.size ? operand.at(position) : undefined
 }
 

@@ -254,12 +254,17 @@ export function typeNameOf(value: Value): string {
   return value instanceof OptionalValue ? 'optional_type' : value.typeName
 }
 
-/** Undefined unless both are numbers. NaN is neither. */
+const numberOf = (value: Value): bigint | number | undefined => {
+  if (value instanceof Uint) return value.value
+  return typeof value === 'bigint' || typeof value === 'number' ? value : undefined
+}
+
+/** Undefined unless both are numbers. NaN is neither less nor more. Beside a double, an int counts as the double next to it. */
 export function compareNumbers(a: Value, b: Value): number | undefined {
-  const left = a instanceof Uint ? a.value : a
-  const right = b instanceof Uint ? b.value : b
-  const areNumbers = (typeof left === 'bigint' || typeof left === 'number') && (typeof right === 'bigint' || typeof right === 'number')
-  if (!areNumbers) return undefined
+  const [given, other] = [numberOf(a), numberOf(b)]
+  if (given === undefined || other === undefined) return undefined
+  const areAlike = typeof given === typeof other
+  const [left, right] = areAlike ? [given, other] : [Number(given), Number(other)]
   if (Number.isNaN(left) || Number.isNaN(right)) return Number.NaN
   return left < right ? -1 : left > right ? 1 : 0
 }

@@ -3,36 +3,42 @@ import type { AccessOracle, Answer, ResourceQuestion } from '../../../machinery/
 import { type FieldRequirement, parseFieldSelector } from '../../../machinery/field-selector.ts'
 import { SelectorError } from '../../../machinery/label-selector.ts'
 import { serviceAccountUser } from '../../access/service-account-user.ts'
-import type { ResourceRoute, Verb } from '../../route.ts'
+import type { ResourceRoute, Route, Verb } from '../../route.ts'
 import type { AdmissionFacts } from '../plugin.ts'
 
 /** What `authorizer` knows: whether a user may do things, by the same rules as requests. Each question is answered once. */
 export class RequestOracle implements AccessOracle {
   readonly #user: UserInfo
-  readonly #facts: Pick<AdmissionFacts, 'allows'>
+  readonly #facts: Pick<AdmissionFacts, 'allows' | 'reasonFor'>
   readonly #answers = new Map<string, Answer>()
 
-  constructor(user: UserInfo, facts: Pick<AdmissionFacts, 'allows'>) {
+  constructor(user: UserInfo, facts: Pick<AdmissionFacts, 'allows' | 'reasonFor'>) {
     this.#user = user
     this.#facts = facts
   }
 
   askPath(verb: string, path: string): Answer {
-    return this.#once(JSON.stringify([verb, path]), () => this.#facts.allows(this.#user, { type: 'path', path, verb }))
+    return this.#once(JSON.stringify([verb, path]), () => ({ type: 'path', path, verb }))
   }
 
   askResource(verb: string, question: ResourceQuestion): Answer {
-    return this.#once(JSON.stringify([verb, question]), () => this.#facts.allows(this.#user, routeOf(verb, question)))
+    return this.#once(JSON.stringify([verb, question]), () => routeOf(verb, question))
   }
 
   asServiceAccount(namespace: string, name: string): AccessOracle {
     return new RequestOracle(serviceAccountUser(namespace, { name, uid: '' }, {}), this.#facts)
   }
 
-  #once(key: string, allows: () => boolean): Answer {
+  #once(key: string, routeAsked: () => Route): Answer {
     const known = this.#answers.get(key)
     if (known) return known
-    const answer = { allowed: allows(), reason: '' }
+    const [user, facts, route] = [this.#user, this.#facts, routeAsked()]
+    const answer: Answer = {
+      allowed: facts.allows(user, route),
+      get reason() {
+        return facts.reasonFor(user, route)
+      },
+    }
     this.#answers.set(key, answer)
     return answer
   }

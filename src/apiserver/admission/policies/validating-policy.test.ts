@@ -184,6 +184,21 @@ describe('a policy', () => {
   })
 })
 
+it('the authorizer says why it allows', async () => {
+  const rbac = '/apis/rbac.authorization.k8s.io/v1'
+  const rules = [{ apiGroups: [''], resources: ['configmaps'], verbs: ['create'] }]
+  await made(`${rbac}/clusterroles`, { metadata: { name: 'writer' }, rules })
+  await made(`${rbac}/clusterrolebindings`, {
+    metadata: { name: 'writers' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'writer' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'jane' }],
+  })
+  await policy(validating("authorizer.requestResource.check('create').reason().contains('ClusterRoleBinding \"writers\"')"))
+  const user = { name: 'jane', uid: '', groups: ['system:authenticated'], extra: {} }
+  expect((await server.ask('POST', configMaps, { body: { metadata: { name: 'one' } }, user })).code).toBe(201)
+  expect(await creation()).toContain('denied request: failed expression')
+})
+
 describe('whom a policy concerns', () => {
   it.each<[name: string, match: object, isAsked: boolean]>([
     ['what a rule names', { resourceRules: [rule(['configmaps'])] }, true],

@@ -24,6 +24,7 @@ export function factsOf(...objects: readonly Loose[]): AdmissionFacts {
     policyChecks: new PolicyChecks(systemClock),
     random: systemRandom,
     allows: () => true,
+    reasonFor: () => '',
     makeNamespace: async () => {},
     checkEscalation: () => {},
   }

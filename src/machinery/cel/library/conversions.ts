@@ -51,7 +51,8 @@ function parseInteger(text: string, unsigned: boolean): bigint {
 }
 
 function truncated(value: number, what: string): bigint {
-  if (!Number.isFinite(value)) throw new EvaluationError(`${what} overflow`)
+  // As cel-go: the least int is out of reach, too.
+  if (!Number.isFinite(value) || value <= -(2 ** 63)) throw new EvaluationError(`${what} overflow`)
   return BigInt(Math.trunc(value))
 }
 

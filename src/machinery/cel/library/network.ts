@@ -81,8 +81,17 @@ function parseCidr(text: string): CidrValue {
   const cidr = readCidr(text)
   const prefix = 'network address parse error during conversion from string: '
   if (cidr === 'mapped') throw new EvaluationError(`${prefix}IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`)
-  if (!cidr) throw new EvaluationError(`${prefix}${prefix}netip.ParsePrefix(${JSON.stringify(text)}): unable to parse`)
+  if (!cidr) throw new EvaluationError(`${prefix}${prefix}netip.ParsePrefix(${JSON.stringify(text)}): ${prefixFault(text)}`)
   return cidr
+}
+
+/** Why a text is no range, in Go's words. */
+function prefixFault(text: string): string {
+  const slash = text.lastIndexOf('/')
+  if (slash < 0) return "no '/'"
+  const [address, length] = [text.slice(0, slash), text.slice(slash + 1)]
+  if (readIp(address) === undefined) return `ParseAddr(${JSON.stringify(address)}): unable to parse IP`
+  return /^(?:0|[1-9]\d*)$/.test(length) ? 'prefix length out of range' : `bad bits after slash: ${JSON.stringify(length)}`
 }
 
 /** In the range as a whole. */

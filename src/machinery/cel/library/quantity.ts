@@ -50,7 +50,8 @@ const one = 1_000_000_000n
 
 function wholeOf({ nano }: Quantity): bigint | undefined {
   const whole = nano / one
-  return nano % one === 0n && BigInt.asIntN(64, whole) === whole ? whole : undefined
+  // The largest stands for all that are larger.
+  return nano % one === 0n && BigInt.asIntN(64, whole) === whole && whole < 2n ** 63n - 1n ? whole : undefined
 }
 
 function asInteger({ quantity }: QuantityValue): bigint {

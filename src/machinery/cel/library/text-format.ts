@@ -28,7 +28,7 @@ function formatted(verb: string, value: Value, precision: number | undefined): s
     case 's':
       return shown(value)
     case 'd':
-      if (typeof value === 'number' && !Number.isFinite(value)) return formatDouble(value).replace('+Inf', '∞').replace('-Inf', '-∞')
+      if (typeof value === 'number' && !Number.isFinite(value)) return formatDouble(value).replace(/\+?Inf$/, 'Infinity')
       return `${wholeOf(value, 'decimal clause can only be used on integers')}`
     case 'f':
     case 'e':
@@ -62,16 +62,26 @@ function fixed(verb: 'f' | 'e', value: Value, precision: number): string {
     typeof value === 'number'
       ? value
       : Number(wholeOf(value, `${verb === 'f' ? 'fixed-point' : 'scientific'} clause can only be used on doubles`))
-  if (!Number.isFinite(number)) return formatDouble(number).replace('+Inf', '∞').replace('-Inf', '-∞')
-  if (verb === 'f') return number.toFixed(Math.min(precision, 100))
+  if (!Number.isFinite(number)) return formatDouble(number).replace(/\+?Inf$/, 'Infinity')
+  if (verb === 'f') return decimals(number, Math.min(precision, 99))
   return number.toExponential(Math.min(precision, 100)).replace(/e([+-])(\d)$/, 'e$10$2')
+}
+
+/** Rounded to the even digit from halfway, as Go does. */
+function decimals(number: number, precision: number): string {
+  if (Math.abs(number) >= 1e21) return `${BigInt(number)}${precision > 0 ? `.${'0'.repeat(precision)}` : ''}`
+  const exact = number.toFixed(100)
+  const end = exact.indexOf('.') + 1 + precision
+  const isHalfway = /^50*$/.test(exact.slice(end))
+  const below = exact.slice(0, end).replace(/\.$/, '')
+  return isHalfway && /[02468]$/.test(below) ? below : number.toFixed(precision)
 }
 
 function shown(value: Value, steps = new Steps()): string {
   steps.take()
   if (value === null) return 'null'
   if (typeof value === 'string') return value
-  if (typeof value === 'number') return formatDecimal(value).replace('+Inf', '∞').replace('-Inf', '-∞')
+  if (typeof value === 'number') return formatDecimal(value).replace(/\+?Inf$/, 'Infinity')
   if (typeof value === 'bigint' || typeof value === 'boolean') return `${value}`
   if (value instanceof Uint) return `${value.value}`
   if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8')

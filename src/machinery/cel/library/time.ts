@@ -22,8 +22,7 @@ const [firstSecond, lastSecond] = [-62135596800n, 253402300799n]
 
 /** Of the years 1 to 9999. */
 export function checkedTimestamp(nanoseconds: bigint): Timestamp {
-  const seconds = nanoseconds / second
-  if (seconds < firstSecond || seconds > lastSecond) throw new EvaluationError('timestamp overflow')
+  if (nanoseconds < firstSecond * second || nanoseconds >= (lastSecond + 1n) * second) throw new EvaluationError('timestamp overflow')
   return new Timestamp(nanoseconds)
 }
 
