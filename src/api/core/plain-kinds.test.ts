@@ -40,6 +40,13 @@ describe('ConfigMaps', () => {
         "data[a b]: Invalid value: \"a b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
       ],
     ],
+    [
+      'a key that is empty',
+      { data: { '': 'value-1' } },
+      [
+        "data[]: Invalid value: \"\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+      ],
+    ],
     ['one key twice', { data: { a: '' }, binaryData: { a: '' } }, ['data[a]: Invalid value: "a": duplicate of key present in binaryData']],
     ['a mebibyte', { data: { a: 'x'.repeat(2 ** 20) } }, []],
     ['more than a mebibyte', { data: { a: 'x'.repeat(2 ** 20 + 1) } }, ['[]: Too long: may not be more than 1048576 bytes']],
@@ -86,6 +93,13 @@ describe('Secrets', () => {
       { type: 'kubernetes.io/service-account-token' },
       ['metadata.annotations[kubernetes.io/service-account.name]: Required value'],
     ],
+    [
+      'a key that is empty',
+      { data: { '': 'dmFsdWU=' } },
+      [
+        "data[]: Invalid value: \"\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+      ],
+    ],
     ['too much', { data: { a: 'A'.repeat(4 * 350_000) } }, ['data: Too long: may not be more than 1048576 bytes']],
   ])('may hold %s', (_, fields, faults) => expect(texts(secrets.validate(secret(fields)))).toEqual(faults))
 
@@ -94,6 +108,15 @@ describe('Secrets', () => {
       'type: Invalid value: "Opaque": field is immutable',
     ])
   })
+})
+
+test('a Secret that is immutable stays as it is, but for its labels', () => {
+  const sealed = (fields: Partial<Secret>, labels = {}) =>
+    objectOf(secrets, { metadata: { name: 'x', labels } as Secret['metadata'], immutable: true, data: { a: 'MQ==' }, ...fields })
+  const changed = (next: Secret) => texts(secrets.validateUpdate(next, sealed({})))
+  expect(changed(sealed({ data: { a: 'Mg==' } }))).toEqual(['data: Forbidden: field is immutable when `immutable` is set'])
+  expect(changed(sealed({ immutable: false }))).toEqual(['immutable: Forbidden: field is immutable when `immutable` is set'])
+  expect(changed(sealed({}, { label: 'new' }))).toEqual([])
 })
 
 describe('Namespaces', () => {
